@@ -1,0 +1,35 @@
+# Drydock: the commands. Each one is a script in deploy/local; deploy/README.md tells what they do and where things live.
+SHELL := /bin/bash
+LOCAL := deploy/local
+.DEFAULT_GOAL := help
+.PHONY: help up down clean status test check agents live bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## install what is missing, start private servers and all services, run the demo job
+	@$(LOCAL)/up.sh
+
+down: ## stop what `make up` started; data stays
+	@$(LOCAL)/down.sh
+
+clean: ## down, and remove all local data (not target/)
+	@$(LOCAL)/clean.sh
+
+status: ## show each process: ready or not, pid, memory, port, log
+	@$(LOCAL)/status.sh
+
+test: ## every check and every test, on private servers of its own
+	@$(LOCAL)/test.sh
+
+check: ## format, clippy, unit tests; no servers, under three minutes when warm
+	@$(LOCAL)/check.sh
+
+agents: ## install the Codex CLI into .local/agents
+	@$(LOCAL)/agents.sh
+
+live: ## validate a running stack; BASE_URL=http://… OUTROOT=directory
+	@$(LOCAL)/live.sh $(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(OUTROOT),--outroot '$(OUTROOT)')
+
+bench: ## measure the running stack with the release build
+	@$(LOCAL)/bench.sh

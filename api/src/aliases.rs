@@ -1,0 +1,65 @@
+//! Routes kept for older clients: the same handlers under shorter paths.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+
+use crate::{
+    error::ApiError,
+    extract::{Ids, JsonBody, Query},
+    files::{self, FileList},
+    jobs::{self, JobView, NewJobBody},
+    state::Shared,
+};
+
+/// Submit a job (older path)
+#[utoipa::path(
+    post, path = "/api/v1/{project_id}/jobs", tag = "older paths",
+    params(("project_id" = uuid::Uuid, Path)),
+    request_body = NewJobBody,
+    responses((status = 202, body = JobView))
+)]
+#[deprecated = "kept for older clients"]
+pub(crate) async fn alias_submit_job(
+    state: State<Shared>,
+    ids: Ids,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    jobs::submit_job(state, ids, headers, body).await
+}
+
+/// List files (older path)
+#[utoipa::path(
+    get, path = "/api/v1/{project_id}/files", tag = "older paths",
+    params(("project_id" = uuid::Uuid, Path)),
+    responses((status = 200, body = FileList))
+)]
+#[deprecated = "kept for older clients"]
+pub(crate) async fn alias_list_files(
+    State(app): State<Shared>,
+    ids: Ids,
+    query: Query,
+) -> Result<Json<FileList>, ApiError> {
+    files::files(&app, &ids, query).await
+}
+
+/// Read a file (older path)
+#[utoipa::path(
+    get, path = "/api/v1/{project_id}/files/{*path}", tag = "older paths",
+    params(("project_id" = uuid::Uuid, Path), ("path" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"))
+)]
+#[deprecated = "kept for older clients"]
+pub(crate) async fn alias_read_file(
+    State(app): State<Shared>,
+    ids: Ids,
+    uri: Uri,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, ApiError> {
+    files::file(&app, &ids, &uri, &headers, query).await
+}

@@ -1,0 +1,120 @@
+//! `ApiConfig`: every setting of the API, read once. Secrets come apart, from the environment or files.
+
+mod cors;
+mod list;
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use drydock_database::DatabaseConfig;
+use drydock_runtime::{
+    config::{ConfigError, positive_duration},
+    telemetry::TelemetryConfig,
+};
+use drydock_storage::{Credentials, StorageConfig};
+use secrecy::SecretString;
+
+pub use self::{
+    cors::{CorsConfig, Flag},
+    list::List,
+};
+
+/// Settings of the HTTP API.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "drydock-api", about = "Drydock's HTTP API", disable_version_flag = true)]
+pub struct ApiConfig {
+    /// Address to serve on
+    #[arg(long, env = "DRYDOCK_API_ADDR", default_value = "127.0.0.1:8080")]
+    pub api_addr: SocketAddr,
+    /// A second address for the operations endpoints alone
+    #[arg(long, env = "DRYDOCK_ADMIN_ADDR")]
+    pub admin_addr: Option<SocketAddr>,
+    /// Serve without authentication on an address others can reach: only for private container networks
+    #[arg(long, env = "DRYDOCK_INSECURE_OPEN", default_value = "false", value_parser = cors::flag)]
+    pub insecure_open: Flag,
+    /// Agent of projects that name none
+    #[arg(long, env = "DRYDOCK_DEFAULT_AGENT", default_value = "codex")]
+    pub default_agent: String,
+    /// Pool of projects that name none
+    #[arg(long, env = "DRYDOCK_DEFAULT_POOL", default_value = "default")]
+    pub default_pool: String,
+    /// Largest request body, in bytes
+    #[arg(long, env = "DRYDOCK_API_BODY_LIMIT", default_value_t = 1024 * 1024)]
+    pub body_limit: usize,
+    /// Largest archive that may be imported, in bytes as sent
+    #[arg(long, env = "DRYDOCK_API_IMPORT_LIMIT", default_value_t = 1024 * 1024 * 1024)]
+    pub import_limit: u64,
+    /// Longest time an import may take
+    #[arg(long, env = "DRYDOCK_API_IMPORT_TIMEOUT", default_value = "10m", value_parser = positive_duration)]
+    pub import_timeout: Duration,
+    /// Where packs of an import are built before they are uploaded
+    #[arg(long, env = "DRYDOCK_API_TEMP_DIR", default_value_os_t = std::env::temp_dir())]
+    pub temp_dir: PathBuf,
+    /// Open event and log streams at once
+    #[arg(long, env = "DRYDOCK_API_STREAM_LIMIT", default_value_t = 1000)]
+    pub stream_limit: usize,
+    /// Longest time a request may ask to wait for a job
+    #[arg(long, env = "DRYDOCK_API_WAIT_LIMIT", default_value = "10m", value_parser = positive_duration)]
+    pub wait_limit: Duration,
+    /// Memory for decoded file lists, in bytes
+    #[arg(long, env = "DRYDOCK_API_MANIFEST_CACHE", default_value_t = 32 * 1024 * 1024)]
+    pub manifest_cache: usize,
+    /// How long running requests may go on after the stop began
+    #[arg(long, env = "DRYDOCK_API_SHUTDOWN_GRACE", default_value = "30s", value_parser = positive_duration)]
+    pub shutdown_grace: Duration,
+    /// Who may call from a browser.
+    #[command(flatten)]
+    pub cors: CorsConfig,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// Object storage.
+    #[command(flatten)]
+    pub storage: StorageConfig,
+    /// The process log.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// What no argument list may show.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// URL of the database.
+    pub database_url: SecretString,
+    /// Key pair of object storage.
+    pub credentials: Credentials,
+}
+
+impl Secrets {
+    /// Reads them from the environment or the files it names.
+    ///
+    /// # Errors
+    /// One is missing, given twice or unreadable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self { database_url: drydock_database::config::url()?, credentials: Credentials::from_env()? })
+    }
+}
+
+impl ApiConfig {
+    /// Checks what no single setting can.
+    ///
+    /// # Errors
+    /// Settings that do not go together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.cors.check()?;
+        let loopback = self.api_addr.ip().is_loopback();
+        if !loopback && !self.insecure_open.0 {
+            return Err(ConfigError::Invalid {
+                name: "DRYDOCK_API_ADDR",
+                reason: format!(
+                    "{} can be reached by others and nothing asks who they are: use a loopback address, or set \
+                     DRYDOCK_INSECURE_OPEN=true on a private network",
+                    self.api_addr
+                ),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! `ApiError`: everything a request can end in but success, with the status and the words of each. The body itself is
+//! written by `render`, which alone knows the request's id.
+
+mod render;
+mod storage;
+
+use std::borrow::Cow;
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use drydock_database::DatabaseError;
+use drydock_runtime::exit::chain;
+use serde_json::Value;
+
+pub(crate) use self::render::{Body, render};
+use crate::validate::Row;
+
+/// Seconds after which a refused client may try again.
+const RETRY_AFTER_S: u32 = 2;
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The request makes no sense.
+    BadRequest(Cow<'static, str>),
+    /// What it names is not there, or not the caller's.
+    NotFound(&'static str),
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// A body beyond its limit.
+    TooLarge(Cow<'static, str>),
+    /// A body of another kind than the route takes.
+    UnsupportedMediaType(&'static str),
+    /// A range outside the content of this size.
+    RangeNotSatisfiable(u64),
+    /// Fields that do not pass, all of them.
+    Invalid(Vec<Row>),
+    /// A dependency is away, or all places are taken: the same request may work later.
+    Unavailable {
+        /// For the client.
+        detail: &'static str,
+        /// For the log.
+        cause: Option<String>,
+    },
+    /// Our fault. The text goes to the log only.
+    Internal(String),
+}
+
+/// Status, word and fixed text of one kind of failure.
+pub(crate) struct Kind {
+    pub(crate) status: StatusCode,
+    pub(crate) error: &'static str,
+    pub(crate) message: &'static str,
+}
+
+impl Kind {
+    const fn new(status: StatusCode, error: &'static str, message: &'static str) -> Self {
+        Self { status, error, message }
+    }
+
+    /// The words for a status, for answers that did not come from an [`ApiError`].
+    pub(crate) fn of(status: StatusCode) -> Self {
+        match status.as_u16() {
+            400 => Self::new(status, "bad_request", "Bad request"),
+            401 => Self::new(status, "unauthorized", "Unauthorized"),
+            403 => Self::new(status, "forbidden", "Forbidden"),
+            404 => Self::new(status, "not_found", "Not found"),
+            405 => Self::new(status, "method_not_allowed", "Method not allowed"),
+            409 => Self::new(status, "conflict", "Conflict"),
+            412 => Self::new(status, "precondition_failed", "Precondition failed"),
+            413 => Self::new(status, "payload_too_large", "Payload too large"),
+            415 => Self::new(status, "unsupported_media_type", "Unsupported media type"),
+            416 => Self::new(status, "range_not_satisfiable", "Range not satisfiable"),
+            422 => Self::new(status, "validation_error", "Validation failed"),
+            429 => Self::new(status, "rate_limited", "Too many requests"),
+            503 => Self::new(status, "unavailable", "Service unavailable"),
+            _ if status.is_client_error() => Self::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request"),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal server error"),
+        }
+    }
+}
+
+impl ApiError {
+    pub(crate) const INVALID_PATH: Self = Self::BadRequest(Cow::Borrowed("Invalid path"));
+    pub(crate) const NO_PROJECT: Self = Self::NotFound("Project not found");
+    pub(crate) const NO_JOB: Self = Self::NotFound("Job not found");
+    pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
+    pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
+    pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");
+    pub(crate) const NO_ROUTE: Self = Self::NotFound("Route not found");
+
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let one = |name: HeaderName, value: HeaderValue| HeaderMap::from_iter([(name, value)]);
+        match self {
+            Self::Unavailable { .. } => one(header::RETRY_AFTER, RETRY_AFTER_S.into()),
+            Self::RangeNotSatisfiable(size) => HeaderValue::try_from(format!("bytes */{size}"))
+                .map_or_else(|_| HeaderMap::new(), |value| one(header::CONTENT_RANGE, value)),
+            _ => HeaderMap::new(),
+        }
+    }
+
+    fn detail(&self) -> Option<Value> {
+        match self {
+            Self::BadRequest(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
+            Self::NotFound(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
+            Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
+            Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
+            Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),
+            Self::Unavailable { detail, .. } => Some(Value::from(*detail)),
+            Self::Internal(_) => None,
+        }
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        if error.is_unavailable() {
+            Self::Unavailable { detail: "The database does not answer", cause: Some(chain(&error)) }
+        } else {
+            Self::Internal(chain(&error))
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.headers()).into_response();
+        let cause = match &self {
+            Self::Internal(cause) => Some(cause.clone()),
+            Self::Unavailable { cause, .. } => cause.clone(),
+            _ => None,
+        };
+        response.extensions_mut().insert(Body { detail: self.detail(), cause });
+        response
+    }
+}

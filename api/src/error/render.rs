@@ -1,0 +1,48 @@
+//! The one error body, always JSON, nulls left out (contract §3). Also gives it to answers of the framework that never
+//! were an `ApiError`.
+
+use axum::{
+    Json,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::Kind;
+
+/// What travels with a failed response until the body is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub(super) detail: Option<Value>,
+    /// For the log, never for the client.
+    pub(crate) cause: Option<String>,
+}
+
+/// Writes the body of a failed response; others pass. Returns the cause to log.
+pub(crate) fn render(response: Response, request_id: &str) -> (Response, Option<String>) {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return (response, None);
+    }
+    let (mut parts, _) = response.into_parts();
+    let body = parts.extensions.remove::<Body>();
+    let kind = Kind::of(status);
+    let (detail, cause) = body.map_or((None, None), |body| (body.detail, body.cause));
+    let mut object = json!({
+        "error": kind.error,
+        "message": kind.message,
+        "code": kind.status.as_u16(),
+        "correlation_id": request_id,
+    });
+    if let Some(detail) = detail {
+        object["detail"] = detail;
+    }
+    let mut rendered = (kind.status, Json(object)).into_response();
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            rendered.headers_mut().append(name, value.clone());
+        }
+    }
+    rendered.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    (rendered, cause)
+}

@@ -1,0 +1,13 @@
+//! What handlers take out of a request. None of these answers with the framework's own rejection.
+
+mod ids;
+mod json;
+mod query;
+mod range;
+
+pub(crate) use self::{
+    ids::Ids,
+    json::JsonBody,
+    query::{MAX_PAGE, Paging, Query},
+    range::ByteRange,
+};

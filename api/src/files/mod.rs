@@ -1,0 +1,10 @@
+//! Files of a version or an attempt: listed, read, archived. `path` is the one resolver every route goes through.
+
+mod archive;
+mod list;
+mod path;
+mod read;
+mod serve;
+mod tree;
+
+pub(crate) use self::{archive::*, list::*, read::*, serve::{MAX_JSON_FILE, content_range}, tree::{Loaded, load_version}};

@@ -1,0 +1,121 @@
+//! Which tree a request means: a version's, or that of an attempt; and the two documents that go with it.
+
+use std::sync::Arc;
+
+use drydock_database::version::{self, AttemptRef, Exchange, Missing, TreeRef};
+use drydock_domain::{Digest, JobId, ProjectId, Tree};
+use drydock_storage::Manifest;
+use serde_json::Value;
+
+use crate::{
+    error::ApiError,
+    state::App,
+    validate::{Fault, Fields, rules},
+};
+
+/// Which tree is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The newest version.
+    Head,
+    /// This version.
+    Version(i32),
+    /// What an attempt left.
+    Attempt(AttemptRef),
+}
+
+/// A tree, ready to be read.
+pub(crate) struct Loaded {
+    /// The version it is or started from.
+    pub(crate) number: i32,
+    /// None for the empty tree.
+    pub(crate) manifest: Option<Arc<Manifest>>,
+    /// The two documents.
+    pub(super) exchange: Exchange,
+}
+
+static EMPTY: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
+
+impl Loaded {
+    /// Its entries.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.manifest.as_ref().map_or(&EMPTY, |manifest| manifest.tree())
+    }
+
+    /// A document's bytes, by the end of its path.
+    pub(super) fn document(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let value = match path {
+            b".codex/request.json" => self.exchange.request.as_ref(),
+            b".codex/result.json" => self.exchange.result.as_ref(),
+            _ => None,
+        };
+        value.and_then(|value| serde_json::to_vec_pretty(value).ok())
+    }
+}
+
+/// Takes `version`, `attempt` and `job`: at most one tree is meant.
+pub(super) fn which(fields: &mut Fields) -> Which {
+    let number = fields.optional("version", rules::number(0, i32::MAX.into()));
+    let job: Option<JobId> = fields.optional("job", uuid_of("a job id"));
+    let attempt = fields.optional("attempt", |value| attempt_of(value, job));
+    match (number, attempt.or(job.map(|job| AttemptRef::OfJob(job, None)))) {
+        (None, None) => Which::Head,
+        (Some(number), None) => Which::Version(number),
+        (None, Some(attempt)) => Which::Attempt(attempt),
+        (Some(_), Some(_)) => {
+            fields.refuse("version", Fault::value("version does not go with job or attempt"));
+            Which::Head
+        }
+    }
+}
+
+/// An attempt's id, or its number where the job is named.
+fn attempt_of(value: &Value, job: Option<JobId>) -> Result<AttemptRef, Fault> {
+    match job {
+        Some(job) => rules::number(1, i16::MAX.into())(value).map(|number| AttemptRef::OfJob(job, Some(number))),
+        None => uuid_of("an attempt id, or a number beside job")(value).map(AttemptRef::Id),
+    }
+}
+
+fn uuid_of<T: std::str::FromStr>(what: &'static str) -> impl Fn(&Value) -> Result<T, Fault> {
+    move |value| {
+        let parsed = value.as_str().and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| Fault::new("uuid_parsing", format!("Input should be {what}")))
+    }
+}
+
+/// Finds the tree, fetches its list of files and the documents.
+pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<Loaded, ApiError> {
+    let client = app.client().await?;
+    let (found, of) = match which {
+        Which::Head => (version::tree(&client, app.tenant(), project, None).await?, None),
+        Which::Version(number) => (version::tree(&client, app.tenant(), project, Some(number)).await?, None),
+        Which::Attempt(attempt) => {
+            (version::tree_of_attempt(&client, app.tenant(), project, attempt).await?, Some(attempt))
+        }
+    };
+    let TreeRef { number, manifest } = found.map_err(missing)?;
+    let exchange = version::exchange(&client, project, of).await?;
+    drop(client);
+    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange })
+}
+
+/// A version's tree, without documents.
+pub(crate) async fn load_version(app: &App, project: ProjectId, number: i32) -> Result<Loaded, ApiError> {
+    let found = version::tree(&app.client().await?, app.tenant(), project, Some(number)).await?;
+    let TreeRef { number, manifest } = found.map_err(missing)?;
+    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange: Exchange::default() })
+}
+
+async fn fetch(app: &App, manifest: Option<[u8; 32]>) -> Result<Option<Arc<Manifest>>, ApiError> {
+    let Some(id) = manifest.map(Digest::from_bytes) else { return Ok(None) };
+    Ok(Some(app.manifests.get(&app.storage, app.tenant(), id).await?))
+}
+
+fn missing(missing: Missing) -> ApiError {
+    match missing {
+        Missing::Project => ApiError::NO_PROJECT,
+        Missing::Version => ApiError::NO_VERSION,
+        Missing::Attempt => ApiError::NO_ATTEMPT,
+    }
+}

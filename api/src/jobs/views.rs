@@ -1,0 +1,157 @@
+//! A job as clients see it (contract §1). Optional fields are left out when they have no value, the others never.
+
+use chrono::{DateTime, Utc};
+use drydock_database::job::{AttemptRow, JobRow};
+use drydock_domain::{JobId, JobState, JobType, Phase, ProjectId, Status};
+use serde::Serialize;
+
+/// A job.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct JobView {
+    #[schema(value_type = Uuid)]
+    pub(crate) id: JobId,
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    /// `initial_project`, `edit` or `command`.
+    #[schema(value_type = String)]
+    job_type: JobType,
+    /// The instruction's first line, unless another was given.
+    title: String,
+    instruction: String,
+    /// `queued`, `in_progress`, `completed`, `error` or `cancelled`.
+    #[schema(value_type = String)]
+    pub(crate) status: Status,
+    /// Finer than `status`; new words may come.
+    status_detail: &'static str,
+    /// Why it waits, when one job is asked for and it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    /// The agent's last message, at most 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    created_files: Vec<String>,
+    modified_files: Vec<String>,
+    deleted_files: Vec<String>,
+    errors: Vec<String>,
+    /// The version it made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i32>,
+    attempts: Vec<AttemptView>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    queued_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<DateTime<Utc>>,
+    timings: Timings,
+    /// Where the result is among the project's files.
+    result_path: &'static str,
+    /// URL of the log.
+    logs_path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview_url: Option<String>,
+}
+
+/// One try at a job.
+#[derive(Serialize, utoipa::ToSchema)]
+struct AttemptView {
+    /// From 1.
+    number: i16,
+    worker: String,
+    workspace_path: String,
+    isolation: String,
+    /// Null while it runs.
+    outcome: Option<String>,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+/// Seconds of the newest attempt's phases, as far as it got.
+#[derive(Default, Serialize, utoipa::ToSchema)]
+struct Timings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    materialize_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_s: Option<f64>,
+}
+
+impl From<JobRow> for JobView {
+    fn from(row: JobRow) -> Self {
+        Self {
+            status_detail: status_detail(&row),
+            timings: timings(&row),
+            logs_path: format!("/api/v1/projects/{}/jobs/{}/logs", row.project_id, row.id),
+            id: row.id,
+            project_id: row.project_id,
+            job_type: row.job_type,
+            title: row.title,
+            instruction: row.instruction,
+            status: row.state.status(),
+            waiting_reason: None,
+            summary: row.summary,
+            output: row.output,
+            created_files: row.created_files,
+            modified_files: row.modified_files,
+            deleted_files: row.deleted_files,
+            errors: row.errors,
+            version: row.version,
+            attempts: row.attempts.into_iter().map(AttemptView::from).collect(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            queued_at: row.queued_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            result_path: ".codex/result.json",
+            preview_url: row.preview_url,
+        }
+    }
+}
+
+impl From<AttemptRow> for AttemptView {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            number: row.number,
+            worker: row.worker,
+            workspace_path: row.workspace_path,
+            isolation: row.isolation,
+            outcome: row.outcome,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        }
+    }
+}
+
+fn status_detail(row: &JobRow) -> &'static str {
+    match row.state {
+        JobState::Failed if row.failure_kind.as_deref() == Some("timeout") => "timeout",
+        JobState::Dead => JobState::Dead.as_str(),
+        state if state.is_terminal() => state.status().as_str(),
+        _ if row.cancelling => "cancelling",
+        JobState::Running => row.attempts.last().and_then(|attempt| attempt.phase).map_or("running", Phase::as_str),
+        JobState::Queued if !row.attempts.is_empty() => "retrying",
+        state => state.as_str(),
+    }
+}
+
+fn timings(row: &JobRow) -> Timings {
+    let Some(newest) = row.attempts.last() else { return Timings::default() };
+    let queued = (newest.started_at - row.queued_at).to_std().ok();
+    Timings {
+        queue_s: queued.map(|time| milli(time.as_secs_f64())),
+        materialize_s: newest.materialize_s.map(milli),
+        run_s: newest.run_s.map(milli),
+        push_s: newest.push_s.map(milli),
+    }
+}
+
+/// To the millisecond: what the clock is good for, and no float noise in JSON.
+fn milli(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod agents;
+mod aliases;
+pub mod config;
+mod error;
+mod events;
+mod extract;
+mod files;
+mod jobs;
+mod limits;
+mod logs;
+mod metrics;
+mod middleware;
+mod openapi;
+mod operations;
+mod projects;
+mod router;
+mod run;
+mod state;
+mod stream;
+mod validate;
+mod versions;
+mod workers;
+
+pub use config::{ApiConfig, Secrets};
+pub use run::{Listeners, run};

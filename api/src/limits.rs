@@ -1,0 +1,80 @@
+//! `GET /limits`: every limit a client can run into, as this server has it set.
+
+use axum::{Json, extract::State};
+use drydock_domain::instruction::{MAX_CHARS, MAX_TITLE_CHARS, MIN_PROJECT_CHARS};
+use drydock_storage::Limits;
+use serde::Serialize;
+
+use crate::{
+    error::ApiError,
+    extract::{MAX_PAGE, Query},
+    files::{MAX_FILES_PAGE, MAX_JSON_FILE},
+    jobs::MAX_RETRIES,
+    state::Shared,
+    validate::rules,
+    versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES},
+};
+
+/// Limits by what they bound. Sizes are bytes, times seconds, lengths characters.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct LimitsView {
+    body_bytes: usize,
+    import_bytes: u64,
+    import_timeout_s: u64,
+    project_instruction_min: usize,
+    instruction_max: usize,
+    title_max: usize,
+    name_max: usize,
+    labels_max: usize,
+    label_name_max: usize,
+    label_value_max: usize,
+    argv_max: usize,
+    argument_max: usize,
+    priority_max: u8,
+    retries_max: i64,
+    wait_max_s: u64,
+    streams_max: usize,
+    page_max: i64,
+    files_page_max: i64,
+    json_file_bytes: u64,
+    diff_changes_max: usize,
+    diff_files_max: usize,
+    diff_file_bytes: u64,
+    tree_files_max: u64,
+    tree_bytes_max: u64,
+    idempotency_key_max: usize,
+}
+
+/// Show limits
+#[utoipa::path(get, path = "/api/v1/limits", tag = "fleet", responses((status = 200, body = LimitsView)))]
+pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Json<LimitsView>, ApiError> {
+    query.fields().finish(|| Some(()))?;
+    let (config, tree) = (&app.config, Limits::default());
+    Ok(Json(LimitsView {
+        body_bytes: config.body_limit,
+        import_bytes: config.import_limit,
+        import_timeout_s: config.import_timeout.as_secs(),
+        project_instruction_min: MIN_PROJECT_CHARS,
+        instruction_max: MAX_CHARS,
+        title_max: MAX_TITLE_CHARS,
+        name_max: rules::MAX_NAME,
+        labels_max: rules::MAX_LABELS,
+        label_name_max: rules::MAX_LABEL_NAME,
+        label_value_max: rules::MAX_LABEL_VALUE,
+        argv_max: rules::MAX_ARGV,
+        argument_max: rules::MAX_ARG_CHARS,
+        priority_max: 9,
+        retries_max: MAX_RETRIES,
+        wait_max_s: config.wait_limit.as_secs(),
+        streams_max: config.stream_limit,
+        page_max: MAX_PAGE,
+        files_page_max: MAX_FILES_PAGE,
+        json_file_bytes: MAX_JSON_FILE,
+        diff_changes_max: MAX_CHANGES,
+        diff_files_max: MAX_COMPARED,
+        diff_file_bytes: MAX_COMPARED_BYTES,
+        tree_files_max: tree.entries,
+        tree_bytes_max: tree.bytes,
+        idempotency_key_max: 255,
+    }))
+}

@@ -1,0 +1,31 @@
+//! Logs: the output of an attempt as one stream of bytes, whether it still grows, waits to be sealed or is sealed.
+
+mod follow;
+mod reader;
+mod whole;
+
+use drydock_database::log_read::{self, AttemptLog};
+use drydock_domain::JobId;
+
+pub(crate) use self::{follow::*, whole::*};
+use crate::{
+    error::ApiError,
+    extract::Ids,
+    state::App,
+    validate::{Fields, rules},
+};
+
+/// Finds the log of `?attempt=`, of the newest attempt by default; none where the job has not been tried yet.
+async fn find(app: &App, ids: &Ids, mut query: Fields) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
+    let (project, job) = (ids.project()?, ids.job()?);
+    let number: Option<i16> = query.optional("attempt", rules::number(1, i16::MAX.into()));
+    query.finish(|| Some(()))?;
+    let client = app.client().await?;
+    if !log_read::job_exists(&client, app.tenant(), project, job).await? {
+        return Err(ApiError::NO_JOB);
+    }
+    match log_read::of_job(&client, job, number).await? {
+        None if number.is_some() => Err(ApiError::NO_ATTEMPT),
+        log => Ok((job, number, log)),
+    }
+}

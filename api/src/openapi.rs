@@ -1,0 +1,41 @@
+//! The OpenAPI document, made from the handlers themselves, and the page that shows it.
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{Html, IntoResponse, Response},
+};
+use bytes::Bytes;
+use utoipa::openapi::{Info, OpenApi, PathItem, Paths};
+
+use crate::state::Shared;
+
+const DOCS: &str = include_str!("docs.html");
+
+/// Completes what the routes said of themselves.
+pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error> {
+    let mut info = Info::new("Drydock", drydock_runtime::build_info::VERSION);
+    info.description = Some("Runs coding agents on project workspaces.".to_owned());
+    openapi.info = info;
+    openapi.paths.paths = plain(std::mem::take(&mut openapi.paths));
+    Ok(serde_json::to_vec(&openapi)?.into())
+}
+
+/// The router's word for "and all that follows" is unknown to OpenAPI.
+fn plain(paths: Paths) -> std::collections::BTreeMap<String, PathItem> {
+    paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect()
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, content_type = "application/json")))]
+pub(crate) async fn openapi_json(State(app): State<Shared>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
+}
+
+/// A page that shows it
+#[utoipa::path(get, path = "/docs", tag = "operations", responses((status = 200, content_type = "text/html")))]
+pub(crate) async fn docs() -> impl IntoResponse {
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(DOCS))
+}

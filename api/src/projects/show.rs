@@ -1,0 +1,18 @@
+//! `GET /projects/{id}`: one project.
+
+use axum::{Json, extract::State};
+use drydock_database::project;
+
+use super::views::ProjectView;
+use crate::{error::ApiError, extract::Ids, state::Shared};
+
+/// Show a project
+#[utoipa::path(
+    get, path = "/api/v1/projects/{id}", tag = "projects",
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, body = ProjectView), (status = 404))
+)]
+pub(crate) async fn show_project(State(app): State<Shared>, ids: Ids) -> Result<Json<ProjectView>, ApiError> {
+    let row = project::find(&app.client().await?, app.tenant(), ids.project()?).await?;
+    Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
+}

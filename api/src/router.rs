@@ -1,0 +1,63 @@
+//! Every route, on one page. A route is registered together with its description, so the document cannot miss one.
+
+use axum::{Router, middleware, response::IntoResponse as _};
+use drydock_runtime::{admin::Readiness, config::ConfigError};
+use prometheus::Registry;
+use utoipa::{OpenApi as _, openapi::OpenApi};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+#[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
+use crate::aliases::{
+    __path_alias_list_files, __path_alias_read_file, __path_alias_submit_job, alias_list_files, alias_read_file,
+    alias_submit_job,
+};
+use crate::{
+    error::ApiError, events, files, jobs, limits, logs, middleware as own, openapi, operations::Operations, projects,
+    state::Shared, versions, workers,
+};
+
+/// The routes and what they say of themselves.
+pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
+    #[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
+    let router = OpenApiRouter::with_openapi(Operations::openapi())
+        .routes(routes!(projects::create_project, projects::list_projects))
+        .routes(routes!(projects::import_project))
+        .routes(routes!(projects::show_project))
+        .routes(routes!(jobs::submit_job, jobs::list_project_jobs))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::show_job))
+        .routes(routes!(logs::read_log))
+        .routes(routes!(logs::follow_log))
+        .routes(routes!(events::job_events))
+        .routes(routes!(events::all_events))
+        .routes(routes!(files::list_files))
+        .routes(routes!(files::read_project_file))
+        .routes(routes!(files::archive))
+        .routes(routes!(versions::list_versions))
+        .routes(routes!(versions::diff_versions))
+        .routes(routes!(workers::list_workers))
+        .routes(routes!(limits::limits))
+        .routes(routes!(alias_submit_job))
+        .routes(routes!(alias_list_files))
+        .routes(routes!(alias_read_file))
+        .routes(routes!(openapi::openapi_json))
+        .routes(routes!(openapi::docs));
+    router.split_for_parts()
+}
+
+/// The routes with all that surrounds them.
+pub(crate) fn service(
+    routes: Router<Shared>,
+    app: &Shared,
+    registry: &Registry,
+    readiness: Readiness,
+) -> Result<Router, ConfigError> {
+    let operations = drydock_runtime::admin::router("api", registry.clone(), readiness, app.shutdown.clone());
+    let router = routes
+        .with_state(app.clone())
+        .merge(operations)
+        .fallback(async || ApiError::NO_ROUTE.into_response())
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response());
+    let router = own::cors(router, &app.config.cors)?;
+    Ok(router.layer(middleware::from_fn_with_state(app.clone(), own::observe)))
+}

@@ -1,0 +1,141 @@
+//! The service from start to stop: connect, serve, drain.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::{Router, extract::Request};
+use drydock_database::{Database, DatabaseError, wake::Waker};
+use drydock_runtime::{
+    Shutdown,
+    admin::{self, Readiness},
+    exit::{Exit, chain},
+    metrics, tasks,
+};
+use drydock_storage::{Limits, ManifestCache, Storage, StorageMetrics};
+use prometheus::Registry;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tower::{Layer as _, util::MapRequestLayer};
+
+use crate::{
+    agents::KnownAgents,
+    config::{ApiConfig, Secrets},
+    events::Feed,
+    metrics::ApiMetrics,
+    middleware::without_trailing_slash,
+    openapi, router,
+    state::{App, Shared},
+};
+
+/// Sockets bound by the caller: with port 0, only it knows where.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API.
+    pub api: TcpListener,
+    /// For the operations endpoints alone.
+    pub admin: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds what the settings name.
+    ///
+    /// # Errors
+    /// An address is taken or not this host's; the text names the setting.
+    pub async fn bind(config: &ApiConfig) -> Result<Self, Exit> {
+        let address = config.api_addr;
+        let api = TcpListener::bind(address).await.with_context(|| format!("bind {address} (DRYDOCK_API_ADDR)"));
+        let api = api.map_err(Exit::Usage)?;
+        let admin = match config.admin_addr {
+            Some(address) => Some(admin::bind(address).await.map_err(Exit::Usage)?),
+            None => None,
+        };
+        Ok(Self { api, admin })
+    }
+}
+
+/// Serves until `shutdown`, then finishes what runs.
+///
+/// # Errors
+/// Settings that cannot work, or PostgreSQL or object storage that cannot be reached.
+pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shutdown: Shutdown) -> Result<(), Exit> {
+    config.check().map_err(|error| Exit::Usage(error.into()))?;
+    if config.insecure_open.0 {
+        tracing::warn!("DRYDOCK_INSECURE_OPEN is set: whoever reaches this address can do everything");
+    }
+    let registry = metrics::registry("api").map_err(|error| Exit::Failure(error.into()))?;
+    let (routes, document) = router::routes();
+    let document = openapi::document(document).map_err(|error| Exit::Failure(error.into()))?;
+    let app = connect(config, &secrets, &registry, document, &shutdown).await?;
+    let readiness = readiness(&app);
+    if let Some(listener) = listeners.admin {
+        let router = admin::router("api", registry.clone(), readiness.clone(), shutdown.clone());
+        tasks::spawn("admin", admin::serve(listener, router, shutdown.clone()));
+    }
+    let router = router::service(routes, &app, &registry, readiness).map_err(|error| Exit::Usage(error.into()))?;
+    if let Ok(address) = listeners.api.local_addr() {
+        tracing::info!(%address, "serving; no keys are configured, so every request may do everything");
+    }
+    serve(listeners.api, router, &app, &shutdown).await
+}
+
+async fn connect(
+    config: ApiConfig,
+    secrets: &Secrets,
+    registry: &Registry,
+    openapi: bytes::Bytes,
+    shutdown: &Shutdown,
+) -> Result<Shared, Exit> {
+    let broken = |error: prometheus::Error| Exit::Failure(error.into());
+    let api_metrics = ApiMetrics::register(registry).map_err(broken)?;
+    let storage_metrics = StorageMetrics::register(registry).map_err(broken)?;
+    let storage = Storage::connect(&config.storage, &secrets.credentials, storage_metrics);
+    let database = Database::connect(&config.database, &secrets.database_url).await.map_err(|error| match error {
+        DatabaseError::Url(_) => Exit::Usage(error.into()),
+        other => Exit::Unavailable(other.into()),
+    })?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
+    Ok(Arc::new(App {
+        manifests: ManifestCache::new(config.manifest_cache, Limits::default()),
+        waker: Waker::start(&database, shutdown),
+        feed: Feed::start(&database, shutdown),
+        agents: KnownAgents::default(),
+        metrics: api_metrics,
+        streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
+        shutdown: shutdown.clone(),
+        config,
+        database,
+        storage,
+        openapi,
+    }))
+}
+
+/// Ready while PostgreSQL answers. Object storage is not asked: most of the API works without it, and taking every
+/// replica out of service would help nobody.
+fn readiness(app: &Shared) -> Readiness {
+    let database = app.database.clone();
+    Readiness::default().with("database", move || {
+        let database = database.clone();
+        async move { database.check().await.map_err(|error| chain(&error)) }
+    })
+}
+
+async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &Shutdown) -> Result<(), Exit> {
+    let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
+    let stop = shutdown.clone();
+    let service = axum::ServiceExt::<Request>::into_make_service(service);
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.triggered().await });
+    let grace = app.config.shutdown_grace;
+    let patience = async {
+        shutdown.triggered().await;
+        tokio::select! {
+            () = tokio::time::sleep(grace) => tracing::warn!(?grace, "requests still ran when the grace was over"),
+            () = shutdown.forced() => {}
+        }
+    };
+    tokio::select! {
+        served = serving => served.context("serve the API").map_err(Exit::Failure)?,
+        () = patience => {}
+    }
+    // Whatever only waits for a forced stop, such as wake-ups still to be sent, has nothing left to wait for.
+    shutdown.force();
+    Ok(())
+}

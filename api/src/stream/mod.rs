@@ -1,0 +1,116 @@
+//! Streams that stay open: one producer task behind a small buffer, so that a slow client slows its own reading of the
+//! database and nothing else. Ends when the client goes, when the service stops, or with an `end` frame.
+
+mod frame;
+mod resume;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use drydock_runtime::{Shutdown, tasks};
+use futures_util::stream;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
+
+pub(crate) use self::{
+    frame::{Format, Frame, media},
+    resume::resume_after,
+};
+use crate::{error::ApiError, metrics::ApiMetrics, state::App};
+
+/// Frames made ahead of the client.
+const AHEAD: usize = 8;
+/// Shorter than the idle limits of common proxies.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The client is gone or the service stops: the producer should end.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+/// Where a producer puts its frames.
+pub(crate) struct Outlet {
+    sender: mpsc::Sender<Bytes>,
+    format: Format,
+    shutdown: Shutdown,
+    quiet_until: Instant,
+    _place: Place,
+}
+
+/// An open stream, as the cap and the gauge count it.
+struct Place {
+    metrics: ApiMetrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.streams.dec();
+    }
+}
+
+impl Outlet {
+    /// Sends one frame, waiting for a slow client.
+    pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), Closed> {
+        let bytes = self.format.encode(frame);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.quiet_until = Instant::now() + HEARTBEAT;
+        tokio::select! {
+            sent = self.sender.send(bytes) => sent.map_err(|_| Closed),
+            () = self.shutdown.triggered() => Err(Closed),
+        }
+    }
+
+    /// Waits until `news` resolves, keeping the connection alive meanwhile.
+    pub(crate) async fn wait(&mut self, news: impl Future<Output = ()>) -> Result<(), Closed> {
+        let mut news = std::pin::pin!(news);
+        loop {
+            tokio::select! {
+                () = &mut news => return Ok(()),
+                () = self.sender.closed() => return Err(Closed),
+                () = self.shutdown.triggered() => return Err(Closed),
+                () = tokio::time::sleep_until(self.quiet_until) => self.send(&Frame::Heartbeat).await?,
+            }
+        }
+    }
+}
+
+/// Opens a stream that `produce` fills, or refuses when all places are taken.
+pub(crate) fn open<F, Fut>(app: &Arc<App>, format: Format, produce: F) -> Result<Response, ApiError>
+where
+    F: FnOnce(Outlet) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let busy = |_| ApiError::Unavailable { detail: "Too many open streams", cause: None };
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
+    app.metrics.streams.inc();
+    let place = Place { metrics: app.metrics.clone(), _permit: permit };
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let quiet_until = Instant::now() + HEARTBEAT;
+    let outlet = Outlet { sender, format, shutdown: app.shutdown.clone(), quiet_until, _place: place };
+    let producer = produce(outlet);
+    tasks::spawn("stream", producer);
+    let head = stream::iter(Some(Ok::<_, std::convert::Infallible>(format.encode(&Frame::Retry))));
+    let body = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|bytes| (Ok(bytes), receiver)));
+    let body = Body::from_stream(stream::StreamExt::chain(head, body));
+    Ok((headers(format), body).into_response())
+}
+
+fn headers(format: Format) -> HeaderMap {
+    let fixed = |value| HeaderValue::from_static(value);
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, fixed(format.content_type()));
+    headers.insert(header::CACHE_CONTROL, fixed("no-store"));
+    headers.insert(header::VARY, fixed("accept"));
+    // nginx and what descends from it would buffer the stream.
+    headers.insert("x-accel-buffering", fixed("no"));
+    headers
+}

@@ -1,0 +1,92 @@
+//! `GET /projects/{id}/versions`: newest first, in pages.
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use drydock_database::{
+    page::Page,
+    project,
+    version::{self, VersionRow},
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    error::ApiError,
+    extract::{Ids, MAX_PAGE, Query},
+    state::Shared,
+    validate::rules,
+};
+
+const DEFAULT_PAGE: usize = 50;
+
+/// A page of versions.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct VersionList {
+    items: Vec<VersionView>,
+    /// For `?cursor=`, when there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A version, without its files.
+#[derive(Serialize, utoipa::ToSchema)]
+struct VersionView {
+    number: i32,
+    /// The one before; 0 is the empty one.
+    parent: i32,
+    /// The same tree has the same id everywhere.
+    tree_id: String,
+    file_count: i32,
+    total_bytes: i64,
+    /// What made it: `job`, `import`, ….
+    author_kind: String,
+    /// Which one.
+    author_id: Uuid,
+    created_at: DateTime<Utc>,
+}
+
+impl From<VersionRow> for VersionView {
+    fn from(row: VersionRow) -> Self {
+        let tree_id = drydock_domain::Digest::try_from(row.tree_id.as_slice());
+        Self {
+            number: row.number,
+            parent: row.parent,
+            tree_id: tree_id.map(|id| id.to_string()).unwrap_or_default(),
+            file_count: row.file_count,
+            total_bytes: row.total_bytes,
+            author_kind: row.author_kind,
+            author_id: row.author_id,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// List versions
+#[utoipa::path(
+    get, path = "/api/v1/projects/{id}/versions", tag = "versions",
+    params(
+        ("id" = uuid::Uuid, Path),
+        ("limit" = Option<u16>, Query, description = "1 to 500, 50 by default"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+    ),
+    responses((status = 200, body = VersionList), (status = 404))
+)]
+pub(crate) async fn list_versions(
+    State(app): State<Shared>,
+    ids: Ids,
+    query: Query,
+) -> Result<Json<VersionList>, ApiError> {
+    let project = ids.project()?;
+    let mut fields = query.fields();
+    let limit = fields.optional("limit", rules::number(1, MAX_PAGE)).unwrap_or(DEFAULT_PAGE);
+    let before = fields.optional("cursor", rules::number(1, i32::MAX.into()));
+    fields.finish(|| Some(()))?;
+    let client = app.client().await?;
+    project::find(&client, app.tenant(), project).await?.ok_or(ApiError::NO_PROJECT)?;
+    let Page { items, next } =
+        version::list(&client, app.tenant(), project, before.unwrap_or(i32::MAX), limit).await?;
+    Ok(Json(VersionList {
+        items: items.into_iter().map(VersionView::from).collect(),
+        next_cursor: next.map(|number| number.to_string()),
+    }))
+}

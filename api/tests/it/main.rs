@@ -1,0 +1,16 @@
+//! The API in this process, on port 0, against a real PostgreSQL and a real S3 server. One file per part of the URL space.
+
+mod cors;
+mod errors;
+mod events;
+mod files;
+mod fleet;
+mod harness;
+mod import;
+mod jobs;
+mod logs;
+mod openapi;
+mod operations;
+mod outages;
+mod projects;
+mod versions;

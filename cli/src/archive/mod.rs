@@ -1,0 +1,106 @@
+//! A directory as a tar stream: what `project import` sends. Sorted, so that the same tree is always the same bytes; links
+//! as they are, modes kept, owners and times left out. One file at a time is open and none is held in memory.
+
+mod channel;
+mod walk;
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::Path,
+};
+
+use tar::{Builder, EntryType, Header};
+
+pub use self::{
+    channel::stream,
+    walk::{Exclude, Totals},
+};
+
+/// What goes into `tar`'s name field with the terminating NUL (GNU tar, "The `GNU`-specific header").
+const LINK_FIELD: usize = 100;
+
+/// Writes the tree below `root` to `out`; returns what it held and names what could not be sent.
+///
+/// # Errors
+/// A file cannot be read, changes its size while it is read, or `out` fails.
+pub fn write(root: &Path, exclude: &Exclude, out: impl Write, skipped: &mut dyn FnMut(&Path, &str)) -> io::Result<Totals> {
+    let mut builder = Builder::new(out);
+    let mut totals = Totals::default();
+    walk::each(root, exclude, &mut |entry| {
+        let kind = entry.metadata.file_type();
+        if kind.is_dir() {
+            return append(&mut builder, &entry, EntryType::Directory, 0, io::empty());
+        }
+        if kind.is_symlink() {
+            totals.files += 1;
+            return symlink(&mut builder, &entry);
+        }
+        if !kind.is_file() {
+            skipped(&entry.relative, "it is no file, directory or symbolic link");
+            return Ok(());
+        }
+        let file = fs_err::File::open(&entry.absolute)?;
+        let size = file.metadata()?.len();
+        append(&mut builder, &entry, EntryType::Regular, size, Exact { file, left: size })?;
+        totals.files += 1;
+        totals.bytes += size;
+        Ok(())
+    })?;
+    builder.into_inner()?.flush()?;
+    Ok(totals)
+}
+
+fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(entry.metadata.permissions().mode() & 0o7777);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+fn append(builder: &mut Builder<impl Write>, entry: &walk::Entry, kind: EntryType, size: u64, data: impl Read) -> io::Result<()> {
+    builder.append_data(&mut header(entry, kind, size), &entry.relative, data)
+}
+
+/// A link's target is data: kept byte for byte, where the library would tidy it up like a path.
+fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<()> {
+    let target = fs_err::read_link(&entry.absolute)?;
+    let target = target.as_os_str().as_bytes();
+    let mut header = header(entry, EntryType::Symlink, 0);
+    if target.len() < LINK_FIELD {
+        header.set_link_name_literal(target)?;
+    } else {
+        let mut long = Header::new_gnu();
+        long.set_entry_type(EntryType::GNULongLink);
+        long.set_size(target.len() as u64 + 1);
+        long.set_mode(0o644);
+        builder.append_data(&mut long, "././@LongLink", [target, b"\0"].concat().as_slice())?;
+    }
+    builder.append_data(&mut header, &entry.relative, io::empty())
+}
+
+/// Exactly as many bytes as the header promised: an archive cannot take back what it said.
+struct Exact {
+    file: fs_err::File,
+    left: u64,
+}
+
+impl Read for Exact {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        let read = self.file.read(&mut buf[..most])?;
+        if read == 0 && most > 0 {
+            let path = self.file.path().display();
+            return Err(io::Error::other(format!("'{path}' became shorter while it was read")));
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What answers hold, as far as this program uses it. Unknown fields are ignored and statuses are open words, so that a newer
+//! server can be talked to.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// A page of a list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A project.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Project {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub instruction: String,
+    /// The public status of its newest job.
+    pub status: String,
+    /// Summary of its newest job.
+    pub summary: Option<String>,
+    /// The agent of jobs that name none.
+    pub agent: String,
+    /// Where its jobs run.
+    pub pool: String,
+    /// The newest version.
+    pub head_version: u64,
+    /// Where its work can be seen.
+    pub preview_url: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A project that was just created.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Created {
+    /// Its id.
+    pub id: String,
+    /// Its first job.
+    pub job_id: String,
+}
+
+/// A job.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: String,
+    /// Whose.
+    pub project_id: String,
+    /// What kind.
+    pub job_type: String,
+    /// For lists.
+    pub title: String,
+    /// The public status.
+    pub status: String,
+    /// The finer state.
+    pub status_detail: Option<String>,
+    /// Why it waits.
+    pub waiting_reason: Option<String>,
+    /// The agent's summary.
+    pub summary: Option<String>,
+    /// The agent's last message.
+    pub output: Option<String>,
+    /// Paths that were new.
+    #[serde(default)]
+    pub created_files: Vec<String>,
+    /// Paths that changed.
+    #[serde(default)]
+    pub modified_files: Vec<String>,
+    /// Paths that went.
+    #[serde(default)]
+    pub deleted_files: Vec<String>,
+    /// What went wrong.
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// The version it made.
+    pub version: Option<u64>,
+    /// Its tries.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it was first claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Where its time went.
+    #[serde(default)]
+    pub timings: Timings,
+}
+
+/// One try at a job.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
+    /// Which, from 1.
+    pub number: u32,
+    /// The worker's name.
+    pub worker: String,
+    /// How it was walled in.
+    pub isolation: Option<String>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// When it was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Seconds spent in each phase.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Timings {
+    /// Until claimed.
+    pub queue_s: Option<f64>,
+    /// Creating the workspace.
+    pub materialize_s: Option<f64>,
+    /// Running the agent.
+    pub run_s: Option<f64>,
+    /// Storing the changes.
+    pub push_s: Option<f64>,
+}
+
+/// A page of a version's files.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Files {
+    /// Which version.
+    pub version: u64,
+    /// Its files.
+    pub files: Vec<FileEntry>,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+}
+
+/// A file of a version.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileEntry {
+    /// Relative path.
+    pub path: String,
+    /// `file` or `symlink`.
+    pub kind: String,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits, octal.
+    pub mode: String,
+    /// Where a symlink points.
+    pub link_target: Option<String>,
+}
+
+/// A version without its files.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Version {
+    /// Its number.
+    pub number: u64,
+    /// Files and symlinks in it.
+    pub file_count: u64,
+    /// Bytes of its files.
+    pub total_bytes: u64,
+    /// What made it: `job`, `import`, ….
+    pub author_kind: String,
+    /// Which one.
+    pub author_id: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}

@@ -1,0 +1,102 @@
+//! `drydock admin`: what needs the database itself.
+
+use clap::{Args, Subcommand};
+use drydock_database::{
+    Database, DatabaseConfig,
+    migrate::{self, Migrated, Mode, newest},
+    schema,
+};
+
+use super::Context;
+use crate::{CliError, Exit, output::Output};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AdminCommand {
+    /// Bring the database to the schema of this build
+    ///
+    /// Safe to run again and beside running services. A database that was made by other means is compared: an identical one is
+    /// stamped, a different one is refused with the differences and left as it is.
+    Migrate(MigrateArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+#[command(after_help = "Example:\n  DRYDOCK_DATABASE_URL=postgres://drydock@127.0.0.1:5432/drydock drydock admin migrate --dry-run")]
+pub(super) struct MigrateArgs {
+    /// Tell what would be done, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Only check: exit code 1 when the database is behind
+    #[arg(long)]
+    check: bool,
+    /// Recognise a schema that has no migration history and record it; apply nothing
+    #[arg(long)]
+    stamp: bool,
+}
+
+pub(super) async fn run(context: &Context, command: AdminCommand) -> Result<Exit, CliError> {
+    let AdminCommand::Migrate(args) = command;
+    let url = drydock_database::config::url()?;
+    let database = Database::new(&DatabaseConfig::default(), &url)?;
+    if args.check {
+        return check(&context.output, &database).await;
+    }
+    let mode = match args {
+        MigrateArgs { dry_run: true, .. } => Mode::DryRun,
+        MigrateArgs { stamp: true, .. } => Mode::Stamp,
+        _ => Mode::Apply,
+    };
+    let migrated = migrate::migrate(&database, mode).await?;
+    for line in tell(&migrated, mode) {
+        context.output.line(&line)?;
+    }
+    Ok(Exit::Ok)
+}
+
+async fn check(output: &Output, database: &Database) -> Result<Exit, CliError> {
+    let (found, needed) = (schema::applied(&database.client().await?).await?, newest());
+    if found < needed {
+        output.line(&format!("behind: the schema is at {found}, this build needs {needed}"))?;
+        output.note("run `drydock admin migrate`");
+        return Ok(Exit::Failed);
+    }
+    output.line(&format!("the schema is at {found}, this build needs {needed}"))?;
+    Ok(Exit::Ok)
+}
+
+fn tell(migrated: &Migrated, mode: Mode) -> Vec<String> {
+    let Migrated { from, stamped, steps } = migrated;
+    let mut lines = Vec::new();
+    if let Some(known) = stamped {
+        let verb = if mode == Mode::DryRun { "would stamp" } else { "stamped" };
+        lines.push(format!("{verb} the database: its schema is that of migration {known}"));
+    }
+    let verb = if mode == Mode::DryRun { "would apply" } else { "applied" };
+    lines.extend(steps.iter().map(|step| format!("{verb} {step}")));
+    if lines.is_empty() {
+        lines.push(match mode {
+            Mode::Stamp if *from == 0 => "nothing to stamp: the database is empty".to_owned(),
+            Mode::Stamp => format!("nothing to stamp: the database has a history, it is at {from}"),
+            _ => format!("nothing to do: the schema is at {from}, this build needs {}", newest()),
+        });
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_it_did() {
+        let migrated = |from, stamped, steps: &[&str]| Migrated { from, stamped, steps: steps.iter().map(|&s| s.to_owned()).collect() };
+        let told = |m: &Migrated, mode| tell(m, mode).join("\n");
+        assert_eq!(told(&migrated(0, None, &["V1__a", "V2__b"]), Mode::Apply), "applied V1__a\napplied V2__b");
+        assert_eq!(
+            told(&migrated(0, Some(1), &["V2__b"]), Mode::DryRun),
+            "would stamp the database: its schema is that of migration 1\nwould apply V2__b"
+        );
+        assert!(told(&migrated(newest(), None, &[]), Mode::Apply).starts_with("nothing to do"));
+        assert_eq!(told(&migrated(0, None, &[]), Mode::Stamp), "nothing to stamp: the database is empty");
+    }
+}

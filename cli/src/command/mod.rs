@@ -1,0 +1,171 @@
+//! The command line and what each command does, one file each. A command asks the client, writes to the output, and says how
+//! it ended.
+
+mod admin;
+mod job;
+mod labels;
+mod list;
+mod project;
+mod version;
+mod wait;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use drydock_runtime::{
+    config::{optional_secret, positive_duration},
+    exit::chain,
+};
+use tokio::time::Instant;
+
+use crate::{CliError, Exit, client::Client, output::Output};
+
+const ENVIRONMENT: &str = "\
+Environment:
+  DRYDOCK_API_URL        the server (--server)
+  DRYDOCK_API_KEY        the key to send, or DRYDOCK_API_KEY_FILE with the name of a file that holds it
+  DRYDOCK_DATABASE_URL   the database, for `drydock admin`; or DRYDOCK_DATABASE_URL_FILE
+
+Exit codes:
+  0 done, job completed   1 job failed        2 usage             3 settings, authorization   4 not found
+  5 conflict              6 server, network   7 time was up       8 job cancelled             130 Ctrl-C (the job goes on)
+
+Examples:
+  drydock project create --instruction \"Print the first ten Fibonacci numbers\" --wait 60s
+  drydock job submit PROJECT --type edit --instruction \"Add a --count option\" --wait
+  drydock job logs JOB -f";
+
+/// Coding agents on project workspaces, from the command line
+#[derive(Debug, Parser)]
+#[command(name = "drydock", version = drydock_runtime::build_info::VERSION, after_help = ENVIRONMENT)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    /// Give up after this time, like 30s (exit code 7); also accepted after most commands
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    timeout: Option<Duration>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The server
+    #[arg(short, long, global = true, env = "DRYDOCK_API_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    server: String,
+    /// Write the API's JSON, exactly; where a call fails, its error body goes to standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// The time limit of one command.
+#[derive(Clone, Copy, Debug, Args)]
+struct Patience {
+    /// Give up after this time, like 30s (exit code 7)
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Projects: create, import, list, show, read files
+    #[command(subcommand, visible_alias = "projects")]
+    Project(project::ProjectCommand),
+    /// Jobs: submit, list, show, wait, read logs
+    #[command(subcommand, visible_alias = "jobs")]
+    Job(job::JobCommand),
+    /// The operator's commands, which need the database
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Show the versions of this program and of the server
+    Version(version::VersionArgs),
+}
+
+/// What every command works with.
+#[derive(Debug)]
+struct Context {
+    server: String,
+    output: Arc<Output>,
+}
+
+impl Context {
+    fn client(&self) -> Result<Client, CliError> {
+        let key = optional_secret("DRYDOCK_API_KEY")?;
+        let output = Arc::clone(&self.output);
+        Ok(Client::new(&self.server, key.as_ref())?.with_notice(Arc::new(move |text| output.note(text))))
+    }
+}
+
+/// Runs the command to its end, or until Ctrl-C.
+pub async fn run(cli: Cli) -> Exit {
+    let Cli { global, timeout, command } = cli;
+    let output = Arc::new(Output::new(global.json, global.quiet));
+    let context = Context { server: global.server, output: Arc::clone(&output) };
+    let timeout = command.timeout().or(timeout);
+    let bounded = async {
+        let work = dispatch(&context, command, timeout.map(|time| Instant::now() + time));
+        match timeout {
+            // Commands that wait look at the deadline themselves; this is for those that do not answer.
+            Some(time) => tokio::time::timeout(time + Duration::from_secs(1), work).await.unwrap_or(Err(CliError::TimeUp)),
+            None => work.await,
+        }
+    };
+    tokio::select! {
+        outcome = bounded => outcome.unwrap_or_else(|error| failed(&output, &error)),
+        _ = tokio::signal::ctrl_c() => interrupted(&output),
+    }
+}
+
+async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>) -> Result<Exit, CliError> {
+    match command {
+        Command::Project(command) => project::run(context, command, deadline).await,
+        Command::Job(command) => job::run(context, command, deadline).await,
+        Command::Admin(command) => admin::run(context, command).await,
+        Command::Version(args) => version::run(context, args).await,
+    }
+}
+
+impl Command {
+    /// The limit given after the command, which wins over the one before it.
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Project(command) => command.timeout(),
+            Self::Job(command) => command.timeout(),
+            Self::Admin(_) | Self::Version(_) => None,
+        }
+    }
+}
+
+fn failed(output: &Output, error: &CliError) -> Exit {
+    let exit = error.exit();
+    let body = match error {
+        CliError::Client(error) => error.body(),
+        _ => None,
+    };
+    match body {
+        _ if exit == Exit::Ok => {}
+        Some(body) if output.is_json() => output.warn(&String::from_utf8_lossy(body)),
+        _ => error_text(output, error),
+    }
+    exit
+}
+
+/// The differences of a schema have lines of their own.
+fn error_text(output: &Output, error: &CliError) {
+    for (number, line) in chain(error).lines().enumerate() {
+        output.warn(&if number == 0 { format!("error: {line}") } else { line.to_owned() });
+    }
+}
+
+fn interrupted(output: &Output) -> Exit {
+    if let Some(command) = output.resume() {
+        output.note(&format!("interrupted; the job goes on. To come back: {command}"));
+    }
+    Exit::Interrupted
+}
+
+#[cfg(test)]
+mod tests;

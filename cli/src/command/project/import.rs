@@ -1,0 +1,127 @@
+//! `drydock project import`: a directory as a tar stream, or an archive as it is.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clap::Args;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use reqwest::{Body, header};
+use tokio::{io::AsyncReadExt as _, task::JoinHandle, time::Instant};
+
+use super::super::{Context, Patience, labels::Labels};
+use crate::{
+    CliError, Exit,
+    archive::{self, Exclude, Totals},
+    client::{Call, ClientError, Document, views::Project},
+    output::{Output, mebibytes, seconds},
+};
+
+/// How long the whole upload may take; the server has a limit of its own.
+const LIMIT: Duration = Duration::from_secs(3600);
+/// How often the progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+const BLOCK: usize = 256 << 10;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  drydock project import . --instruction \"A calculator in Rust\" --exclude target --exclude .git
+  drydock project import release.tar.gz --instruction \"Keep this library up to date\" --agent codex
+
+Writes the project's id. A directory is sent as it is: modes and symbolic links are kept, links are not followed.")]
+pub(in crate::command) struct ImportArgs {
+    /// A directory, or a file: tar, tar.gz or tar.zst
+    source: PathBuf,
+    /// What the project is, 5 to 2,000 characters
+    #[arg(short, long, value_name = "TEXT")]
+    instruction: String,
+    /// The agent of its jobs, instead of the server's default
+    #[arg(long)]
+    agent: Option<String>,
+    /// The pool of workers, instead of the server's default
+    #[arg(long)]
+    pool: Option<String>,
+    #[command(flatten)]
+    labels: Labels,
+    /// Leave out a name wherever it occurs, or a path from the top if it has a slash; repeat for several
+    #[arg(long, value_name = "NAME")]
+    exclude: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+}
+
+type Blocks = BoxStream<'static, io::Result<Bytes>>;
+
+pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, CliError> {
+    let client = context.client()?;
+    let started = Instant::now();
+    let is_dir = fs_err::metadata(&args.source).map_err(CliError::Input)?.is_dir();
+    if !is_dir && !args.exclude.is_empty() {
+        return Err(CliError::Usage("--exclude goes with a directory, not with an archive".to_owned()));
+    }
+    let output = &context.output;
+    let (blocks, archive) = if is_dir { directory(output, &args) } else { file(&args.source).await? };
+    let sent = told(Arc::clone(output), blocks);
+    let mut call = client.post(["projects", "import"]).limit(LIMIT).header(header::CONTENT_TYPE, "application/x-tar");
+    call = call.query("instruction", &args.instruction).query_opt("agent", args.agent.as_ref());
+    call = args.labels.pairs().fold(call.query_opt("pool", args.pool.as_ref()), |call, pair| call.query("label", pair));
+    let answer = send(call, sent).await;
+    let totals = match archive {
+        Some(thread) => read(thread, answer.is_ok()).await?,
+        None => None,
+    };
+    let project: Document<Project> = client.read(answer?)?;
+    let took = seconds(started.elapsed().as_secs_f64());
+    let what = totals.map_or_else(String::new, |totals| format!("{} files, {}, ", totals.files, mebibytes(totals.bytes)));
+    output.note(&format!("imported {what}in {took}: project {}", project.value.id));
+    output.answer(&project.raw, || project.value.id.clone()).map(|()| Exit::Ok)
+}
+
+/// Sends the blocks and reads the whole answer.
+async fn send(call: Call<'_>, blocks: Blocks) -> Result<Bytes, ClientError> {
+    call.stream_bytes(Body::wrap_stream(blocks)).await
+}
+
+/// What went wrong on this side says more than the request it broke; unless the server broke it off.
+async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
+    match thread.await {
+        Ok(Ok(totals)) => Ok(Some(totals)),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !accepted => Ok(None),
+        Ok(Err(error)) => Err(CliError::Input(error)),
+        Err(panic) => Err(CliError::Input(io::Error::other(panic))),
+    }
+}
+
+fn directory(output: &Arc<Output>, args: &ImportArgs) -> (Blocks, Option<JoinHandle<io::Result<Totals>>>) {
+    let output = Arc::clone(output);
+    let exclude = Exclude::new(args.exclude.iter().cloned());
+    let (blocks, thread) = archive::stream(args.source.clone(), exclude, move |text| output.warn(text));
+    (blocks.boxed(), Some(thread))
+}
+
+async fn file(path: &Path) -> Result<(Blocks, Option<JoinHandle<io::Result<Totals>>>), CliError> {
+    let file = fs_err::tokio::File::open(path).await.map_err(CliError::Input)?;
+    let blocks = stream::try_unfold(file, async |mut file| {
+        let mut block = Vec::with_capacity(BLOCK);
+        let read = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await?;
+        Ok((read > 0).then(|| (Bytes::from(block), file)))
+    });
+    Ok((blocks.boxed(), None))
+}
+
+/// Tells from time to time how much was sent.
+fn told(output: Arc<Output>, blocks: Blocks) -> Blocks {
+    let (mut sent, mut next) = (0_u64, Instant::now() + TOLD_EVERY);
+    let counted = blocks.inspect_ok(move |block| {
+        sent += block.len() as u64;
+        if Instant::now() >= next {
+            output.note(&format!("sent {}", mebibytes(sent)));
+            next = Instant::now() + TOLD_EVERY;
+        }
+    });
+    counted.boxed()
+}

@@ -1,0 +1,100 @@
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+
+use super::*;
+
+const LEAVES: [&[&str]; 16] = [
+    &["project", "create"],
+    &["project", "import"],
+    &["project", "ls"],
+    &["project", "show"],
+    &["project", "files"],
+    &["project", "cat"],
+    &["project", "diff"],
+    &["project", "versions"],
+    &["job", "submit"],
+    &["job", "show"],
+    &["job", "ls"],
+    &["job", "wait"],
+    &["job", "logs"],
+    &["job", "events"],
+    &["admin", "migrate"],
+    &["version"],
+];
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(["drydock"].into_iter().chain(line.split(' ')))
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for leaf in LEAVES {
+        let line = ["drydock"].iter().chain(leaf).chain(&["--help"]);
+        let help = Cli::try_parse_from(line).unwrap_err();
+        assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{leaf:?}");
+        let text = help.to_string();
+        let example = format!("drydock {}", leaf.join(" "));
+        assert!(text.contains("Example") && text.contains(&example), "{text}");
+    }
+}
+
+#[test]
+fn every_command_is_in_the_list_above() {
+    let mut found = 0;
+    let root = Cli::command();
+    for command in root.get_subcommands() {
+        let leaves: Vec<_> = command.get_subcommands().map(|leaf| leaf.get_name()).collect();
+        found += leaves.len().max(1);
+        for name in leaves {
+            assert!(LEAVES.contains(&[command.get_name(), name].as_slice()), "{} {name}", command.get_name());
+        }
+    }
+    assert_eq!(found, LEAVES.len());
+}
+
+#[test]
+fn the_forms_in_use_parse() {
+    for line in [
+        "--json project create --wait 60s --instruction Print",
+        "project create Print --agent dummy",
+        "project create -i Print --wait",
+        "project cat ID a/b --version 2",
+        "project diff ID 1 2 --json",
+        "job wait A B --timeout 5s -s http://h",
+        "job submit P -i x --timeout 5s --wait",
+        "job logs J -f",
+        "admin migrate --stamp",
+        "projects ls",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+    for line in [
+        "",
+        "project create",
+        "project create Print -i Print",
+        "job wait",
+        "job submit P",
+        "admin migrate --check --stamp",
+        "project import .",
+        "project create Print --wait soon",
+        "job submit P -i x --api-key secret",
+    ] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn the_nearest_timeout_counts() {
+    let timeout = |line: &str| {
+        let cli = parse(line).unwrap();
+        cli.command.timeout().or(cli.timeout).map(|time| time.as_secs())
+    };
+    assert_eq!(timeout("--timeout 5s job wait J"), Some(5));
+    assert_eq!(timeout("--timeout 5s job wait J --timeout 7s"), Some(7));
+    assert_eq!(timeout("--timeout 5s job submit P -i x --timeout 7s"), Some(5), "that one is the job's");
+    assert_eq!(timeout("job submit P -i x --timeout 7s"), None);
+}

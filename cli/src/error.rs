@@ -1,0 +1,53 @@
+//! Why a command failed, and with which exit code.
+
+use std::io;
+
+use drydock_database::DatabaseError;
+
+use crate::{Exit, client::ClientError};
+
+/// A command that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The server refused, or could not be asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting is missing or wrong.
+    #[error("cannot use the settings")]
+    Settings(#[from] drydock_runtime::config::ConfigError),
+    /// The database could not be asked, or refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A file or directory to send cannot be read.
+    #[error("cannot read what is to be sent")]
+    Input(#[source] io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// Time was up.
+    #[error("time is up")]
+    TimeUp,
+}
+
+impl CliError {
+    /// Its exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => error.exit(),
+            Self::Usage(_) | Self::Input(_) => Exit::Usage,
+            Self::Settings(_) => Exit::Config,
+            Self::Database(error) => match error {
+                DatabaseError::Url(_) => Exit::Config,
+                DatabaseError::Schema { .. } | DatabaseError::Migrate(_) | DatabaseError::Different(_) => Exit::Conflict,
+                _ => Exit::Unavailable,
+            },
+            // Whoever read our output has had enough, like `head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Output(_) => Exit::Failed,
+            Self::TimeUp => Exit::TimedOut,
+        }
+    }
+}

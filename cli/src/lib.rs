@@ -1,0 +1,12 @@
+//! The `drydock` command, and the HTTP client it is made of.
+
+pub mod archive;
+pub mod client;
+pub mod command;
+mod error;
+mod exit;
+pub mod output;
+
+pub use command::{Cli, run};
+pub use error::CliError;
+pub use exit::Exit;

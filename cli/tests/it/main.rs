@@ -1,0 +1,1 @@
+//! The real command against the real API.

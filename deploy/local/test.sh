@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# make test: every check and every test, against private servers of this run, which start while cargo builds.
+# Owns: $DRYDOCK_STATE (default .local/test), made anew by each run. Always stops its servers; the exit code is the tests'.
+# Refuses: the caller's DRYDOCK_ settings; a test sees only what is set here.
+set -euo pipefail
+DRYDOCK_STATE=${DRYDOCK_STATE:-.local/test}
+# shellcheck source=lib/all.sh
+source "$(dirname "$0")/lib/all.sh"
+environment_clean
+export DRYDOCK_STATE=$STATE DRYDOCK_FAST_DISKS=1
+
+stop() {
+  local code=$?
+  trap - EXIT INT TERM
+  # What is being started cannot be stopped yet.
+  [[ -z ${servers:-} ]] || wait "$servers" || true
+  servers_stop
+  if ((code == 0)); then
+    state_remove
+  else
+    say "failed; what the servers wrote stays in $STATE until the next run"
+  fi
+  exit "$code"
+}
+
+# Tests clone databases, so they get the superuser.
+tests_environment() {
+  unset DRYDOCK_FAST_DISKS DRYDOCK_STATE
+  environment_load
+  local amqp=$DRYDOCK_AMQP_URL endpoint=$DRYDOCK_S3_ENDPOINT bucket=$DRYDOCK_S3_BUCKET
+  environment_clean
+  export DRYDOCK_TEST_DATABASE_URL DRYDOCK_TEST_AMQP_URL=$amqp DRYDOCK_TEST_S3_ENDPOINT=$endpoint DRYDOCK_TEST_S3_BUCKET=$bucket
+  DRYDOCK_TEST_DATABASE_URL=postgres://postgres:$(setting_get postgres_password)@127.0.0.1:$(setting_get postgres_port)/postgres
+  export DRYDOCK_CODEX_BIN=$ROOT/.local/agents/node_modules/.bin/codex
+}
+
+state_prepare
+trap stop EXIT
+trap 'exit 130' INT TERM
+# What a run that was killed left behind.
+servers_stop
+state_remove
+state_prepare
+
+packages_for_build
+servers_choose_ports
+services_choose_ports
+(servers_start_installed && "$ROOT/deploy/local/agents.sh") &
+servers=$!
+check_sources
+say "cargo build"
+cargo_here build --workspace --bins --tests --locked || fail "the build failed" "see the compiler's messages above"
+wait "$servers" || fail "the servers did not start" "see the messages above"
+servers=
+s3_start "$ROOT/target/debug/drydock-s3"
+environment_write
+tests_environment
+say "everything is built and up after $SECONDS s; running the tests"
+run_tests --workspace
+say "cargo test --doc"
+cargo_here test --workspace --doc --locked --quiet
+say "passed in $SECONDS s"

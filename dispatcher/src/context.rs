@@ -1,0 +1,41 @@
+//! What every loop is given.
+
+use std::sync::Arc;
+
+use drydock_database::{Database, job::Term, wake::Waker};
+use drydock_queue::Broker;
+use drydock_runtime::Shutdown;
+use drydock_storage::Storage;
+use tokio::sync::{Notify, watch};
+
+use crate::{DispatcherConfig, metrics::DispatcherMetrics};
+
+/// Handles, settings and the lead; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) config: Arc<DispatcherConfig>,
+    pub(crate) database: Database,
+    pub(crate) broker: Broker,
+    pub(crate) storage: Storage,
+    pub(crate) waker: Waker,
+    pub(crate) metrics: DispatcherMetrics,
+    pub(crate) shutdown: Shutdown,
+    /// Set when there may be jobs to admit.
+    pub(crate) work: Arc<Notify>,
+    /// The lead, while this process has it.
+    pub(crate) lead: watch::Receiver<Option<Lead>>,
+}
+
+/// A lead held since a moment on this process's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lead {
+    pub(crate) term: Term,
+    pub(crate) since: tokio::time::Instant,
+}
+
+impl Context {
+    /// The lead, while this process has it.
+    pub(crate) fn lead(&self) -> Option<Lead> {
+        *self.lead.borrow()
+    }
+}

@@ -1,0 +1,7 @@
+//! The loops, one file each: idempotent, bounded, and told nothing about what changed.
+
+pub(crate) mod due;
+pub(crate) mod gauges;
+pub(crate) mod reap;
+pub(crate) mod seal;
+pub(crate) mod tickets;

@@ -1,0 +1,135 @@
+//! Start, loops, orderly stop.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use drydock_database::{
+    Database,
+    wake::{self, Channel, Waker},
+};
+use drydock_queue::{Broker, QueueMetrics};
+use drydock_runtime::{
+    Shutdown, admin,
+    exit::Exit,
+    metrics,
+    periodic::{self, Next, Schedule},
+    tasks,
+};
+use drydock_storage::{Credentials, Storage, StorageMetrics};
+use prometheus::Registry;
+use tokio::sync::Notify;
+
+use crate::{DispatcherConfig, context::Context, lead, loops, metrics::DispatcherMetrics};
+
+/// How long the last round may take when stopping.
+const STOP: Duration = Duration::from_secs(10);
+
+/// Runs a dispatcher until `shutdown`.
+///
+/// # Errors
+/// Settings that cannot be used, or a server that cannot be reached at start; the error names the setting.
+pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exit> {
+    let registry = metrics::registry("dispatcher").map_err(|error| Exit::Failure(error.into()))?;
+    let (database, broker, storage) = connect(&config, &registry).await?;
+    let fleet = DispatcherMetrics::register(&registry).map_err(|error| Exit::Failure(error.into()))?;
+    let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
+    let operations = admin::router("dispatcher", registry, readiness(&database), shutdown.clone());
+    tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
+
+    let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
+    let context = Context {
+        waker: Waker::start(&database, &shutdown),
+        work: Arc::new(Notify::new()),
+        config: Arc::new(config),
+        database,
+        broker,
+        storage,
+        metrics: fleet,
+        shutdown: shutdown.clone(),
+        lead,
+    };
+    relay_wakes(&context);
+    let running = start_loops(&context);
+    tracing::info!("dispatching");
+    shutdown.triggered().await;
+    let stopped = tokio::time::timeout(STOP, async {
+        for task in running {
+            let _stopped = task.await;
+        }
+        let _resigned = candidate.await;
+    });
+    if stopped.await.is_err() {
+        tracing::warn!(after_s = STOP.as_secs(), "a loop did not stop in time");
+    }
+    shutdown.force();
+    Ok(())
+}
+
+async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Database, Broker, Storage), Exit> {
+    let usage = |error: drydock_runtime::config::ConfigError| Exit::Usage(error.into());
+    let failure = |error: prometheus::Error| Exit::Failure(error.into());
+    let database_url = drydock_database::config::url().map_err(usage)?;
+    let amqp_url = drydock_queue::config::url().map_err(usage)?;
+    let credentials = Credentials::from_env().map_err(usage)?;
+    let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry).map_err(failure)?)
+        .map_err(|error| Exit::Usage(error.into()))?;
+    let storage = Storage::connect(&config.storage, &credentials, StorageMetrics::register(registry).map_err(failure)?);
+    let database =
+        Database::connect(&config.database, &database_url).await.map_err(|error| Exit::Unavailable(error.into()))?;
+    broker.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
+    storage.check().await.context("reach object storage").map_err(Exit::Unavailable)?;
+    Ok((database, broker, storage))
+}
+
+fn readiness(database: &Database) -> admin::Readiness {
+    let database = database.clone();
+    admin::Readiness::default().with("database", move || {
+        let database = database.clone();
+        async move { database.check().await.map_err(|error| drydock_runtime::exit::chain(&error)) }
+    })
+}
+
+/// Work is due when another process says so, and when the lead changes hands.
+fn relay_wakes(context: &Context) {
+    let mut notified = wake::listen(&context.database, Channel::Work, &context.shutdown);
+    let (mut lead, work) = (context.lead.clone(), context.work.clone());
+    tasks::spawn("wake", async move {
+        loop {
+            let changed = tokio::select! {
+                changed = notified.changed() => changed,
+                changed = lead.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+            work.notify_one();
+        }
+    });
+}
+
+fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
+    let repair = context.config.repair_period;
+    let mut tickets = loops::tickets::Tickets::new(context.clone());
+    let (poll, work, shutdown) = (context.config.dispatch_poll, context.work.clone(), context.shutdown.clone());
+    let tickets = tasks::spawn("tickets", async move {
+        tickets.run(Schedule { name: "tickets", period: poll, wake: work }, shutdown).await;
+    });
+    vec![
+        tickets,
+        spawn_loop(context, "due", repair, loops::due::run_once),
+        spawn_loop(context, "reap", repair, loops::reap::run_once),
+        spawn_loop(context, "seal", repair * 10, loops::seal::run_once),
+        spawn_loop(context, "gauges", repair * 5, loops::gauges::run_once),
+    ]
+}
+
+fn spawn_loop<F, Fut, E>(context: &Context, name: &'static str, period: Duration, once: F) -> tokio::task::JoinHandle<()>
+where
+    F: Fn(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Next, E>> + Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let schedule = Schedule { name, period, wake: Arc::new(Notify::new()) };
+    let (context, shutdown) = (context.clone(), context.shutdown.clone());
+    tasks::spawn(name, periodic::run(schedule, shutdown, move || once(context.clone())))
+}

@@ -1,0 +1,59 @@
+//! The `attempt` table, as the leader sees it: attempts whose worker is over, and finished ones whose log is not sealed.
+
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use drydock_domain::{AttemptId, TenantId};
+use uuid::Uuid;
+
+use crate::DatabaseError;
+
+const ORPHANED: &str = "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
+  WHERE w.ended_at IS NOT NULL ORDER BY a.id LIMIT $1";
+const REAP: &str = "SELECT dd_reap_v1($1, make_interval(secs => $2)) AS answer";
+const UNSEALED: &str = "SELECT a.id, j.tenant_id FROM attempt a JOIN job j ON j.id = a.job_id
+  WHERE a.finished_at < clock_timestamp() - make_interval(secs => $1) AND a.log_object IS NULL AND a.log_bytes > 0
+  ORDER BY a.finished_at LIMIT $2";
+const SEAL: &str = "WITH sealed AS (
+    UPDATE attempt SET log_object = $2, log_bytes = $3 WHERE id = $1 AND finished_at IS NOT NULL AND log_object IS NULL RETURNING id)
+  DELETE FROM log_chunk WHERE attempt_id IN (SELECT id FROM sealed)";
+
+/// Running attempts of workers that are over, at most `limit`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn orphaned(conn: &impl GenericClient, limit: i64) -> Result<Vec<AttemptId>, DatabaseError> {
+    let rows = conn.query(ORPHANED, &[&limit]).await.map_err(DatabaseError::query("list orphaned attempts"))?;
+    Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
+}
+
+/// Takes an attempt back; the answer is `moved_on`, `alive`, or the job's new state.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn reap(conn: &impl GenericClient, attempt: AttemptId, grace: Duration) -> Result<String, DatabaseError> {
+    let row = conn
+        .query_one(REAP, &[&attempt.uuid(), &grace.as_secs_f64()])
+        .await
+        .map_err(DatabaseError::query("take back an attempt"))?;
+    Ok(row.get("answer"))
+}
+
+/// Attempts that ended at least `age` ago and still have their log in rows.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn unsealed(conn: &impl GenericClient, age: Duration, limit: i64) -> Result<Vec<(AttemptId, TenantId)>, DatabaseError> {
+    let rows =
+        conn.query(UNSEALED, &[&age.as_secs_f64(), &limit]).await.map_err(DatabaseError::query("list unsealed logs"))?;
+    Ok(rows.iter().map(|row| (row.get::<_, Uuid>("id").into(), row.get::<_, Uuid>("tenant_id").into())).collect())
+}
+
+/// The attempt's log is the object from now on; its rows go in the same transaction.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn seal(conn: &impl GenericClient, attempt: AttemptId, object: &str, bytes: i64) -> Result<(), DatabaseError> {
+    conn.execute(SEAL, &[&attempt.uuid(), &object, &bytes]).await.map_err(DatabaseError::query("seal a log"))?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What can go wrong with the database, in the terms a caller decides by.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+/// An operation on the database that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// `DRYDOCK_DATABASE_URL` is no PostgreSQL URL.
+    #[error("DRYDOCK_DATABASE_URL is no PostgreSQL URL like postgres://user:password@host:5432/drydock")]
+    Url(#[source] tokio_postgres::Error),
+    /// No connection could be made.
+    #[error("cannot connect to PostgreSQL (look at DRYDOCK_DATABASE_URL)")]
+    Connect(#[source] tokio_postgres::Error),
+    /// No connection became free or could be made in time.
+    #[error("no connection to PostgreSQL (look at DRYDOCK_DATABASE_URL and DRYDOCK_DATABASE_POOL_SIZE)")]
+    Pool(#[source] PoolError),
+    /// A statement failed.
+    #[error("failed to {operation}")]
+    Query {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A row does not read as its type: the schema and this build disagree.
+    #[error("cannot read a row while trying to {operation}: {reason}")]
+    Row {
+        /// What was being done.
+        operation: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The schema is not the one this build needs.
+    #[error("the schema is at {found}, this build needs {needed}: run `drydock admin migrate`")]
+    Schema {
+        /// Newest applied migration.
+        found: u32,
+        /// Newest migration of this build.
+        needed: u32,
+    },
+    /// A migration failed or was refused.
+    #[error("failed to migrate")]
+    Migrate(#[source] refinery::Error),
+    /// An unstamped database whose schema differs from the baseline.
+    #[error("the database has tables but no migration history, and its schema differs from Drydock's:\n{0}\nnothing was changed")]
+    Different(String),
+}
+
+impl DatabaseError {
+    /// For `map_err`: names the operation.
+    pub fn query(operation: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Query { operation, source }
+    }
+
+    /// Whether the database is away or overloaded, so that the same call may work later.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Pool(_) => true,
+            Self::Query { source, .. } => source.is_closed() || source.code().is_none_or(is_transient),
+            _ => false,
+        }
+    }
+}
+
+/// Connection loss, shutdown, failover, deadlock, serialization, lock or statement timeout (PostgreSQL manual, appendix A).
+fn is_transient(code: &SqlState) -> bool {
+    let class = &code.code()[..2];
+    matches!(class, "08" | "40" | "53" | "57") || *code == SqlState::READ_ONLY_SQL_TRANSACTION || *code == SqlState::LOCK_NOT_AVAILABLE
+}

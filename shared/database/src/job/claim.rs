@@ -1,0 +1,103 @@
+//! The claim: a worker's one statement that makes a ticket into an attempt.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use drydock_domain::{AttemptId, JobType, ProjectId, TenantId, Ticket, WorkerId};
+use serde::Deserialize;
+
+use crate::DatabaseError;
+
+const CLAIM: &str = "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v1($1, $2, $3, $4, $5)";
+
+/// What the job asks for, as far as a worker needs it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobSpec {
+    /// Owner; also the domain of its objects.
+    pub tenant_id: TenantId,
+    /// Whose workspace.
+    pub project_id: ProjectId,
+    /// What kind of work.
+    pub job_type: JobType,
+    /// What to do.
+    pub instruction: String,
+    /// The command line of a `command` job.
+    pub argv: Option<Vec<String>>,
+    /// The agent to run.
+    pub agent: String,
+    /// The user's labels.
+    pub labels: serde_json::Value,
+    /// Longest run.
+    pub timeout_s: Option<u32>,
+    /// Its changes are discarded.
+    pub read_only: bool,
+    /// A failed attempt's files become a listed version.
+    pub keep_on_error: bool,
+}
+
+/// A claimed job.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Which try this is, from 1.
+    pub number: i16,
+    /// The version to start from; 0 is the empty one.
+    pub base_version: i32,
+    /// Its manifest; `None` for the empty version.
+    pub base_manifest: Option<[u8; 32]>,
+    /// When it was claimed, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// The job.
+    pub spec: JobSpec,
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug)]
+pub enum Claimed {
+    /// This worker's from now on.
+    Mine(Box<Claim>),
+    /// Duplicate, old or cancelled: acknowledge and forget.
+    Stale,
+    /// This worker is over or draining.
+    Refused,
+    /// Not this agent, pool or isolation here: hand the ticket back.
+    Unsuited,
+}
+
+/// Claims the ticket's job as `attempt`. Repeating the call after a lost reply gives the same answer.
+///
+/// # Errors
+/// The database does not answer: the claim may have happened.
+pub async fn claim(
+    conn: &impl GenericClient,
+    ticket: &Ticket,
+    attempt: AttemptId,
+    worker: WorkerId,
+    workspace_path: &str,
+) -> Result<Claimed, DatabaseError> {
+    const OPERATION: &str = "claim a job";
+    let failed = || DatabaseError::query(OPERATION);
+    let statement = conn.prepare_cached(CLAIM).await.map_err(failed())?;
+    let row = conn
+        .query_one(&statement, &[&ticket.job.uuid(), &ticket.seq, &attempt.uuid(), &worker.uuid(), &workspace_path])
+        .await
+        .map_err(failed())?;
+    let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
+    match row.get::<_, &str>("outcome") {
+        "stale" => Ok(Claimed::Stale),
+        "refused" => Ok(Claimed::Refused),
+        "unsuited" => Ok(Claimed::Unsuited),
+        "claimed" => {
+            let manifest: Option<Vec<u8>> = row.get("base_manifest");
+            let base_manifest = manifest
+                .map(|id| <[u8; 32]>::try_from(id.as_slice()).map_err(|_| bad("a manifest id is not 32 bytes".to_owned())))
+                .transpose()?;
+            Ok(Claimed::Mine(Box::new(Claim {
+                number: row.get("attempt_number"),
+                base_version: row.get("base"),
+                base_manifest,
+                at: row.get("at"),
+                spec: serde_json::from_value(row.get("spec")).map_err(|error| bad(error.to_string()))?,
+            })))
+        }
+        other => Err(bad(format!("unknown outcome '{other}'"))),
+    }
+}

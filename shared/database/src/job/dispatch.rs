@@ -1,0 +1,91 @@
+//! Transitions of a job made by the dispatcher's leader: due, admit, redispatch. All bounded, all safe to repeat.
+
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use drydock_domain::{JobId, Ticket};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::DatabaseError;
+
+const DUE: &str = "SELECT dd_due_v1($1) AS moved";
+/// Asynchronous commit: a lost admission leaves the job queued, and its ticket fails the claim.
+const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM relaxed, dd_admit_v1($1, $2, $3, $4)";
+const REDISPATCH: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority
+  FROM dd_redispatch_v1($1, $2, $3, make_interval(secs => $4), $5)";
+const RETURN_TICKET: &str = "SELECT dd_return_ticket_v1($1, $2, make_interval(secs => $3)) AS returned";
+
+/// The right to act for the fleet: re-checked inside each transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The dispatcher that leads.
+    pub holder: Uuid,
+    /// Which of its leads.
+    pub number: i64,
+}
+
+/// Moves scheduled jobs whose time has come into their lanes; returns how many.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn due(conn: &impl GenericClient, batch: i32) -> Result<i32, DatabaseError> {
+    let failed = || DatabaseError::query("move due jobs");
+    let statement = conn.prepare_cached(DUE).await.map_err(failed())?;
+    Ok(conn.query_one(&statement, &[&batch]).await.map_err(failed())?.get("moved"))
+}
+
+/// Admits jobs for the free slots plus `lookahead`; returns the tickets to publish (none when `term` is over).
+///
+/// # Errors
+/// The database does not answer.
+pub async fn admit(conn: &impl GenericClient, term: Term, lookahead: i32, batch: i32) -> Result<Vec<Ticket>, DatabaseError> {
+    let failed = || DatabaseError::query("admit jobs");
+    let statement = conn.prepare_cached(ADMIT).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&term.holder, &term.number, &lookahead, &batch]).await.map_err(failed())?;
+    Ok(rows.iter().map(ticket).collect())
+}
+
+/// Tickets to send again: those of `unconfirmed` jobs, and those nobody claimed for `unclaimed`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn redispatch(
+    conn: &impl GenericClient,
+    term: Term,
+    unconfirmed: &[JobId],
+    unclaimed: Duration,
+    batch: i32,
+) -> Result<Vec<Ticket>, DatabaseError> {
+    let failed = || DatabaseError::query("dispatch tickets again");
+    let ids: Vec<Uuid> = unconfirmed.iter().map(|id| id.uuid()).collect();
+    let statement = conn.prepare_cached(REDISPATCH).await.map_err(failed())?;
+    let rows = conn
+        .query(&statement, &[&term.holder, &term.number, &ids, &unclaimed.as_secs_f64(), &batch])
+        .await
+        .map_err(failed())?;
+    Ok(rows.iter().map(ticket).collect())
+}
+
+/// Hands a ticket back: the job is queued again, due after `pause`.
+///
+/// # Errors
+/// The database does not answer; the ticket is then sent again for being unclaimed.
+pub async fn return_ticket(conn: &impl GenericClient, ticket: &Ticket, pause: Duration) -> Result<bool, DatabaseError> {
+    let row = conn
+        .query_one(RETURN_TICKET, &[&ticket.job.uuid(), &ticket.seq, &pause.as_secs_f64()])
+        .await
+        .map_err(DatabaseError::query("hand back a ticket"))?;
+    Ok(row.get("returned"))
+}
+
+fn ticket(row: &Row) -> Ticket {
+    let priority: i16 = row.get("ticket_priority");
+    Ticket::new(
+        row.get::<_, Uuid>("ticket_job").into(),
+        row.get("ticket_seq"),
+        row.get("ticket_pool"),
+        u8::try_from(priority).unwrap_or_default(),
+    )
+}

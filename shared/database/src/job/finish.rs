@@ -1,0 +1,68 @@
+//! The finish: fence, version, attempt, job and lane hand-over in one transaction.
+
+use deadpool_postgres::GenericClient;
+use drydock_domain::{AttemptId, JobId, Outcome};
+
+use crate::{
+    DatabaseError,
+    report::{Report, StoredTree},
+};
+
+const FINISH: &str = "SELECT dd_finish_v1($1, $2, $3, $4, $5) AS answer";
+
+/// The four answers a finish has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// Done as reported (or cancelled, where a cancel came first).
+    Ok,
+    /// An earlier call of ours had landed.
+    Already,
+    /// The attempt is not ours any more: drop everything, tell nobody.
+    Fenced,
+    /// The head moved; the job runs again on the new one.
+    Conflict,
+}
+
+/// Ends the attempt with `outcome`. Repeating the call is safe.
+///
+/// # Errors
+/// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
+pub async fn finish(
+    conn: &impl GenericClient,
+    job: JobId,
+    attempt: AttemptId,
+    outcome: Outcome,
+    report: &Report,
+    tree: Option<&StoredTree>,
+) -> Result<Finished, DatabaseError> {
+    const OPERATION: &str = "finish an attempt";
+    let failed = || DatabaseError::query(OPERATION);
+    let json = |error: serde_json::Error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() };
+    let report = without_nul(serde_json::to_value(report).map_err(json)?);
+    let tree = tree.map(serde_json::to_value).transpose().map_err(json)?;
+    let statement = conn.prepare_cached(FINISH).await.map_err(failed())?;
+    let row = conn
+        .query_one(&statement, &[&job.uuid(), &attempt.uuid(), &outcome.as_str(), &report, &tree])
+        .await
+        .map_err(failed())?;
+    match row.get::<_, &str>("answer") {
+        "ok" => Ok(Finished::Ok),
+        "already" => Ok(Finished::Already),
+        "fenced" => Ok(Finished::Fenced),
+        "conflict" => Ok(Finished::Conflict),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+    }
+}
+
+/// PostgreSQL's jsonb and text hold no U+0000 (manual, §8.14), but an agent may well say it.
+fn without_nul(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "\u{fffd}")),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nul).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, item)| (key.replace('\0', "\u{fffd}"), without_nul(item))).collect())
+        }
+        other => other,
+    }
+}

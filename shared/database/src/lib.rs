@@ -1,0 +1,27 @@
+//! The only crate that knows SQL: one module per table, every transition a stored function behind a named constant.
+
+pub mod attempt;
+pub mod config;
+pub mod error;
+pub mod fleet;
+pub mod event;
+pub mod job;
+pub mod leader;
+pub mod log_chunk;
+pub mod log_read;
+pub mod migrate;
+pub mod pack;
+pub mod page;
+pub mod pool;
+pub mod project;
+pub mod report;
+pub mod schema;
+pub mod version;
+pub mod wake;
+pub mod worker;
+pub mod worker_list;
+
+pub use config::DatabaseConfig;
+pub use deadpool_postgres::GenericClient;
+pub use error::DatabaseError;
+pub use pool::{Client, Database};

@@ -1,0 +1,112 @@
+//! The pool. Every connection has the same short leash: statement, lock and idle-in-transaction limits.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use drydock_runtime::Backoff;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_postgres::{Config, NoTls};
+
+use crate::{DatabaseConfig, DatabaseError, schema};
+
+/// A pooled connection.
+pub type Client = deadpool_postgres::Client;
+
+/// How long a caller waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// A cheap-to-clone handle on the database.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    url: Config,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("hosts", &self.url.get_hosts()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// A pool for `url`; connects when first used.
+    ///
+    /// # Errors
+    /// The URL does not parse.
+    pub fn new(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
+        let url = parse(config, url)?;
+        let manager = Manager::from_config(url.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts { wait: Some(ACQUIRE), create: Some(ACQUIRE), recycle: Some(ACQUIRE) };
+        let pool = Pool::builder(manager)
+            .max_size(config.database_pool_size.into())
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("a runtime is given, which is all that building asks for");
+        Ok(Self { pool, url })
+    }
+
+    /// A pool for `url` that has reached PostgreSQL and found the schema of this build, waiting for both at most
+    /// `database_start_timeout`.
+    ///
+    /// # Errors
+    /// The URL does not parse, PostgreSQL cannot be reached in time, or the schema is older than this build needs.
+    pub async fn connect(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
+        let database = Self::new(config, url)?;
+        let deadline = tokio::time::Instant::now() + config.database_start_timeout;
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        loop {
+            let error = match database.check().await {
+                Ok(()) => return Ok(database),
+                Err(error) => error,
+            };
+            let delay = backoff.next_delay().max(Duration::from_millis(50));
+            if tokio::time::Instant::now() + delay >= deadline {
+                return Err(error);
+            }
+            tracing::warn!(retry_ms = delay.as_millis(), "waiting for the database: {}", drydock_runtime::exit::chain(&error));
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Whether PostgreSQL answers and has the schema this build needs.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check(&self) -> Result<(), DatabaseError> {
+        schema::check(&self.client().await?).await
+    }
+
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// None became free, or none could be made, within ten seconds.
+    pub async fn client(&self) -> Result<Client, DatabaseError> {
+        self.pool.get().await.map_err(DatabaseError::Pool)
+    }
+
+    /// Connections now in the pool: (in use, idle).
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size - status.available.min(status.size), status.available)
+    }
+
+    /// A connection outside the pool, for LISTEN and NOTIFY.
+    pub(crate) const fn url(&self) -> &Config {
+        &self.url
+    }
+}
+
+fn parse(config: &DatabaseConfig, url: &SecretString) -> Result<Config, DatabaseError> {
+    let mut url: Config = url.expose_secret().parse().map_err(DatabaseError::Url)?;
+    let given = url.get_options().unwrap_or_default().to_owned();
+    url.options(format!(
+        "{given} -c statement_timeout={} -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c timezone=UTC",
+        config.database_statement_timeout.as_millis()
+    ));
+    url.connect_timeout(Duration::from_secs(5)).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+    if url.get_application_name().is_none() {
+        url.application_name("drydock");
+    }
+    Ok(url)
+}

@@ -1,0 +1,237 @@
+//! The `version` table, reading side, and the trees that are read like versions: those of attempts.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use drydock_domain::{AttemptId, JobId, ProjectId, TenantId};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::{
+    DatabaseError,
+    page::{Page, one_more},
+};
+
+const LIST: &str = "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at
+  FROM version v JOIN project p ON p.id = v.project_id AND p.tenant_id = $1 AND p.deleted_at IS NULL
+ WHERE v.project_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4";
+const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id
+  FROM project p LEFT JOIN version v ON v.project_id = p.id AND v.number = coalesce($3, p.head_version)
+ WHERE p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL";
+/// An attempt's tree is the version it published, else what a failed one left, else what it started from.
+const TREE_OF_ATTEMPT: &str =
+    "SELECT coalesce(made.number, a.base_version) AS number, a.finished_at IS NOT NULL AS finished,
+    coalesce(made.manifest_id, a.manifest_id, base.manifest_id) AS manifest_id
+  FROM attempt a JOIN job j ON j.id = a.job_id JOIN project p ON p.id = j.project_id
+  LEFT JOIN version made ON made.attempt_id = a.id
+  LEFT JOIN version base ON base.project_id = p.id AND base.number = a.base_version
+ WHERE p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL
+   AND (a.id = $3 OR (a.job_id = $4 AND ($5::smallint IS NULL OR a.number = $5)))
+ ORDER BY a.number DESC LIMIT 1";
+const EXCHANGE: &str = "SELECT a.request, a.result
+  FROM job j JOIN attempt a ON a.job_id = j.id
+ WHERE j.project_id = $1 AND ($2::uuid IS NULL OR j.id = $2) AND ($3::smallint IS NULL OR a.number = $3)
+   AND ($4::uuid IS NULL OR a.id = $4) AND (a.request IS NOT NULL OR a.result IS NOT NULL)
+ ORDER BY j.created_at DESC, j.id DESC, a.number DESC LIMIT 1";
+
+/// A version, without its files.
+#[derive(Clone, Debug)]
+pub struct VersionRow {
+    /// Its number in its project, from 1.
+    pub number: i32,
+    /// The one before.
+    pub parent: i32,
+    /// Merkle id of its tree.
+    pub tree_id: Vec<u8>,
+    /// Files and symlinks.
+    pub file_count: i32,
+    /// Bytes of its files.
+    pub total_bytes: i64,
+    /// What made it: `job`, `import`, ….
+    pub author_kind: String,
+    /// Which one.
+    pub author_id: Uuid,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+impl VersionRow {
+    fn from_row(row: &Row) -> Self {
+        Self {
+            number: row.get("number"),
+            parent: row.get("parent"),
+            tree_id: row.get("tree_id"),
+            file_count: row.get("file_count"),
+            total_bytes: row.get("total_bytes"),
+            author_kind: row.get("author_kind"),
+            author_id: row.get("author_id"),
+            created_at: row.get("created_at"),
+        }
+    }
+}
+
+/// A tree to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeRef {
+    /// The version it is, or for a failed attempt the one it started from.
+    pub number: i32,
+    /// Its manifest; `None` for the empty tree.
+    pub manifest: Option<[u8; 32]>,
+}
+
+/// Why there is no tree to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No such project of this tenant.
+    Project,
+    /// The project has no such version.
+    Version,
+    /// The project has no such attempt, or it still runs.
+    Attempt,
+}
+
+/// Whose tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptRef {
+    /// This one.
+    Id(AttemptId),
+    /// The job's attempt of this number, or its newest.
+    OfJob(JobId, Option<i16>),
+}
+
+impl AttemptRef {
+    fn parts(self) -> (Option<Uuid>, Option<Uuid>, Option<i16>) {
+        match self {
+            Self::Id(id) => (Some(id.uuid()), None, None),
+            Self::OfJob(job, number) => (None, Some(job.uuid()), number),
+        }
+    }
+}
+
+/// The two documents that passed between the fleet and an agent.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// `.codex/request.json`
+    pub request: Option<serde_json::Value>,
+    /// `.codex/result.json`
+    pub result: Option<serde_json::Value>,
+}
+
+/// Versions below `before`, newest first. An unknown project has none.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn list(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    project: ProjectId,
+    before: i32,
+    limit: usize,
+) -> Result<Page<VersionRow, i32>, DatabaseError> {
+    let failed = || DatabaseError::query("list versions");
+    let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
+    let rows = conn
+        .query(
+            &statement,
+            &[&tenant.uuid(), &project.uuid(), &before, &one_more(limit)],
+        )
+        .await
+        .map_err(failed())?;
+    Ok(Page::cut(
+        rows.iter().map(VersionRow::from_row).collect(),
+        limit,
+        |last: &VersionRow| last.number,
+    ))
+}
+
+/// The tree of version `number`, of the head when `None`; version 0 is the empty tree.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn tree(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    project: ProjectId,
+    number: Option<i32>,
+) -> Result<Result<TreeRef, Missing>, DatabaseError> {
+    let failed = || DatabaseError::query("find a version");
+    let statement = conn.prepare_cached(TREE).await.map_err(failed())?;
+    let Some(row) = conn
+        .query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &number])
+        .await
+        .map_err(failed())?
+    else {
+        return Ok(Err(Missing::Project));
+    };
+    let number: i32 = row.get("number");
+    if number != 0 && !row.get::<_, bool>("stored") {
+        return Ok(Err(Missing::Version));
+    }
+    Ok(Ok(TreeRef {
+        number,
+        manifest: digest(row.get("manifest_id"))?,
+    }))
+}
+
+/// The tree an attempt left: the version it made, the unlisted one of a failed attempt, or the one it started from.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn tree_of_attempt(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    project: ProjectId,
+    attempt: AttemptRef,
+) -> Result<Result<TreeRef, Missing>, DatabaseError> {
+    let failed = || DatabaseError::query("find an attempt's tree");
+    let (id, job, number) = attempt.parts();
+    let statement = conn
+        .prepare_cached(TREE_OF_ATTEMPT)
+        .await
+        .map_err(failed())?;
+    let row = conn
+        .query_opt(
+            &statement,
+            &[&tenant.uuid(), &project.uuid(), &id, &job, &number],
+        )
+        .await
+        .map_err(failed())?;
+    match row.filter(|row| row.get("finished")) {
+        Some(row) => Ok(Ok(TreeRef {
+            number: row.get("number"),
+            manifest: digest(row.get("manifest_id"))?,
+        })),
+        None => Ok(Err(Missing::Attempt)),
+    }
+}
+
+/// What passed between the fleet and the agent in `of`, or in the project's newest attempt that has it.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn exchange(
+    conn: &impl GenericClient,
+    project: ProjectId,
+    of: Option<AttemptRef>,
+) -> Result<Exchange, DatabaseError> {
+    let failed = || DatabaseError::query("read a request and result");
+    let (id, job, number) = of.map_or((None, None, None), AttemptRef::parts);
+    let statement = conn.prepare_cached(EXCHANGE).await.map_err(failed())?;
+    let row = conn
+        .query_opt(&statement, &[&project.uuid(), &job, &number, &id])
+        .await
+        .map_err(failed())?;
+    Ok(row.map_or_else(Exchange::default, |row| Exchange {
+        request: row.get("request"),
+        result: row.get("result"),
+    }))
+}
+
+fn digest(bytes: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, DatabaseError> {
+    bytes
+        .map(|bytes| <[u8; 32]>::try_from(bytes.as_slice()))
+        .transpose()
+        .map_err(|_| DatabaseError::Row {
+            operation: "read a version",
+            reason: "a manifest id is not 32 bytes".to_owned(),
+        })
+}

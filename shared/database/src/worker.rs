@@ -1,0 +1,131 @@
+//! The `worker` table: one row a worker process, with its lease on the database's clock.
+
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use drydock_domain::{AttemptId, Isolation, Phase, WorkerId};
+use uuid::Uuid;
+
+use crate::DatabaseError;
+
+const START: &str = "SELECT dd_worker_start_v1($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9))";
+const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
+const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
+const END: &str = "SELECT dd_worker_end_v1($1)";
+const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
+const DATABASE_UP_FOR: &str = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds";
+
+/// What a worker says of itself at start.
+#[derive(Clone, Debug)]
+pub struct NewWorker {
+    /// This process.
+    pub id: WorkerId,
+    /// Host and scratch directory: a successor with the same name ends this one.
+    pub instance: String,
+    /// The pool whose queue it consumes.
+    pub pool: String,
+    /// Jobs at once.
+    pub slots: i32,
+    /// Agents it can run.
+    pub agents: Vec<String>,
+    /// The isolation it gives.
+    pub isolation: Isolation,
+    /// The materialize rung it uses.
+    pub rung: String,
+    /// Its build.
+    pub build: String,
+}
+
+/// What a renewal answers.
+#[derive(Clone, Debug, Default)]
+pub struct Renewed {
+    /// Whether the worker still has its row; otherwise it owns nothing.
+    pub live: bool,
+    /// The attempts it owns, and whether each is to be cancelled.
+    pub owned: Vec<(AttemptId, bool)>,
+}
+
+/// Records a worker; its predecessor on the same instance is over.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
+    conn.execute(
+        START,
+        &[
+            &worker.id.uuid(),
+            &worker.instance,
+            &worker.pool,
+            &worker.slots,
+            &worker.agents,
+            &worker.isolation.as_str(),
+            &worker.rung,
+            &worker.build,
+            &ttl.as_secs_f64(),
+        ],
+    )
+    .await
+    .map_err(DatabaseError::query("register the worker"))?;
+    Ok(())
+}
+
+/// Renews the lease, tells the phases of running attempts and learns what is still owned.
+///
+/// # Errors
+/// The database does not answer: the lease was perhaps not renewed.
+pub async fn renew(
+    conn: &impl GenericClient,
+    worker: WorkerId,
+    ttl: Duration,
+    running: &[(AttemptId, Phase)],
+) -> Result<Renewed, DatabaseError> {
+    let failed = || DatabaseError::query("renew the lease");
+    let ids: Vec<Uuid> = running.iter().map(|(id, _)| id.uuid()).collect();
+    let phases: Vec<&str> = running.iter().map(|(_, phase)| phase.as_str()).collect();
+    let statement = conn.prepare_cached(RENEW).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
+    let mut renewed = Renewed::default();
+    for row in rows {
+        renewed.live = row.get("live");
+        if let Some(id) = row.get::<_, Option<Uuid>>("owned") {
+            renewed.owned.push((id.into(), row.get("cancel")));
+        }
+    }
+    Ok(renewed)
+}
+
+/// No claim succeeds for this worker any more.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
+    conn.execute(DRAIN, &[&worker.uuid()]).await.map_err(DatabaseError::query("drain the worker"))?;
+    Ok(())
+}
+
+/// The worker is over.
+///
+/// # Errors
+/// The database does not answer; the lease then runs out by itself.
+pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
+    conn.execute(END, &[&worker.uuid()]).await.map_err(DatabaseError::query("end the worker"))?;
+    Ok(())
+}
+
+/// Ends workers whose lease ran out `grace` ago; returns how many.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn end_expired(conn: &impl GenericClient, grace: Duration) -> Result<i32, DatabaseError> {
+    let row = conn.query_one(END_EXPIRED, &[&grace.as_secs_f64()]).await.map_err(DatabaseError::query("end expired workers"))?;
+    Ok(row.get("ended"))
+}
+
+/// How long PostgreSQL has been up: leases say nothing about an outage of ours.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn database_up_for(conn: &impl GenericClient) -> Result<Duration, DatabaseError> {
+    let row = conn.query_one(DATABASE_UP_FOR, &[]).await.map_err(DatabaseError::query("read the database's start time"))?;
+    Ok(Duration::from_secs_f64(row.get::<_, f64>("seconds").max(0.0)))
+}

@@ -1,0 +1,84 @@
+//! The `worker` table, reading side: who is there, and which agents were ever offered.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use drydock_domain::WorkerId;
+use uuid::Uuid;
+
+use crate::DatabaseError;
+
+const LIST: &str = "SELECT w.id, w.instance, w.pool, w.slots, w.agents, w.isolation::text AS isolation, w.rung, w.build, w.draining,
+    w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
+    (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy
+  FROM worker w WHERE w.ended_at IS NULL ORDER BY w.started_at, w.id LIMIT $1";
+const AGENTS: &str = "SELECT DISTINCT unnest(agents) AS agent FROM worker ORDER BY 1";
+
+/// A worker that has not ended.
+#[derive(Clone, Debug)]
+pub struct WorkerRow {
+    /// The process.
+    pub id: WorkerId,
+    /// Host and scratch directory.
+    pub instance: String,
+    /// The pool whose tickets it takes.
+    pub pool: String,
+    /// Jobs at once.
+    pub slots: i32,
+    /// Jobs now.
+    pub busy: i64,
+    /// Agents it can run.
+    pub agents: Vec<String>,
+    /// The isolation it gives.
+    pub isolation: String,
+    /// The materialize rung it uses.
+    pub rung: String,
+    /// Its build.
+    pub build: String,
+    /// Whether it takes no more jobs.
+    pub draining: bool,
+    /// Whether its lease runs.
+    pub leased: bool,
+    /// Until when its lease runs.
+    pub lease_until: DateTime<Utc>,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+}
+
+/// Workers that have not ended, oldest first, at most `limit`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn list(conn: &impl GenericClient, limit: i64) -> Result<Vec<WorkerRow>, DatabaseError> {
+    let failed = || DatabaseError::query("list workers");
+    let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&limit]).await.map_err(failed())?;
+    Ok(rows
+        .iter()
+        .map(|row| WorkerRow {
+            id: row.get::<_, Uuid>("id").into(),
+            instance: row.get("instance"),
+            pool: row.get("pool"),
+            slots: row.get("slots"),
+            busy: row.get("busy"),
+            agents: row.get("agents"),
+            isolation: row.get("isolation"),
+            rung: row.get("rung"),
+            build: row.get("build"),
+            draining: row.get("draining"),
+            leased: row.get("leased"),
+            lease_until: row.get("lease_until"),
+            started_at: row.get("started_at"),
+        })
+        .collect())
+}
+
+/// Every agent any worker has ever offered, sorted.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn agents(conn: &impl GenericClient) -> Result<Vec<String>, DatabaseError> {
+    let failed = || DatabaseError::query("list agents");
+    let statement = conn.prepare_cached(AGENTS).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[]).await.map_err(failed())?;
+    Ok(rows.iter().map(|row| row.get("agent")).collect())
+}

@@ -1,0 +1,6 @@
+//! The database crate against a real PostgreSQL.
+
+mod migrations;
+mod support;
+mod touch;
+mod transitions;

@@ -1,0 +1,107 @@
+//! A project with jobs, a worker, a leader: what transition tests start from.
+
+use std::time::Duration;
+
+use drydock_database::{
+    Client, Database,
+    job::{self, Claimed, Term},
+    leader,
+    report::{Report, StoredPack, StoredTree},
+    worker::{self, NewWorker},
+};
+use drydock_domain::{AttemptId, Isolation, JobId, ProjectId, TenantId, Ticket, WorkerId};
+use uuid::Uuid;
+
+pub(crate) struct Fleet {
+    pub(crate) client: Client,
+    pub(crate) project: ProjectId,
+    pub(crate) worker: WorkerId,
+    pub(crate) term: Term,
+}
+
+pub(crate) const TTL: Duration = Duration::from_secs(60);
+
+impl Fleet {
+    pub(crate) async fn new(database: &Database) -> Self {
+        let client = database.client().await.unwrap();
+        let project = ProjectId::generate();
+        let create = "SELECT dd_create_project_v1($1, $2, 'make something', 'dummy', 'default', '{}', 'none')";
+        client.execute(create, &[&project.uuid(), &TenantId::DEFAULT.uuid()]).await.unwrap();
+        let worker = WorkerId::generate();
+        worker::start(&client, &describe(worker, "one"), TTL).await.unwrap();
+        let holder = Uuid::now_v7();
+        let number = leader::lead(&client, holder, TTL).await.unwrap().unwrap();
+        Self { client, project, worker, term: Term { holder, number } }
+    }
+
+    pub(crate) async fn accept(&self, options: &str) -> JobId {
+        let job = JobId::generate();
+        let sql = format!(
+            "SELECT outcome FROM dd_accept_v1(j => $1, p => $2, t => $3, jt => 'edit', ti => 't', i => 'do it', av => NULL, a => NULL,
+             koe => false, l => '{{}}', ra => NULL, retried => NULL, ikey => NULL, fp => NULL, tmo => NULL, iso => 'none', {options})"
+        );
+        let row = self.client.query_one(&sql, &[&job.uuid(), &self.project.uuid(), &TenantId::DEFAULT.uuid()]).await.unwrap();
+        assert_eq!(row.get::<_, &str>("outcome"), "accepted");
+        job
+    }
+
+    pub(crate) async fn plain(&self) -> JobId {
+        self.accept("pr => 0::smallint, ro => false, re => 0::smallint").await
+    }
+
+    pub(crate) async fn admit(&self) -> Vec<Ticket> {
+        job::admit(&self.client, self.term, 0, 100).await.unwrap()
+    }
+
+    pub(crate) async fn claim(&self, ticket: &Ticket) -> (AttemptId, Claimed) {
+        let attempt = AttemptId::generate();
+        (attempt, job::claim(&self.client, ticket, attempt, self.worker, "/scratch/x").await.unwrap())
+    }
+
+    /// Admits and claims the only job that can be.
+    pub(crate) async fn running(&self) -> (JobId, AttemptId) {
+        let tickets = self.admit().await;
+        let [ticket] = &tickets[..] else { panic!("one ticket expected, got {tickets:?}") };
+        let (attempt, claimed) = self.claim(ticket).await;
+        assert!(matches!(claimed, Claimed::Mine(_)), "{claimed:?}");
+        (ticket.job, attempt)
+    }
+
+    pub(crate) async fn state(&self, job: JobId) -> String {
+        let row = self.client.query_one("SELECT state::text FROM job WHERE id = $1", &[&job.uuid()]).await.unwrap();
+        row.get(0)
+    }
+
+    pub(crate) async fn head(&self) -> i32 {
+        let row = self.client.query_one("SELECT head_version FROM project WHERE id = $1", &[&self.project.uuid()]).await.unwrap();
+        row.get(0)
+    }
+}
+
+pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
+    NewWorker {
+        id,
+        instance: instance.to_owned(),
+        pool: "default".to_owned(),
+        slots: 4,
+        agents: vec!["dummy".to_owned(), "command".to_owned()],
+        isolation: Isolation::None,
+        rung: "copy".to_owned(),
+        build: "test".to_owned(),
+    }
+}
+
+pub(crate) fn tree(byte: u8) -> StoredTree {
+    let id = format!("{byte:02x}").repeat(32);
+    StoredTree {
+        tree_id: id.clone(),
+        manifest_id: id.clone(),
+        packs: vec![StoredPack { id, bytes: 10 }],
+        file_count: 1,
+        total_bytes: 10,
+    }
+}
+
+pub(crate) fn report() -> Report {
+    Report { created_files: vec!["a".to_owned()], agent_start_s: Some(0.25), log_bytes: 3, ..Report::default() }
+}

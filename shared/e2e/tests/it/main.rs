@@ -1,0 +1,12 @@
+//! The whole system: real binaries, real PostgreSQL, RabbitMQ and S3, two APIs and two dispatchers, requests spread over both.
+
+mod stack;
+
+mod codex;
+mod crash;
+mod logs;
+mod main_job;
+mod outages;
+mod results;
+mod start;
+mod together;

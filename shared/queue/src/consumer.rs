@@ -1,0 +1,93 @@
+//! Consuming tickets: prefetch 1 and a fresh consumer tag each time (a reused one can stop deliveries, rabbitmq #9151).
+
+use drydock_domain::Ticket;
+use futures_util::StreamExt as _;
+use lapin::{
+    Acker,
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use uuid::Uuid;
+
+use crate::{Broker, QueueError, connection::Link, topology};
+
+/// A live consumer of one pool's queue.
+pub struct Subscription {
+    broker: Broker,
+    link: Link,
+    consumer: lapin::Consumer,
+}
+
+/// A ticket to be settled once: acknowledged right after the durable claim, or dropped with its connection and so delivered
+/// again.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The ticket.
+    pub ticket: Ticket,
+    acker: Acker,
+    broker: Broker,
+}
+
+impl Broker {
+    /// Subscribes to a pool's queue over a connection of its own.
+    ///
+    /// # Errors
+    /// The broker cannot be reached or refuses.
+    pub async fn subscribe(&self, pool: &str) -> Result<Subscription, QueueError> {
+        let link = self.open("consume").await?;
+        topology::declare(&link.channel, pool).await?;
+        self.within("set the prefetch", link.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        let (queue, tag) = (topology::pool_queue(pool), format!("drydock-{}", Uuid::now_v7()));
+        let consume =
+            link.channel.basic_consume(queue.as_str().into(), tag.as_str().into(), BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = self.within("consume", consume).await?;
+        Ok(Subscription { broker: self.clone(), link, consumer })
+    }
+}
+
+impl Subscription {
+    /// The next ticket; `None` when the consumer is over (cancelled by the broker, or its connection lost): subscribe anew.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn next(&mut self) -> Result<Option<Delivery>, QueueError> {
+        loop {
+            let Some(delivery) = self.consumer.next().await else { return Ok(None) };
+            let delivery = delivery.map_err(|source| QueueError::Operation { operation: "receive a ticket", source })?;
+            self.broker.metrics.delivered.inc();
+            match Ticket::decode(&delivery.data) {
+                Ok(ticket) => return Ok(Some(Delivery { ticket, acker: delivery.acker, broker: self.broker.clone() })),
+                Err(error) => {
+                    self.broker.metrics.malformed.inc();
+                    tracing::error!("dropped a delivery that cannot be read: {}", drydock_runtime::exit::chain(&error));
+                    acknowledge(&self.broker, &delivery.acker).await?;
+                }
+            }
+        }
+    }
+
+    /// Stops deliveries in order: cancel, await its confirmation, close. An unacknowledged ticket is delivered elsewhere.
+    pub async fn close(self) {
+        let tag = self.consumer.tag();
+        if let Err(error) = self.broker.within("cancel the consumer", self.link.channel.basic_cancel(tag, BasicCancelOptions::default())).await
+        {
+            tracing::debug!("failed to cancel the consumer: {}", drydock_runtime::exit::chain(&error));
+        }
+        self.link.close().await;
+    }
+}
+
+impl Delivery {
+    /// Acknowledges: the ticket is spent.
+    ///
+    /// # Errors
+    /// The channel is gone (the broker delivers the ticket again, which is harmless) or the broker does not answer.
+    pub async fn ack(self) -> Result<(), QueueError> {
+        acknowledge(&self.broker, &self.acker).await
+    }
+}
+
+async fn acknowledge(broker: &Broker, acker: &Acker) -> Result<(), QueueError> {
+    let done = broker.within("acknowledge a ticket", acker.ack(BasicAckOptions::default())).await?;
+    if done { Ok(()) } else { Err(QueueError::ChannelGone) }
+}

@@ -1,0 +1,233 @@
+//! Walks the entries of a tar archive and adds them to a [`TreeWriter`].
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, Read},
+};
+
+use drydock_domain::{LinkTarget, Mode, RelativePath};
+use tar::{Archive, Entry, EntryType};
+
+use super::metered::{Budget, Metered};
+use crate::{Limits, Once, StorageError, TreeWriter};
+
+/// Mode of a directory that the archive implies but does not hold.
+const IMPLIED_DIR: Mode = Mode::new(0o755);
+/// Bytes read after the end of the archive, to reach the checksum at the end of its compression.
+const TAIL: u64 = 1 << 20;
+
+pub(super) fn read(
+    reader: impl Read,
+    writer: &mut TreeWriter,
+    limits: Limits,
+) -> Result<(), StorageError> {
+    let budget = Budget::new();
+    let mut archive = Archive::new(Metered::new(reader, budget.clone()));
+    let mut importer = Importer {
+        writer,
+        limits,
+        files: HashMap::new(),
+        dirs: BTreeMap::new(),
+    };
+    for entry in archive.entries().map_err(StorageError::Archive)? {
+        let entry = entry.map_err(StorageError::Archive)?;
+        let size = entry.size();
+        importer.limits.check_bytes(size)?;
+        budget.allow(size);
+        importer.entry(entry)?;
+    }
+    importer.finish()?;
+    budget.allow(TAIL);
+    io::copy(&mut archive.into_inner().take(TAIL), &mut io::sink())
+        .map_err(StorageError::Archive)?;
+    Ok(())
+}
+
+struct Importer<'w> {
+    writer: &'w mut TreeWriter,
+    limits: Limits,
+    /// Files and symlinks seen, with their number in the writer; `None` for one the writer left out.
+    files: HashMap<RelativePath, Option<usize>>,
+    /// Directories seen (with their mode) or implied by what they hold.
+    dirs: BTreeMap<RelativePath, Option<Mode>>,
+}
+
+impl Importer<'_> {
+    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), StorageError> {
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            return Ok(());
+        }
+        let name = entry.path_bytes().into_owned();
+        let refuse = |reason| refuse(&name, reason);
+        let mode = Mode::new(
+            entry
+                .header()
+                .mode()
+                .map_err(|_| refuse("unreadable mode"))?,
+        );
+        if is_sparse(&mut entry)? {
+            return Err(refuse(
+                "sparse files are not supported: create the archive without --sparse",
+            ));
+        }
+        // The old way to write a directory is a file whose name ends in a slash.
+        let is_dir = kind.is_dir() || (kind.is_file() && name.ends_with(b"/") && entry.size() == 0);
+        let Some(path) = path(&name, is_dir).map_err(&refuse)? else {
+            return Ok(());
+        };
+        if is_dir {
+            return self.dir(path, mode).map_err(refuse);
+        }
+        self.parents(&path).map_err(&refuse)?;
+        if self.files.contains_key(&path) || self.dirs.contains_key(&path) {
+            return Err(refuse("it occurs twice"));
+        }
+        let number = self.writer.len();
+        match kind {
+            EntryType::Regular | EntryType::Continuous => self.file(entry, path.clone(), mode)?,
+            EntryType::Symlink => {
+                let target = entry
+                    .link_name_bytes()
+                    .ok_or_else(|| refuse("symlink without a target"))?;
+                let target = LinkTarget::new(target)
+                    .map_err(|_| refuse("symlink with an impossible target"))?;
+                self.writer.add_symlink(path.clone(), target)?;
+            }
+            EntryType::Link => {
+                let target = entry
+                    .link_name_bytes()
+                    .ok_or_else(|| refuse("hard link without a target"))?;
+                let target = self::path(&target, false).ok().flatten();
+                let of = target.and_then(|target| self.files.get(&target).copied().flatten());
+                let of =
+                    of.ok_or_else(|| refuse("hard link to a file that does not come before it"))?;
+                self.writer.add_copy(path.clone(), of)?;
+            }
+            EntryType::Char | EntryType::Block => return Err(refuse("devices are not accepted")),
+            EntryType::Fifo => return Err(refuse("named pipes are not accepted")),
+            _ => return Err(refuse("unknown kind of entry")),
+        }
+        let added = self.writer.len() > number;
+        self.files.insert(path, added.then_some(number));
+        Ok(())
+    }
+
+    fn file<R: Read>(
+        &mut self,
+        entry: Entry<'_, R>,
+        path: RelativePath,
+        mode: Mode,
+    ) -> Result<(), StorageError> {
+        let left = entry.size();
+        self.writer
+            .add_file(path, mode, &mut Once(Exact { entry, left }))
+            .map_err(|error| match error {
+                StorageError::Read { source, .. } => StorageError::Archive(source),
+                error => error,
+            })
+    }
+
+    /// Notes a directory, to be added at the end: it may have been implied before.
+    fn dir(&mut self, path: RelativePath, mode: Mode) -> Result<(), &'static str> {
+        self.parents(&path)?;
+        if self.files.contains_key(&path) || self.dirs.get(&path).is_some_and(Option::is_some) {
+            return Err("it occurs twice");
+        }
+        self.dirs.insert(path, Some(mode));
+        Ok(())
+    }
+
+    /// Notes the directories `path` lies in.
+    fn parents(&mut self, path: &RelativePath) -> Result<(), &'static str> {
+        let mut parent = path.parent();
+        while let Some(dir) = parent {
+            if self.files.contains_key(&dir) {
+                return Err("it lies below something that is no directory");
+            }
+            if self.dirs.contains_key(&dir) {
+                break;
+            }
+            parent = dir.parent();
+            self.dirs.insert(dir, None);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), StorageError> {
+        let dirs = self.dirs.into_iter();
+        dirs.map(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
+            .collect()
+    }
+}
+
+/// The path in a name: one `./` in front and, for a directory, one `/` behind are dropped. `None` for the top directory.
+fn path(name: &[u8], is_dir: bool) -> Result<Option<RelativePath>, &'static str> {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    let name = if is_dir {
+        name.strip_suffix(b"/").unwrap_or(name)
+    } else {
+        name
+    };
+    if is_dir && (name.is_empty() || name == b".") {
+        return Ok(None);
+    }
+    match RelativePath::new(name) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) => Err(match error {
+            drydock_domain::PathError::Absolute => "its path is absolute",
+            drydock_domain::PathError::DotComponent => "its path has a `.` or `..` component",
+            drydock_domain::PathError::LongComponent | drydock_domain::PathError::TooLong => {
+                "its path is too long"
+            }
+            _ => "its path is not acceptable",
+        }),
+    }
+}
+
+fn is_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool, StorageError> {
+    if entry.header().entry_type().is_gnu_sparse() {
+        return Ok(true);
+    }
+    let Some(extensions) = entry.pax_extensions().map_err(StorageError::Archive)? else {
+        return Ok(false);
+    };
+    for extension in extensions {
+        if extension
+            .map_err(StorageError::Archive)?
+            .key_bytes()
+            .starts_with(b"GNU.sparse")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn refuse(name: &[u8], reason: &'static str) -> StorageError {
+    let shown = &name[..name.len().min(256)];
+    StorageError::ArchiveEntry {
+        entry: shown.escape_ascii().to_string(),
+        reason,
+    }
+}
+
+/// The content of an entry: as long as declared, or an error.
+struct Exact<R> {
+    entry: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Exact<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.entry.read(buf)?;
+        if read == 0 && self.left > 0 && !buf.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the archive ends inside a file",
+            ));
+        }
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
+    }
+}

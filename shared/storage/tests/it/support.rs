@@ -1,0 +1,104 @@
+//! What the tests share: a place in the bucket, a registry that remembers, and short ways to write trees.
+
+use std::{
+    io::Read,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use drydock_domain::{Mode, RelativePath, TenantId};
+use drydock_storage::{
+    BoxError, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError, TreeWriter,
+    WriteOptions, Written, read_file, write_tree,
+};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+
+pub(crate) const TENANT: TenantId = TenantId::DEFAULT;
+
+/// Remembers announced packs, and whether the object was there already when it was announced.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    pub(crate) announced: Arc<Mutex<Vec<PackInfo>>>,
+    /// Refuses every pack.
+    pub(crate) closed: bool,
+}
+
+impl PackRegistry for Registry {
+    async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
+        if self.closed {
+            return Err("the database is away".into());
+        }
+        self.announced.lock().unwrap().push(pack);
+        Ok(())
+    }
+}
+
+pub(crate) fn storage() -> Storage {
+    drydock_testing::storage(&drydock_testing::storage_config())
+}
+
+pub(crate) fn path(text: &str) -> RelativePath {
+    text.parse().unwrap()
+}
+
+pub(crate) fn options(base: Option<&Arc<Manifest>>) -> WriteOptions {
+    WriteOptions {
+        tenant: TENANT,
+        base: base.cloned(),
+        limits: Limits::default(),
+        temp_dir: std::env::temp_dir(),
+    }
+}
+
+/// Writes files given as (path, content), 0644, all at the top level.
+pub(crate) async fn write(
+    storage: &Storage,
+    base: Option<&Arc<Manifest>>,
+    registry: &Registry,
+    files: Vec<(&'static str, Vec<u8>)>,
+) -> Result<Option<Written>, StorageError> {
+    write_tree(storage, options(base), registry, move |writer| {
+        files
+            .into_iter()
+            .try_for_each(|(name, content)| add(writer, name, &content[..]))
+    })
+    .await
+}
+
+pub(crate) fn add(
+    writer: &mut TreeWriter,
+    name: &str,
+    content: impl Read,
+) -> Result<(), StorageError> {
+    writer.add_file(path(name), Mode::new(0o644), &mut Once(content))
+}
+
+pub(crate) async fn collect(
+    stream: impl Stream<Item = Result<Bytes, StorageError>>,
+) -> Result<Vec<u8>, StorageError> {
+    stream
+        .boxed_local()
+        .try_fold(Vec::new(), |mut all, part| async move {
+            all.extend_from_slice(&part);
+            Ok(all)
+        })
+        .await
+}
+
+pub(crate) async fn read(
+    storage: &Storage,
+    manifest: &Arc<Manifest>,
+    name: &str,
+) -> Result<Vec<u8>, StorageError> {
+    collect(read_file(storage, TENANT, manifest, &path(name), None)?.stream).await
+}
+
+/// Bytes that do not compress and differ by seed (BLAKE3 as a generator).
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    bytes
+}

@@ -1,0 +1,23 @@
+//! Test support: each test has its own database (cloned from a migrated template), pool name and bucket prefix on real
+//! servers that `make test` starts. Nothing here stands in for one of them.
+
+mod broker;
+mod bucket;
+mod postgres;
+mod proxy;
+pub mod scripted_model;
+pub mod wait;
+
+pub use broker::{broker, pool};
+pub use bucket::{storage, storage_config};
+pub use postgres::{TestDatabase, database, empty_database};
+pub use proxy::Proxy;
+pub use wait::until;
+
+/// The value of a variable that `make test` sets.
+#[expect(clippy::disallowed_methods, reason = "tests read where their servers are")]
+pub fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `make test`, or `deploy/local/with-env.sh COMMAND` while its servers run")
+    })
+}

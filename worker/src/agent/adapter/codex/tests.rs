@@ -1,0 +1,142 @@
+//! Events as the real program prints them, and what is made of them.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::agent::{output::AgentOutput, redact::redactor};
+
+async fn play(lines: &[&str]) -> (Events, Vec<String>, Vec<String>) {
+    let (sender, mut receiver) = mpsc::channel(1000);
+    let redactor = Arc::new(redactor(&[b"sk-canary-0123"]));
+    let sink = Sink {
+        sender,
+        redactor,
+        abandoned: CancellationToken::new(),
+    };
+    let mut events = Events::default();
+    for line in lines {
+        events
+            .line(Bytes::copy_from_slice(line.as_bytes()), &sink)
+            .await;
+    }
+    drop(sink);
+    let (mut log, mut progress) = (Vec::new(), Vec::new());
+    while let Some(output) = receiver.recv().await {
+        match output {
+            AgentOutput::Line(line) => log.push(String::from_utf8(line.to_vec()).unwrap()),
+            AgentOutput::Progress(text) => progress.push(text),
+        }
+    }
+    (events, log, progress)
+}
+
+/// Printed by codex-cli 0.169.0, shortened.
+const GOOD: [&str; 7] = [
+    r#"{"type":"thread.started","thread_id":"01a1fc72"}"#,
+    r#"{"type":"item.completed","item":{"id":"item_0","type":"error","message":"Model metadata not found."}}"#,
+    r#"{"type":"turn.started"}"#,
+    r#"{"type":"item.started","item":{"id":"item_1","type":"command_execution","command":"/bin/bash -lc 'echo hi'","aggregated_output":"","exit_code":null,"status":"in_progress"}}"#,
+    r#"{"type":"item.completed","item":{"id":"item_1","type":"command_execution","command":"/bin/bash -lc 'echo hi'","aggregated_output":"hi\nsk-canary-0123\n","exit_code":3,"status":"failed"}}"#,
+    r#"{"type":"item.completed","item":{"id":"item_3","type":"agent_message","text":"done\nand well"}}"#,
+    r#"{"type":"turn.completed","usage":{"input_tokens":30,"cached_input_tokens":1,"cache_write_input_tokens":0,"output_tokens":15,"reasoning_output_tokens":0}}"#,
+];
+
+#[tokio::test]
+async fn a_good_turn_becomes_lines_progress_and_a_result() {
+    let (events, log, progress) = play(&GOOD).await;
+    let expected = [
+        "[codex] thread 01a1fc72",
+        "[codex] warning: Model metadata not found.",
+        "$ /bin/bash -lc 'echo hi'",
+        "hi",
+        "[REDACTED]",
+        "[codex] exit code 3",
+        "done",
+        "and well",
+        "[codex] turn completed: 30 input tokens (1 cached), 15 output tokens",
+    ];
+    assert_eq!(log, expected);
+    assert_eq!(progress[0], "thread started");
+    assert_eq!(progress[2], "running: /bin/bash -lc 'echo hi'");
+    assert_eq!(progress[3], "exit code 3: /bin/bash -lc 'echo hi'");
+    assert_eq!(progress[4], "done");
+    let (result, last) = events.conclude("codex", &Ending::Exited(0), &Tail::default());
+    assert_eq!(result, AgentResult::completed("done\nand well"));
+    assert_eq!(last.as_deref(), Some("done\nand well"));
+}
+
+#[tokio::test]
+async fn a_failed_turn_is_an_error_in_its_own_words() {
+    let lines = [
+        r#"{"type":"error","message":"Missing environment variable: `OPENAI_API_KEY`."}"#,
+        r#"{"type":"turn.failed","error":{"message":"Missing environment variable: `OPENAI_API_KEY`."}}"#,
+    ];
+    let (events, ..) = play(&lines).await;
+    let mut complaints = Tail::default();
+    complaints.push(b"on stderr");
+    let (result, last) = events.conclude("codex", &Ending::Exited(1), &complaints);
+    assert_eq!(result.status, AgentStatus::Error);
+    let words = "Missing environment variable: `OPENAI_API_KEY`.";
+    assert_eq!(
+        result.errors,
+        [words, "codex exited with code 1", "on stderr"]
+    );
+    assert_eq!(
+        (result.summary.as_str(), last.as_deref()),
+        ("codex exited with code 1", Some(words))
+    );
+    let (events, ..) = play(&lines).await;
+    assert_eq!(
+        events
+            .conclude("codex", &Ending::Exited(0), &Tail::default())
+            .0
+            .status,
+        AgentStatus::Error
+    );
+}
+
+#[tokio::test]
+async fn an_error_that_was_overcome_is_no_error() {
+    let (events, ..) = play(&[
+        r#"{"type":"error","message":"Reconnecting... 1/5"}"#,
+        GOOD[5],
+        GOOD[6],
+    ])
+    .await;
+    assert_eq!(
+        events
+            .conclude("codex", &Ending::Exited(0), &Tail::default())
+            .0
+            .status,
+        AgentStatus::Completed
+    );
+}
+
+#[tokio::test]
+async fn what_is_unknown_or_malformed_is_shown_as_it_is() {
+    let lines = [
+        r#"{"type":"thread.compacted","x":1}"#,
+        r#"{"type":"item.completed","item":{"type":"web_search","query":"q"}}"#,
+        r#"{"type":"item.completed"}"#,
+        r#"{"type":"turn.completed","usage":{"input_tokens":"many"}}"#,
+        "{not json",
+        "",
+        "[1]",
+    ];
+    let (_, log, progress) = play(&lines).await;
+    assert_eq!(log, lines);
+    assert_eq!(progress, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_message_does_not_come_back() {
+    let (events, _, progress) = play(&[
+        r#"{"type":"item.completed","item":{"type":"agent_message","text":"key sk-canary-0123"}}"#,
+    ])
+    .await;
+    assert_eq!(progress, ["key [REDACTED]"]);
+    assert_eq!(events.last_message.as_deref(), Some("key [REDACTED]"));
+}

@@ -1,0 +1,163 @@
+//! The agent's environment: a short fixed list, the protocol's own variables, and variables its definition names.
+//!
+//! Nothing else of the worker's environment reaches it; the worker's holds the keys of the database, broker and storage.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+use drydock_domain::AttemptId;
+use drydock_domain::agent::AgentRequest;
+
+use super::spec::{AgentSpec, Protocol, Variable};
+
+/// Marks every process of an attempt, so that all of them can be found at its end.
+pub(super) const MARK: &str = "DRYDOCK_ATTEMPT_ID";
+
+/// Secrets whose presence is always said in the log, whether the agent takes them or not.
+const ALWAYS_SAID: [&str; 3] = OPENAI_VARIABLES;
+/// What `OpenAI`'s tools read.
+pub(super) const OPENAI_VARIABLES: [&str; 3] =
+    ["OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT"];
+
+/// Names an agent's definition may not pass: they are set here, or change how programs are loaded.
+const RESERVED: [&str; 7] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "TERM",
+    "CODEX_HOME",
+    "PWD",
+];
+const RESERVED_PREFIXES: [&str; 2] = ["DRYDOCK_", "LD_"];
+
+/// Why a variable may not be passed by this name.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let mut bytes = name.bytes();
+    let starts_well = bytes
+        .next()
+        .is_some_and(|byte| byte == b'_' || byte.is_ascii_alphabetic());
+    if !starts_well || !bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+        return Err(format!("'{name}' is not a variable's name"));
+    }
+    if RESERVED.contains(&name)
+        || RESERVED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    {
+        return Err(format!("'{name}' is reserved"));
+    }
+    Ok(())
+}
+
+/// The worker's own value of a variable, or of the file named by `NAME_FILE`; empty counts as absent.
+pub(super) fn read_variable(
+    name: &str,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Variable, String> {
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let value = match (set(name), set(&format!("{name}_FILE"))) {
+        (Some(value), _) => Some(value.as_bytes().to_vec()),
+        (None, Some(path)) => {
+            let bytes =
+                fs_err::read(Path::new(&path)).map_err(|error| format!("{name}_FILE: {error}"))?;
+            Some(bytes.trim_ascii_end().to_vec()).filter(|bytes| !bytes.is_empty())
+        }
+        (None, None) => None,
+    };
+    Ok(Variable {
+        name: name.to_owned(),
+        value: value.map(Into::into),
+    })
+}
+
+/// `NAME=present` or `NAME=absent` for every secret, as the agent will see it.
+pub(super) fn presence(spec: &AgentSpec) -> Vec<String> {
+    let passed = |name: &str| spec.variables.iter().find(|variable| variable.name == name);
+    let others = spec
+        .variables
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .filter(|name| !ALWAYS_SAID.contains(name));
+    let say = |name: &str| {
+        let present = passed(name).is_some_and(|variable| variable.value.is_some());
+        format!("{name}={}", if present { "present" } else { "absent" })
+    };
+    ALWAYS_SAID.into_iter().chain(others).map(say).collect()
+}
+
+/// Directories of one attempt that the agent learns of.
+pub(super) struct Places<'a> {
+    pub(super) workspace: &'a Path,
+    pub(super) home: &'a Path,
+    pub(super) tmp: &'a Path,
+}
+
+/// The whole environment of one run.
+pub(super) fn build(
+    spec: &AgentSpec,
+    request: &AgentRequest,
+    attempt: AttemptId,
+    places: &Places<'_>,
+) -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<(OsString, OsString)> = Vec::new();
+    let mut set = |name: &str, value: &OsStr| variables.push((name.into(), value.to_owned()));
+    set("PATH", &spec.path);
+    set("HOME", places.home.as_os_str());
+    set("TMPDIR", places.tmp.as_os_str());
+    set("LANG", OsStr::new("C.UTF-8"));
+    set("TERM", OsStr::new("dumb"));
+    set(MARK, OsStr::new(&attempt.to_string()));
+    set(
+        "DRYDOCK_PROJECT_ID",
+        OsStr::new(&request.project_id.to_string()),
+    );
+    set("DRYDOCK_JOB_ID", OsStr::new(&request.job_id.to_string()));
+    set("DRYDOCK_JOB_TYPE", OsStr::new(request.job_type.as_str()));
+    set("DRYDOCK_ATTEMPT", OsStr::new(&request.attempt.to_string()));
+    set("DRYDOCK_WORKSPACE", places.workspace.as_os_str());
+    if spec.protocol == Protocol::Codex {
+        set("CODEX_HOME", codex_home(places.home).as_os_str());
+    }
+    for variable in &spec.variables {
+        if let Some(value) = variable.bytes() {
+            set(&variable.name, OsStr::from_bytes(value));
+        }
+    }
+    variables
+}
+
+/// Where Codex keeps its state: never in the workspace, whose owner could then configure it, nor under a temporary directory,
+/// where it refuses to make its helpers.
+pub(super) fn codex_home(home: &Path) -> std::path::PathBuf {
+    home.join("codex")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_do_harm_are_refused() {
+        for bad in [
+            "",
+            "1A",
+            "A=B",
+            "A B",
+            "A\0",
+            "PATH",
+            "HOME",
+            "LD_PRELOAD",
+            "DRYDOCK_DATABASE_URL",
+            "ü",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["OPENAI_API_KEY", "_x", "a1"] {
+            assert_eq!(check_name(good), Ok(()), "{good:?}");
+        }
+    }
+}

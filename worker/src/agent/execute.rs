@@ -1,0 +1,159 @@
+//! The program of one run: started, read while it runs, ended with all it started.
+
+use std::{ffi::OsString, path::PathBuf, process::Stdio};
+
+use tokio::net::unix::pipe::Receiver;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    adapter::{Tail, Transcript},
+    ending::Ending,
+    environment::{self, Places},
+    error::AgentError,
+    output::{self, Lines, MAX_LINE, Sink},
+    process::{self, Belongings, Running, Start},
+    run::Launch,
+    spec::Protocol,
+};
+
+/// Our ends of the pipes of one run.
+struct Heard {
+    out: Receiver,
+    /// Only where standard output is not for people: otherwise both share one pipe, which keeps their order.
+    err: Option<Receiver>,
+}
+
+/// Standard output and error of the program, and our ends of them.
+fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
+    let (out, stdout) = std::io::pipe()?;
+    let (err, stderr) = match protocol {
+        Protocol::Codex => {
+            let (err, stderr) = std::io::pipe()?;
+            (Some(Receiver::from_owned_fd(err.into())?), stderr)
+        }
+        Protocol::File | Protocol::Exit => (None, stdout.try_clone()?),
+    };
+    let out = Receiver::from_owned_fd(out.into())?;
+    Ok((Heard { out, err }, stdout.into(), stderr.into()))
+}
+
+/// What is started, ready to start.
+fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
+    let prepare = |what| move |source| AgentError::Prepare { what, source };
+    let Launch {
+        spec,
+        workspace,
+        home,
+        tmp,
+        ..
+    } = *launch;
+    if spec.protocol == Protocol::Codex {
+        fs_err::create_dir_all(environment::codex_home(home)).map_err(prepare("CODEX_HOME"))?;
+    }
+    let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
+    let places = Places {
+        workspace,
+        home,
+        tmp,
+    };
+    let environment = environment::build(spec, launch.request, launch.attempt, &places);
+    Ok((
+        Start {
+            line,
+            environment,
+            workspace: workspace.to_owned(),
+            stdout,
+            stderr,
+        },
+        heard,
+    ))
+}
+
+/// Starts the program, reads it while it runs, and ends everything it started.
+pub(super) async fn execute(
+    launch: &Launch<'_>,
+    line: Vec<OsString>,
+    sink: &Sink,
+    given_up: &CancellationToken,
+) -> Result<(Ending, Transcript, Tail), AgentError> {
+    let spec = launch.spec;
+    let (mut transcript, mut complaints) = (Transcript::new(spec.protocol), Tail::default());
+    if given_up.is_cancelled() {
+        return Ok((Ending::Canceled, transcript, complaints));
+    }
+    let program = line[0].to_string_lossy().into_owned();
+    let (start, heard) = assemble(launch, line)?;
+    let running = match process::start(start) {
+        Ok(running) => running,
+        Err(error) if process::agents_own_fault(&error) => {
+            sink.line(format!("[worker] cannot start '{program}': {error}"))
+                .await;
+            return Ok((Ending::Missing(program), transcript, complaints));
+        }
+        Err(source) => {
+            return Err(AgentError::Spawn {
+                agent: spec.name.clone(),
+                source,
+            });
+        }
+    };
+
+    let ended = CancellationToken::new();
+    let reading = async {
+        let lines = Lines::new(transcript.max_line());
+        let out = output::read(heard.out, lines, &mut transcript, sink, &ended);
+        let Some(pipe) = heard.err else {
+            return out.await;
+        };
+        let err = output::read(pipe, Lines::new(MAX_LINE), &mut complaints, sink, &ended);
+        tokio::try_join!(out, err).map(|_| ())
+    };
+    let ending = async {
+        let ending = end(running, launch, given_up).await;
+        ended.cancel();
+        ending
+    };
+    let (read, ending) = tokio::join!(reading, ending);
+    let ending = ending?;
+    read.map_err(|source| AgentError::Processes {
+        operation: "read",
+        source,
+    })?;
+    Ok((ending, transcript, complaints))
+}
+
+/// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
+async fn end(
+    mut running: Running,
+    launch: &Launch<'_>,
+    given_up: &CancellationToken,
+) -> Result<Ending, AgentError> {
+    let limit = launch.timeout.or(launch.spec.timeout);
+    let time_is_up = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let ending = tokio::select! {
+        biased;
+        status = running.wait() => Ending::of(status?),
+        () = launch.cancel.cancelled() => Ending::Canceled,
+        () = time_is_up => Ending::TimedOut,
+    };
+    if matches!(ending, Ending::Canceled | Ending::TimedOut) {
+        given_up.cancel();
+        running.stop(launch.spec.grace).await?;
+    }
+    let directories = [launch.workspace, launch.home, launch.tmp];
+    let directories = directories
+        .into_iter()
+        .map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
+    running
+        .sweep(Belongings {
+            attempt: launch.attempt,
+            directories: directories.collect(),
+        })
+        .await?;
+    Ok(ending)
+}

@@ -1,0 +1,33 @@
+//! Running one agent in one directory: [`Agents`] knows which programs there are, [`run`] runs one and tells how it ended.
+//!
+//! Owns the agent's environment, its process tree, its output and the `.codex` documents. Refuses to know about jobs, leases,
+//! storage or the database. An agent that fails is a result ([`AgentExit`]); [`AgentError`] is only ever our own inability.
+//!
+//! Every child of the worker that has its own process group is spawned here (see [`process`]), because the worker adopts and
+//! reaps what agents leave behind.
+
+mod adapter;
+mod agents;
+mod built_in;
+mod config;
+mod ending;
+mod environment;
+mod error;
+mod exchange;
+mod execute;
+mod file;
+mod output;
+mod process;
+mod program;
+mod redact;
+mod run;
+mod spec;
+
+pub use agents::Agents;
+pub use config::AgentsConfig;
+pub use ending::Ending;
+pub use error::{AgentConfigError, AgentError};
+pub use exchange::write_result;
+pub use output::AgentOutput;
+pub use run::{AgentExit, Launch, run};
+pub use spec::{AgentSpec, Protocol};

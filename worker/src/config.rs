@@ -1,0 +1,75 @@
+//! Settings of the worker.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use drydock_database::DatabaseConfig;
+use drydock_queue::QueueConfig;
+use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
+use drydock_storage::StorageConfig;
+
+use crate::agent::AgentsConfig;
+
+/// Runs jobs: takes tickets, materializes workspaces, runs agents, pushes what they changed
+///
+/// Secrets come from the environment or from files: `DRYDOCK_DATABASE_URL`, `DRYDOCK_AMQP_URL`, `AWS_ACCESS_KEY_ID`,
+/// `AWS_SECRET_ACCESS_KEY`, each also as `NAME_FILE`. An agent's own secrets (`OPENAI_API_KEY`, …) are passed on by name only.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "drydock-worker", version = drydock_runtime::build_info::VERSION)]
+pub struct WorkerConfig {
+    /// Address of the operations endpoints (/livez, /readyz, /metrics, /version)
+    #[arg(long, env = "DRYDOCK_ADMIN_ADDR", default_value = "127.0.0.1:9092")]
+    pub admin_addr: SocketAddr,
+    /// The pool this worker serves: lower-case letters, digits and dashes
+    #[arg(long, env = "DRYDOCK_POOL", default_value = "default", value_parser = pool_name)]
+    pub pool: String,
+    /// Jobs at once; the number of cores when unset
+    #[arg(long, env = "DRYDOCK_SLOTS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub slots: Option<u16>,
+    /// Directory for workspaces, this worker's alone; on the fastest local disk
+    #[arg(long, env = "DRYDOCK_SCRATCH_DIR", default_value = "/var/lib/drydock/scratch")]
+    pub scratch_dir: PathBuf,
+    /// How long the lease lasts; renewed every sixth of it
+    #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]
+    pub lease_ttl: Duration,
+    /// How long running jobs may go on after SIGTERM before they are handed back
+    #[arg(long, env = "DRYDOCK_DRAIN_TIMEOUT", default_value = "5m", value_parser = positive_duration)]
+    pub drain_timeout: Duration,
+    /// How long the ticket that fills the last slot is held before this worker stops consuming
+    #[arg(long, env = "DRYDOCK_BRAKE_TIMEOUT", default_value = "60s", value_parser = positive_duration)]
+    pub brake_timeout: Duration,
+    /// Longest time between two flushes of a running job's log
+    #[arg(long, env = "DRYDOCK_LOG_FLUSH", default_value = "100ms", value_parser = positive_duration)]
+    pub log_flush: Duration,
+    /// Most bytes of output kept per job; what is beyond is counted, not kept
+    #[arg(long, env = "DRYDOCK_LOG_CAP_BYTES", default_value_t = 64 << 20)]
+    pub log_cap_bytes: u64,
+    /// Agents
+    #[command(flatten)]
+    pub agents: AgentsConfig,
+    /// Process log
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+    /// PostgreSQL
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// RabbitMQ
+    #[command(flatten)]
+    pub queue: QueueConfig,
+    /// Object storage
+    #[command(flatten)]
+    pub storage: StorageConfig,
+}
+
+impl WorkerConfig {
+    /// Jobs at once.
+    pub fn slots(&self) -> u16 {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
+        self.slots.unwrap_or_else(cores)
+    }
+}
+
+fn pool_name(text: &str) -> Result<String, String> {
+    let fits = (1..=63).contains(&text.len());
+    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits && plain { Ok(text.to_owned()) } else { Err("must be 1 to 63 lower-case letters, digits and dashes".to_owned()) }
+}

@@ -1,0 +1,44 @@
+//! What every part of the worker is given.
+
+use std::sync::Arc;
+
+use drydock_database::{Database, wake::Waker, worker::NewWorker};
+use drydock_domain::{Isolation, WorkerId};
+use drydock_storage::{ManifestCache, Storage};
+
+use crate::{WorkerConfig, agent::Agents, metrics::WorkerMetrics, running::Running, workspace::ScratchRoot};
+
+/// Handles and settings; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) config: Arc<WorkerConfig>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) scratch: ScratchRoot,
+    pub(crate) database: Database,
+    pub(crate) storage: Storage,
+    pub(crate) manifests: Arc<ManifestCache>,
+    pub(crate) waker: Waker,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) running: Running,
+    /// Host and scratch directory: what a successor of this process shares with it.
+    pub(crate) instance: Arc<str>,
+}
+
+impl Context {
+    /// The isolation this worker gives: a process group of its own. Stronger levels are granted only where they were probed.
+    pub(crate) const ISOLATION: Isolation = Isolation::None;
+
+    /// How this process introduces itself.
+    pub(crate) fn describe(&self, id: WorkerId) -> NewWorker {
+        NewWorker {
+            id,
+            instance: self.instance.to_string(),
+            pool: self.config.pool.clone(),
+            slots: self.config.slots().into(),
+            agents: self.agents.names(),
+            isolation: Self::ISOLATION,
+            rung: "copy".to_owned(),
+            build: drydock_runtime::build_info::VERSION.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Our own inability to see an attempt through. What the agent does wrong is a result, never one of these.
+
+use drydock_domain::Outcome;
+use drydock_storage::StorageError;
+
+use crate::{agent::AgentError, log::LogError, running::Stop};
+
+/// A fault of ours, by stage.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    #[error("cannot read the base version")]
+    Manifest(#[source] StorageError),
+    #[error("cannot create the workspace")]
+    Materialize(#[source] crate::workspace::WorkspaceError),
+    #[error("cannot run the agent")]
+    Agent(#[source] AgentError),
+    #[error("cannot store the changed files")]
+    Push(#[source] crate::workspace::WorkspaceError),
+    #[error("cannot keep the log")]
+    Log(#[source] LogError),
+    #[error("stopped: {}", match .0 { Stop::Canceled => "the job was cancelled", Stop::Lost => "the lease was lost", Stop::Draining => "the worker stops" })]
+    Stopped(Stop),
+}
+
+impl JobError {
+    /// What the attempt ends as.
+    pub(crate) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Stopped(Stop::Canceled) => Outcome::Canceled,
+            Self::Stopped(_) => Outcome::Interrupted,
+            _ => Outcome::Infra,
+        }
+    }
+}

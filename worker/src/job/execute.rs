@@ -1,0 +1,106 @@
+//! Run: the agent works in the workspace, its output streams out while it does.
+
+use std::time::Duration;
+
+use drydock_domain::{
+    JobType, Outcome, Phase,
+    agent::{AgentRequest, AgentResult, AgentStatus},
+};
+use tokio::sync::mpsc;
+
+use super::{Attempt, error::JobError, prepare::Prepared};
+use crate::{
+    agent::{self, AgentExit, AgentOutput, AgentSpec, Ending, Launch},
+    running::Stop,
+};
+
+/// Lines that wait between the agent's pipe and the log.
+const BACKLOG: usize = 64;
+
+/// An agent that has ended; nothing of it is alive.
+pub(super) struct Executed {
+    pub(super) outcome: Outcome,
+    pub(super) detail: Option<String>,
+    pub(super) request: AgentRequest,
+    pub(super) result: AgentResult,
+    pub(super) last_message: Option<String>,
+    /// From the claim to the agent's start.
+    pub(super) start_s: f64,
+    pub(super) seconds: f64,
+}
+
+pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<Executed, JobError> {
+    let stage = attempt.enter(Phase::Running).await;
+    let request = request(attempt);
+    let start_s = attempt.claimed.elapsed().as_secs_f64();
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    let (exit, ()) = match agent_of(attempt) {
+        Some(spec) => {
+            let (home, tmp) = (attempt.scratch.home(), attempt.scratch.temp());
+            let launch = Launch {
+                spec,
+                request: &request,
+                attempt: attempt.id,
+                argv: attempt.claim.spec.argv.as_deref(),
+                workspace: attempt.scratch.workspace(),
+                home: &home,
+                tmp: &tmp,
+                timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
+                cancel: attempt.registration.stop.token(),
+                output: sender,
+            };
+            tokio::join!(agent::run(launch), pump(attempt, receiver))
+        }
+        None => return Ok(unknown_agent(attempt, request, start_s)),
+    };
+    let exit = exit.map_err(JobError::Agent)?;
+    attempt.log.line("[worker] Generation complete").await;
+    let (outcome, detail) = judge(attempt, &exit);
+    let seconds = stage.leave(&attempt.context);
+    Ok(Executed { outcome, detail, request, result: exit.result, last_message: exit.last_message, start_s, seconds })
+}
+
+fn agent_of(attempt: &Attempt) -> Option<&AgentSpec> {
+    let spec = &attempt.claim.spec;
+    attempt.context.agents.get(if spec.job_type == JobType::Command { "command" } else { &spec.agent })
+}
+
+fn request(attempt: &Attempt) -> AgentRequest {
+    let spec = &attempt.claim.spec;
+    AgentRequest {
+        project_id: spec.project_id,
+        job_id: attempt.job,
+        attempt: u32::from(attempt.claim.number.unsigned_abs()),
+        job_type: spec.job_type,
+        instruction: spec.instruction.clone(),
+        workspace_path: attempt.scratch.workspace().display().to_string(),
+        labels: serde_json::from_value(spec.labels.clone()).unwrap_or_default(),
+    }
+}
+
+async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOutput>) {
+    while let Some(said) = receiver.recv().await {
+        match said {
+            AgentOutput::Line(line) => attempt.log.line(line).await,
+            AgentOutput::Progress(text) => attempt.log.progress(text).await,
+        }
+    }
+}
+
+/// The agent's failure is a result; what we did to it is told by why it was stopped.
+fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
+    match (&exit.ending, attempt.registration.stop.reason()) {
+        (Ending::Canceled, Some(Stop::Canceled)) => (Outcome::Canceled, Some("the job was cancelled".to_owned())),
+        (Ending::Canceled, _) => (Outcome::Interrupted, Some("the worker had to stop it".to_owned())),
+        (Ending::TimedOut, _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
+        (Ending::Exited(0), _) if exit.result.status == AgentStatus::Completed => (Outcome::Succeeded, None),
+        (ending, _) => (Outcome::Failed, Some(format!("the agent {ending}"))),
+    }
+}
+
+/// The claim has checked the name; only a configuration that changed meanwhile leads here.
+fn unknown_agent(attempt: &Attempt, request: AgentRequest, start_s: f64) -> Executed {
+    let error = format!("agent '{}' is not configured on this worker", attempt.claim.spec.agent);
+    let result = AgentResult::error(error.clone(), vec![error.clone()]);
+    Executed { outcome: Outcome::Failed, detail: Some(error), request, result, last_message: None, start_s, seconds: 0.0 }
+}

@@ -1,0 +1,120 @@
+//! Finish: one transaction ends the attempt. Asked until one of its four answers comes, because a lost reply tells nothing.
+
+use std::time::Duration;
+
+use drydock_database::{
+    job::{self, Finished},
+    report::{Report, StoredTree},
+};
+use drydock_domain::{Outcome, RelativePath};
+use drydock_runtime::{Backoff, exit::chain};
+
+use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed};
+
+/// Paths listed per job and kind of change; the diff of the versions has all.
+const LISTED: usize = 10_000;
+/// Bytes of the agent's last message that are kept.
+const OUTPUT: usize = 4096;
+
+/// How an attempt ended, ready to be told.
+pub(super) struct Ended {
+    outcome: Outcome,
+    report: Report,
+    tree: Option<StoredTree>,
+}
+
+impl Ended {
+    /// The agent ran to an end.
+    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log_bytes: i64) -> Self {
+        let mut result = executed.result;
+        let (mut tree, mut push_s) = (None, None);
+        if let Some(pushed) = pushed {
+            // The fleet's own list wins over the agent's claims.
+            result.created_files = listed(&pushed.changes.created);
+            result.modified_files = listed(&pushed.changes.modified);
+            result.deleted_files = listed(&pushed.changes.deleted);
+            (tree, push_s) = (pushed.tree, Some(pushed.seconds));
+        }
+        let report = Report {
+            detail: executed.detail,
+            summary: Some(result.summary.clone()).filter(|summary| !summary.is_empty()),
+            output: executed.last_message.map(|message| cut(message, OUTPUT)),
+            created_files: result.created_files.clone(),
+            modified_files: result.modified_files.clone(),
+            deleted_files: result.deleted_files.clone(),
+            errors: result.errors.clone(),
+            preview_url: result.preview_url.clone(),
+            request: serde_json::to_value(&executed.request).ok(),
+            result: serde_json::to_value(&result).ok(),
+            agent_start_s: Some(executed.start_s),
+            materialize_s: Some(prepared.seconds),
+            run_s: Some(executed.seconds),
+            push_s,
+            log_bytes,
+        };
+        Self { outcome: executed.outcome, report, tree }
+    }
+
+    /// We could not see it through.
+    pub(super) async fn by_fault(attempt: &Attempt, error: &JobError) -> Self {
+        let (outcome, text) = (error.outcome(), chain(error));
+        if outcome == Outcome::Infra {
+            tracing::error!("failed to run the job: {text}");
+        }
+        attempt.log.line(format!("[worker] Not finished: {text}")).await;
+        let log_bytes = attempt.log.flush().await.unwrap_or_else(|error| {
+            tracing::warn!("{}", chain(&error));
+            0
+        });
+        let report = Report { detail: Some(text.clone()), errors: vec![text], log_bytes, ..Report::default() };
+        Self { outcome, report, tree: None }
+    }
+}
+
+/// Tells the database, until it answers or this worker is out of time.
+pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
+    attempt.registration.finishing();
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    let answer = loop {
+        let asked = async {
+            let client = attempt.context.database.client().await?;
+            job::finish(&client, attempt.job, attempt.id, ended.outcome, &ended.report, ended.tree.as_ref()).await
+        };
+        match asked.await {
+            Ok(answer) => break answer,
+            Err(error) if error.is_unavailable() => {
+                attempt.context.metrics.finish_retries.inc();
+                tracing::warn!("failed to finish, trying again: {}", chain(&error));
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+            Err(error) => {
+                tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error));
+                return;
+            }
+        }
+    };
+    attempt.context.waker.wake_all();
+    match answer {
+        Finished::Ok | Finished::Already => {
+            attempt.context.metrics.ended(ended.outcome);
+            tracing::info!(outcome = %ended.outcome, run_s = ended.report.run_s, "finished");
+        }
+        Finished::Conflict => {
+            attempt.context.metrics.ended(Outcome::Conflict);
+            tracing::info!("the project's head moved meanwhile: the job runs again on the new one");
+        }
+        Finished::Fenced => {
+            attempt.context.metrics.ended(Outcome::Lost);
+            tracing::info!("not ours any more: dropped");
+        }
+    }
+}
+
+fn listed(paths: &[RelativePath]) -> Vec<String> {
+    paths.iter().take(LISTED).map(ToString::to_string).collect()
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
+}

@@ -1,0 +1,12 @@
+//! One attempt at a job: `run.rs` lists the stages in order, each stage is a file.
+
+mod attempt;
+mod error;
+mod execute;
+mod finish;
+mod prepare;
+mod push;
+mod run;
+mod said;
+
+pub(crate) use attempt::Attempt;

@@ -1,0 +1,39 @@
+//! The way of one attempt, in order. Each stage takes what the one before left and gives what the next one needs.
+
+use super::{
+    Attempt,
+    error::JobError,
+    execute,
+    finish::{self, Ended},
+    prepare, push,
+};
+
+impl Attempt {
+    /// Runs the attempt to one of its ends, whatever happens, and leaves nothing behind.
+    pub(crate) async fn run(self) {
+        let ended = match self.work().await {
+            Ok(ended) => ended,
+            Err(error) => Ended::by_fault(&self, &error).await,
+        };
+        finish::finish(&self, ended).await;
+        self.leave().await;
+    }
+
+    async fn work(&self) -> Result<Ended, JobError> {
+        let prepared = prepare::prepare(self).await?;
+        let executed = execute::execute(self, &prepared).await?;
+        let pushed = push::push(self, &prepared, &executed).await?;
+        self.log.flush().await.map_err(JobError::Log).map(|log_bytes| Ended::new(&prepared, executed, pushed, log_bytes))
+    }
+
+    /// After the finish: the scratch directory goes, the log becomes one object.
+    async fn leave(self) {
+        if let Err(error) = self.scratch.close().await {
+            tracing::warn!("failed to remove the scratch directory, left to the next start: {}", drydock_runtime::exit::chain(&error));
+        }
+        drop(self.registration);
+        if let Some(log) = self.log.close().await {
+            log.seal().await;
+        }
+    }
+}

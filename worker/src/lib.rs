@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod agent;
+mod boottime;
+pub mod config;
+mod context;
+mod intake;
+mod job;
+mod lease;
+mod log;
+mod metrics;
+mod running;
+mod service;
+pub mod workspace;
+
+pub use config::WorkerConfig;
+pub use service::run;

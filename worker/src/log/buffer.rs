@@ -1,0 +1,42 @@
+//! What is written next: bytes of the log and progress messages, until they are flushed.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+/// Unflushed output.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    bytes: BytesMut,
+    progress: Vec<String>,
+}
+
+impl Buffer {
+    /// Most bytes that wait: then a flush comes first, and the agent waits on its pipe.
+    pub(super) const FULL: usize = 4 << 20;
+    /// Most progress messages that wait.
+    const MANY: usize = 100;
+
+    pub(super) fn line(&mut self, line: &[u8]) {
+        self.bytes.reserve(line.len() + 1);
+        self.bytes.put_slice(line);
+        self.bytes.put_u8(b'\n');
+    }
+
+    /// A message that repeats the last one says nothing new.
+    pub(super) fn progress(&mut self, text: String) {
+        if self.progress.last() != Some(&text) {
+            self.progress.push(text);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.progress.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= Self::FULL || self.progress.len() >= Self::MANY
+    }
+
+    pub(super) fn take(&mut self) -> (Bytes, Vec<String>) {
+        (self.bytes.split().freeze(), std::mem::take(&mut self.progress))
+    }
+}

@@ -1,0 +1,63 @@
+//! Metrics of one worker process.
+
+use drydock_domain::Outcome;
+use drydock_runtime::metrics::{LATENCY_SECONDS, RUN_SECONDS};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Counters, gauges and histograms of this crate.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerMetrics {
+    pub(crate) slots: IntGauge,
+    pub(crate) slots_in_use: IntGauge,
+    attempts: IntCounterVec,
+    pub(crate) stages: HistogramVec,
+    pub(crate) run_seconds: Histogram,
+    pub(crate) log_bytes: IntCounter,
+    pub(crate) log_bytes_dropped: IntCounter,
+    pub(crate) finish_retries: IntCounter,
+}
+
+impl WorkerMetrics {
+    /// Registers the metrics; every outcome starts at 0, since an alert never fires on a counter that was never created.
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let attempts = IntCounterVec::new(Opts::new("drydock_worker_attempts_total", "Attempts ended, by outcome."), &["outcome"])?;
+        registry.register(Box::new(attempts.clone()))?;
+        for outcome in Outcome::ALL {
+            attempts.with_label_values(&[outcome.as_str()]);
+        }
+        let stages = HistogramVec::new(
+            HistogramOpts::new("drydock_worker_stage_seconds", "Time of our own stages of an attempt.").buckets(LATENCY_SECONDS.to_vec()),
+            &["stage"],
+        )?;
+        registry.register(Box::new(stages.clone()))?;
+        let run_seconds = Histogram::with_opts(
+            HistogramOpts::new("drydock_worker_run_seconds", "Time agents ran.").buckets(RUN_SECONDS.to_vec()),
+        )?;
+        registry.register(Box::new(run_seconds.clone()))?;
+        Ok(Self {
+            slots: gauge("drydock_worker_slots", "Jobs this worker runs at once.")?,
+            slots_in_use: gauge("drydock_worker_slots_in_use", "Jobs it runs now.")?,
+            attempts,
+            stages,
+            run_seconds,
+            log_bytes: counter("drydock_worker_log_bytes_total", "Bytes of job output kept.")?,
+            log_bytes_dropped: counter("drydock_worker_log_bytes_dropped_total", "Bytes of job output beyond a job's cap.")?,
+            finish_retries: counter("drydock_worker_finish_retries_total", "Finishes asked again because the database did not answer.")?,
+        })
+    }
+
+    /// An attempt ended.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        self.attempts.with_label_values(&[outcome.as_str()]).inc();
+    }
+}

@@ -1,0 +1,145 @@
+//! Removing a directory tree that an agent may have made as hard to remove as it likes.
+//!
+//! By handle, so that a directory swapped for a symlink is not followed; without recursion and with two handles open at
+//! most, so that depth costs nothing; modes are changed on directories only, never on files (a hard link elsewhere
+//! would change with them); other file systems are not entered. One entry that resists does not stop the rest: what is
+//! left is counted and reported.
+
+use std::{
+    ffi::CString,
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, unlinkat},
+    io::{Errno, Result},
+};
+
+use super::directory::{names, open_child, stat};
+
+/// Passes over a tree in which something keeps appearing.
+const PASSES: usize = 3;
+
+/// What could not be removed.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    /// Entries left behind.
+    pub count: u64,
+    /// The first of them, and why.
+    pub first: Option<(String, io::Error)>,
+}
+
+impl Leftovers {
+    fn add(&mut self, name: &[u8], errno: Errno) {
+        self.count += 1;
+        self.first
+            .get_or_insert_with(|| (String::from_utf8_lossy(name).into_owned(), errno.into()));
+    }
+}
+
+/// Removes `name` in `parent` and all below it. Blocking.
+pub fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> Leftovers {
+    let mut leftovers = Leftovers::default();
+    for _ in 0..PASSES {
+        leftovers = Leftovers::default();
+        match remove(parent, name, &mut leftovers) {
+            Ok(()) | Err(Errno::NOENT) if leftovers.count == 0 => break,
+            Ok(()) => {}
+            Err(errno) => leftovers.add(name, errno),
+        }
+    }
+    leftovers
+}
+
+/// A directory being emptied.
+struct Level {
+    name: CString,
+    identity: Identity,
+    subdirectories: Vec<CString>,
+}
+
+type Identity = (u64, u64);
+
+fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    if !is_directory(parent, &name)? {
+        return unlinkat(parent, &name, AtFlags::empty());
+    }
+    let (mut current, _) = open_child(parent, name.to_bytes())?;
+    let device = identity(&current)?.0;
+    let mut levels = vec![empty(&current, name, leftovers)?];
+    while let Some(level) = levels.last_mut() {
+        if let Some(child) = level.subdirectories.pop() {
+            let entered =
+                open_child(current.as_fd(), child.to_bytes()).and_then(|(directory, _)| {
+                    if identity(&directory)?.0 != device {
+                        return Err(Errno::XDEV);
+                    }
+                    Ok((empty(&directory, child.clone(), leftovers)?, directory))
+                });
+            match entered {
+                Ok((level, directory)) => {
+                    levels.push(level);
+                    current = directory;
+                }
+                Err(errno) => leftovers.add(child.to_bytes(), errno),
+            }
+            continue;
+        }
+        let Level { name, .. } = levels.pop().expect("just looked at");
+        let Some(above) = levels.last() else {
+            return unlinkat(parent, &name, AtFlags::REMOVEDIR);
+        };
+        let up = openat(
+            &current,
+            "..",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        if identity(&up)? != above.identity {
+            // Moved elsewhere while we were in it: what is above now is not ours to touch.
+            return Err(Errno::STALE);
+        }
+        current = up;
+        if let Err(errno) = unlinkat(&current, &name, AtFlags::REMOVEDIR) {
+            leftovers.add(name.to_bytes(), errno);
+        }
+    }
+    Ok(())
+}
+
+/// Removes all of a directory but its subdirectories, which it returns.
+fn empty(directory: &OwnedFd, name: CString, leftovers: &mut Leftovers) -> Result<Level> {
+    let mut subdirectories = Vec::new();
+    for entry in names(directory)? {
+        let entry = entry?;
+        match is_directory(directory.as_fd(), &entry) {
+            Ok(true) => subdirectories.push(entry),
+            Ok(false) => match unlinkat(directory, &entry, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => leftovers.add(entry.to_bytes(), errno),
+            },
+            Err(Errno::NOENT) => {}
+            Err(errno) => leftovers.add(entry.to_bytes(), errno),
+        }
+    }
+    Ok(Level {
+        name,
+        identity: identity(directory)?,
+        subdirectories,
+    })
+}
+
+fn is_directory(parent: BorrowedFd<'_>, name: &CString) -> Result<bool> {
+    Ok(FileType::from_raw_mode(stat(parent, name)?.st_mode) == FileType::Directory)
+}
+
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types of these fields differ between architectures"
+)]
+fn identity(directory: &OwnedFd) -> Result<Identity> {
+    let stat = fstat(directory)?;
+    Ok((stat.st_dev as u64, stat.st_ino as u64))
+}

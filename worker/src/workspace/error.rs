@@ -1,0 +1,114 @@
+//! `WorkspaceError`: what can go wrong with the directory of an attempt.
+
+use std::{io, path::PathBuf};
+
+use drydock_domain::PathError;
+use drydock_storage::StorageError;
+
+/// A failed operation on a workspace or on the scratch directory.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    /// The scratch directory cannot be used at all.
+    #[error("scratch directory {} cannot be used: check DRYDOCK_SCRATCH_DIR", path.display())]
+    Root {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another worker holds the scratch directory.
+    #[error("scratch directory {} is in use by another worker: give each its own DRYDOCK_SCRATCH_DIR", path.display())]
+    RootBusy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file system of the scratch directory is too full to start.
+    #[error(
+        "scratch directory {} has {free} bytes free, less than {needed}: free some or set another DRYDOCK_SCRATCH_DIR",
+        path.display()
+    )]
+    RootFull {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes available to the worker.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
+    /// A file operation inside a workspace failed.
+    #[error("could not {operation} {path:?}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// Where, relative to the workspace.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The agent made a path that no tree can hold.
+    #[error("{name:?} in {directory:?} cannot be kept")]
+    Path {
+        /// The directory, relative to the workspace.
+        directory: String,
+        /// The name in it.
+        name: String,
+        /// Why.
+        #[source]
+        source: PathError,
+    },
+    /// More files than a tree may have.
+    #[error("the workspace has more than {limit} files and directories")]
+    TooManyFiles {
+        /// The limit.
+        limit: u64,
+    },
+    /// Something could not be removed.
+    #[error("{count} entries of {} could not be removed, {first:?} the first", path.display())]
+    Leftovers {
+        /// The directory that was to go.
+        path: PathBuf,
+        /// Entries left.
+        count: u64,
+        /// The first of them.
+        first: String,
+        /// Why it is.
+        #[source]
+        source: io::Error,
+    },
+    /// Object storage.
+    #[error("workspace transfer failed")]
+    Storage(#[source] StorageError),
+    /// A blocking task panicked or the process is shutting down.
+    #[error("workspace work was interrupted")]
+    Interrupted,
+}
+
+impl From<StorageError> for WorkspaceError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl WorkspaceError {
+    /// For `map_err` on a system call about `path`, which may be the workspace itself (empty).
+    pub(super) fn io(
+        operation: &'static str,
+        path: &[u8],
+    ) -> impl FnOnce(rustix::io::Errno) -> Self {
+        move |errno| Self::Io {
+            operation,
+            path: shown(path),
+            source: errno.into(),
+        }
+    }
+}
+
+pub(super) fn shown(path: &[u8]) -> String {
+    if path.is_empty() {
+        ".".to_owned()
+    } else {
+        String::from_utf8_lossy(path).into_owned()
+    }
+}

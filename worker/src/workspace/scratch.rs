@@ -1,0 +1,238 @@
+//! Scratch: where workspaces live on this machine's disk.
+//!
+//! Owns the layout below the scratch directory and its life cycle. Each attempt has four private directories:
+//! ```text
+//! <root>/.lock                      held while this worker runs
+//! <root>/<attempt>-<random>         the workspace
+//! <root>/<attempt>-<random>.home    HOME of the agent
+//! <root>/<attempt>-<random>.tmp     TMPDIR of the agent
+//! <root>/<attempt>-<random>.packs   packs on their way to storage; not the agent's
+//! ```
+//! Refuses a root that another worker uses: whoever sweeps leftovers must be alone.
+
+use std::{
+    fs::File,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use drydock_domain::AttemptId;
+use rustix::fs::{FlockOperation, Mode, fchmod, flock, mkdirat, openat, statvfs};
+
+use super::{
+    WorkspaceError,
+    cleanup::{Leftovers, remove_tree},
+    directory::{names, open_top},
+};
+
+const LOCK: &str = ".lock";
+const SUFFIXES: [&str; 4] = ["", ".home", ".tmp", ".packs"];
+
+/// The scratch directory, held exclusively until dropped.
+#[derive(Clone, Debug)]
+pub struct ScratchRoot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    directory: OwnedFd,
+    _lock: File,
+}
+
+impl ScratchRoot {
+    /// Takes the directory at `path`, made if missing. Fails if it is another worker's, not writable, or has less than
+    /// `min_free` bytes free. Blocking.
+    pub fn open(path: &Path, min_free: u64) -> Result<Self, WorkspaceError> {
+        let failed = |source| WorkspaceError::Root {
+            path: path.to_owned(),
+            source,
+        };
+        fs_err::create_dir_all(path).map_err(failed)?;
+        // Absolute, because agents are told the paths and run elsewhere.
+        let path = fs_err::canonicalize(path).map_err(failed)?;
+        let directory = open_top(&path).map_err(|errno| failed(errno.into()))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))
+            .map_err(failed)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(WorkspaceError::RootBusy { path }),
+            Err(errno) => return Err(failed(errno.into())),
+        }
+        // Made like any other file, so that a read-only or full file system shows now and not with the first job.
+        tempfile::tempfile_in(&path).map_err(failed)?;
+        let free = statvfs(&path).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let free = free.map_err(|errno| failed(errno.into()))?;
+        if free < min_free {
+            return Err(WorkspaceError::RootFull {
+                path,
+                free,
+                needed: min_free,
+            });
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path,
+                directory,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Removes everything a worker that died left behind; returns how many entries there were. Blocking, and only
+    /// before any [`Self::create`].
+    pub fn sweep(&self) -> Result<u64, WorkspaceError> {
+        let Inner {
+            path, directory, ..
+        } = &*self.inner;
+        let failed = |errno: rustix::io::Errno| WorkspaceError::Root {
+            path: path.clone(),
+            source: errno.into(),
+        };
+        let mut removed = 0;
+        let mut result = Ok(());
+        for name in names(directory).map_err(failed)? {
+            let name = name.map_err(failed)?;
+            if name.to_bytes() != LOCK.as_bytes() {
+                removed += 1;
+                let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
+                result = result.and(report(
+                    leftovers,
+                    path.join(std::ffi::OsStr::from_bytes(name.to_bytes())),
+                ));
+            }
+        }
+        result.map(|()| removed)
+    }
+
+    /// Removes the directories of an attempt; one that resists does not keep the others.
+    fn remove(&self, workspace: &Path) -> Result<(), WorkspaceError> {
+        let removals = SUFFIXES.map(|suffix| {
+            let path = beside(workspace, suffix);
+            let name = path.file_name().unwrap_or_default();
+            report(
+                remove_tree(self.inner.directory.as_fd(), name.as_bytes()),
+                path.clone(),
+            )
+        });
+        removals.into_iter().collect()
+    }
+
+    /// The directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Makes the directories of an attempt under a name nobody can guess, mode 0700 whatever the umask is. Blocking,
+    /// but brief.
+    pub fn create(&self, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
+        let name = format!("{attempt}-{:016x}", rand::random::<u64>());
+        let scratch = Scratch {
+            workspace: self.inner.path.join(&name),
+            root: Some(self.clone()),
+        };
+        let directory = &self.inner.directory;
+        for suffix in SUFFIXES {
+            let make = || {
+                let name = format!("{name}{suffix}");
+                mkdirat(directory, &name, Mode::RWXU)?;
+                fchmod(openat(directory, &name, OPEN, Mode::empty())?, Mode::RWXU)
+            };
+            make().map_err(|errno| WorkspaceError::Root {
+                path: scratch.beside(suffix),
+                source: errno.into(),
+            })?;
+        }
+        Ok(scratch)
+    }
+}
+
+const OPEN: rustix::fs::OFlags = rustix::fs::OFlags::RDONLY
+    .union(rustix::fs::OFlags::DIRECTORY)
+    .union(rustix::fs::OFlags::CLOEXEC);
+
+/// The directories of one attempt. Removed by [`Self::close`], or in the background when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    workspace: PathBuf,
+    /// `None` once removed.
+    root: Option<ScratchRoot>,
+}
+
+impl Scratch {
+    /// The workspace itself.
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// `HOME` of the agent, outside the workspace.
+    pub fn home(&self) -> PathBuf {
+        self.beside(".home")
+    }
+
+    /// `TMPDIR` of the agent, outside the workspace.
+    pub fn temp(&self) -> PathBuf {
+        self.beside(".tmp")
+    }
+
+    /// Where packs are built; the agent has no business there.
+    pub fn packs(&self) -> PathBuf {
+        self.beside(".packs")
+    }
+
+    /// Removes everything. What cannot be removed is left to the next sweep and reported.
+    pub async fn close(mut self) -> Result<(), WorkspaceError> {
+        let Some(root) = self.root.take() else {
+            return Ok(());
+        };
+        let workspace = self.workspace.clone();
+        let removing = tokio::task::spawn_blocking(move || root.remove(&workspace));
+        removing.await.map_err(|_| WorkspaceError::Interrupted)?
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        beside(&self.workspace, suffix)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let Some(root) = self.root.take() else { return };
+        let workspace = std::mem::take(&mut self.workspace);
+        // Not on this thread, which may be one that must not block. If no thread can be had, the next sweep removes it.
+        let _ = std::thread::Builder::new()
+            .name("scratch-drop".to_owned())
+            .spawn(move || {
+                if let Err(error) = root.remove(&workspace) {
+                    tracing::warn!(%error, "scratch could not be removed, left to the next start");
+                }
+            });
+    }
+}
+
+fn beside(workspace: &Path, suffix: &str) -> PathBuf {
+    let mut path = workspace.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn report(leftovers: Leftovers, path: PathBuf) -> Result<(), WorkspaceError> {
+    match leftovers.first {
+        None => Ok(()),
+        Some((first, source)) => Err(WorkspaceError::Leftovers {
+            path,
+            count: leftovers.count,
+            first,
+            source,
+        }),
+    }
+}

@@ -1,0 +1,253 @@
+//! `Snapshot`: what is in a workspace now, without reading a single file.
+//!
+//! Owns the walk: several threads, each listing one directory at a time, one `stat` an entry. Sockets, pipes, devices
+//! and other file systems are no part of a version: they are counted and left out. Directories closed to their owner
+//! are opened for the walk and closed again by [`Snapshot::close_directories`].
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use drydock_domain::{LinkTarget, Mode, RelativePath};
+use rustix::fs::{FileType, fchmod, fstat, readlinkat};
+
+use super::{
+    WorkspaceError,
+    baseline::FileStat,
+    directory::{Directories, names, open_child, open_top, stat},
+    error::shown,
+};
+
+/// More threads only contend for the same directory locks in the kernel.
+const THREADS_MAX: usize = 8;
+
+/// Entries that are no part of a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Sockets, named pipes and devices.
+    pub special: u64,
+    /// Directories on another file system: mounts left behind.
+    pub mounts: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: RelativePath,
+    pub(super) kind: FoundKind,
+}
+
+#[derive(Debug)]
+pub(super) enum FoundKind {
+    File(FileStat),
+    Dir(Mode),
+    Symlink(LinkTarget),
+}
+
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) top: OwnedFd,
+    /// Sorted by path.
+    pub(super) found: Vec<Found>,
+    pub(super) dropped: Dropped,
+    /// Directories that were opened for us, with the modes they had.
+    opened: Vec<(RelativePath, rustix::fs::Mode)>,
+}
+
+impl Snapshot {
+    /// Walks the directory at `workspace`, which may have `limit` entries at most. Blocking.
+    pub(super) fn take(workspace: &Path, limit: u64) -> Result<Self, WorkspaceError> {
+        let failed = |operation| WorkspaceError::io(operation, b"");
+        let top = open_top(workspace).map_err(failed("open"))?;
+        let device = fstat(&top).map_err(failed("look at"))?.st_dev;
+        let walk = Walk {
+            top: top.as_fd(),
+            device,
+            limit,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        };
+        walk.lock().pending.push(None);
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS_MAX);
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| walk.work());
+            }
+            walk.work();
+        });
+        let state = walk
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.error {
+            return Err(error);
+        }
+        let (mut found, dropped, opened) = (state.found, state.dropped, state.opened);
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self {
+            top,
+            found,
+            dropped,
+            opened,
+        })
+    }
+
+    /// Gives directories that were opened for the walk the modes the agent gave them, the deepest first.
+    pub(super) fn close_directories(&mut self) {
+        self.opened.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        let mut directories = Directories::below(&self.top);
+        for (path, mode) in self.opened.drain(..) {
+            // Best effort: the workspace is about to be removed, and removing opens them again.
+            let _ = directories
+                .open(path.as_bytes())
+                .and_then(|directory| fchmod(directory, mode));
+        }
+    }
+}
+
+struct Walk<'t> {
+    top: BorrowedFd<'t>,
+    device: u64,
+    limit: u64,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+/// Shared by the threads of a walk.
+#[derive(Default)]
+struct State {
+    /// Directories to list; `None` is the top.
+    pending: Vec<Option<RelativePath>>,
+    /// Directories being listed.
+    active: usize,
+    found: Vec<Found>,
+    dropped: Dropped,
+    opened: Vec<(RelativePath, rustix::fs::Mode)>,
+    error: Option<WorkspaceError>,
+}
+
+/// What one directory holds.
+#[derive(Default)]
+struct Listing {
+    found: Vec<Found>,
+    subdirectories: Vec<Option<RelativePath>>,
+    dropped: Dropped,
+    opened: Option<rustix::fs::Mode>,
+}
+
+impl Walk<'_> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists directories until there are none left or one failed.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if state.error.is_some() || (state.pending.is_empty() && state.active == 0) {
+                self.wake.notify_all();
+                return;
+            }
+            let Some(directory) = state.pending.pop() else {
+                state = self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.active += 1;
+            drop(state);
+            let listed = self.list(directory.as_ref());
+            state = self.lock();
+            state.active -= 1;
+            match listed {
+                Ok(listing) => self.merge(&mut state, directory, listing),
+                Err(error) => state.error = state.error.take().or(Some(error)),
+            }
+            self.wake.notify_all();
+        }
+    }
+
+    fn merge(&self, state: &mut State, directory: Option<RelativePath>, listing: Listing) {
+        state.found.extend(listing.found);
+        state.pending.extend(listing.subdirectories);
+        state.dropped.special += listing.dropped.special;
+        state.dropped.mounts += listing.dropped.mounts;
+        state.opened.extend(directory.zip(listing.opened));
+        if state.found.len() as u64 > self.limit {
+            state.error = Some(WorkspaceError::TooManyFiles { limit: self.limit });
+        }
+    }
+
+    fn list(&self, path: Option<&RelativePath>) -> Result<Listing, WorkspaceError> {
+        let bytes = path.map_or(&b""[..], RelativePath::as_bytes);
+        let failed = |operation| WorkspaceError::io(operation, bytes);
+        let mut listing = Listing::default();
+        let directory = match path {
+            None => open_top_again(self.top),
+            Some(path) => Directories::below(&self.top)
+                .parent_of(path)
+                .and_then(|parent| open_child(parent, path.file_name()))
+                .map(|(directory, opened)| {
+                    listing.opened = opened;
+                    directory
+                }),
+        };
+        let directory = directory.map_err(failed("open"))?;
+        for name in names(&directory).map_err(failed("list"))? {
+            let name = name.map_err(failed("list"))?;
+            self.look(path, directory.as_fd(), &name, &mut listing)?;
+        }
+        Ok(listing)
+    }
+
+    fn look(
+        &self,
+        directory: Option<&RelativePath>,
+        handle: BorrowedFd<'_>,
+        name: &std::ffi::CStr,
+        listing: &mut Listing,
+    ) -> Result<(), WorkspaceError> {
+        let path = directory.map_or_else(
+            || RelativePath::new(name.to_bytes()),
+            |dir| dir.join(name.to_bytes()),
+        );
+        let path = path.map_err(|source| WorkspaceError::Path {
+            directory: shown(directory.map_or(&b""[..], RelativePath::as_bytes)),
+            name: shown(name.to_bytes()),
+            source,
+        })?;
+        let stat = stat(handle, name).map_err(WorkspaceError::io("look at", path.as_bytes()))?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => FoundKind::File(FileStat::from(&stat)),
+            FileType::Directory if stat.st_dev != self.device => {
+                listing.dropped.mounts += 1;
+                return Ok(());
+            }
+            FileType::Directory => {
+                listing.subdirectories.push(Some(path.clone()));
+                FoundKind::Dir(Mode::new(stat.st_mode))
+            }
+            FileType::Symlink => {
+                let target = readlinkat(handle, name, Vec::new());
+                let target = target.map_err(WorkspaceError::io("read symlink", path.as_bytes()))?;
+                let target = LinkTarget::new(target.to_bytes())
+                    .map_err(drydock_storage::StorageError::InvalidTree)?;
+                FoundKind::Symlink(target)
+            }
+            _ => {
+                listing.dropped.special += 1;
+                return Ok(());
+            }
+        };
+        listing.found.push(Found { path, kind });
+        Ok(())
+    }
+}
+
+fn open_top_again(top: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    open_child(top, b".").map(|(directory, _)| directory)
+}

@@ -1,0 +1,330 @@
+//! What counts as a change, and what is read to find out.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _, net::UnixListener},
+    path::Path,
+    time::Duration,
+};
+
+use drydock_domain::Digest;
+use drydock_storage::{Limits, StorageErrorKind};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, stat};
+
+use super::{Baseline, Project, WorkspaceError, round_trip::forge, without_privileges};
+use crate::workspace::{
+    Rung,
+    baseline::FileStat,
+    push,
+    snapshot::{Dropped, Snapshot},
+};
+
+fn write(top: &Path, name: &str, content: &str) {
+    fs_err::write(top.join(name), content).unwrap();
+}
+
+async fn project(files: &[(&str, &str)]) -> Project {
+    let mut project = Project::new();
+    let directory = tempfile::tempdir().unwrap();
+    files
+        .iter()
+        .for_each(|(name, content)| write(directory.path(), name, content));
+    project
+        .commit(directory.path(), Baseline::untrusted())
+        .await;
+    project
+}
+
+#[tokio::test]
+async fn nothing_done_or_undone_is_no_change_and_stores_nothing() {
+    let project = project(&[("a", "one"), ("b", "two")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let baseline = project.materialize(directory.path()).await.unwrap();
+    let announced = project.registry.0.lock().unwrap().len();
+    let a = directory.path().join("a");
+    let unchanged = async |baseline: &Baseline| {
+        let pushed = project
+            .push(directory.path(), baseline.clone())
+            .await
+            .unwrap();
+        assert!(pushed.written.is_none() && pushed.changes.is_empty());
+        assert_eq!(project.registry.0.lock().unwrap().len(), announced);
+    };
+    unchanged(&baseline).await;
+    // A touch; a rewrite; a mode there and back; delete and recreate; protocol files in their directory.
+    fs::File::options()
+        .write(true)
+        .open(&a)
+        .unwrap()
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    unchanged(&baseline).await;
+    write(directory.path(), "a", "one");
+    unchanged(&baseline).await;
+    let mode = fs::metadata(&a).unwrap().permissions();
+    fs::set_permissions(&a, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&a, mode.clone()).unwrap();
+    unchanged(&baseline).await;
+    fs::remove_file(&a).unwrap();
+    write(directory.path(), "a", "one");
+    fs::set_permissions(&a, mode).unwrap();
+    unchanged(&baseline).await;
+    fs::create_dir(directory.path().join(".codex")).unwrap();
+    write(directory.path(), ".codex/request.json", "{}");
+    write(directory.path(), ".codex/result.json", "{}");
+    unchanged(&baseline).await;
+}
+
+#[tokio::test]
+async fn an_edit_that_hides_its_times_is_found() {
+    let project = project(&[("a", "one"), ("b", "two")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let baseline = project.materialize(directory.path()).await.unwrap();
+    // At once, within the racy window; the other one is untouched.
+    forge(&directory.path().join("a"));
+    let pushed = project.push(directory.path(), baseline).await.unwrap();
+    assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
+    assert_eq!(pushed.changes.len(), 1);
+}
+
+/// A baseline that lies shows which files a push trusts it for: those are not read.
+#[tokio::test]
+async fn what_the_baseline_proves_is_not_read() {
+    let project = project(&[("a", "one"), ("b", "two")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "a", "xxx");
+    write(directory.path(), "b", "two");
+    let stats =
+        ["a", "b"].map(|name| Some(FileStat::from(&stat(directory.path().join(name)).unwrap())));
+    let far = Duration::from_secs(1 << 40);
+    let lying = Baseline::new(Rung::Copy, stats.to_vec(), far);
+    let mode = |pushed: &super::Pushed| pushed.changes.modified.len();
+    let trusted = project.push(directory.path(), lying).await.unwrap();
+    assert!(trusted.written.is_none(), "equal by the baseline");
+    let racy = Baseline::new(Rung::Copy, stats.to_vec(), Duration::from_secs(1));
+    assert_eq!(
+        mode(&project.push(directory.path(), racy).await.unwrap()),
+        1,
+        "too young to be trusted"
+    );
+    assert_eq!(
+        mode(
+            &project
+                .push(directory.path(), Baseline::untrusted())
+                .await
+                .unwrap()
+        ),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_changed_mode_uploads_no_content() {
+    let mut project = project(&[("a", "one")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let baseline = project.materialize(directory.path()).await.unwrap();
+    let announced = project.registry.0.lock().unwrap().len();
+    fs::set_permissions(
+        directory.path().join("a"),
+        fs::Permissions::from_mode(0o4755),
+    )
+    .unwrap();
+    let pushed = project.commit(directory.path(), baseline).await;
+    assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
+    let written = pushed.written.unwrap();
+    assert!(written.packs.iter().all(|pack| !pack.new));
+    assert_eq!(project.registry.0.lock().unwrap().len(), announced);
+    let again = tempfile::tempdir().unwrap();
+    project.materialize(again.path()).await.unwrap();
+    assert_eq!(
+        fs::metadata(again.path().join("a"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777,
+        0o755,
+        "setuid dropped"
+    );
+}
+
+#[tokio::test]
+async fn sockets_and_pipes_are_counted_and_left_out() {
+    let project = Project::new();
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "kept", "kept");
+    drop(UnixListener::bind(directory.path().join("socket")).unwrap());
+    rustix::fs::mknodat(
+        CWD,
+        directory.path().join("pipe"),
+        rustix::fs::FileType::Fifo,
+        Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let pushed = project
+        .push(directory.path(), Baseline::untrusted())
+        .await
+        .unwrap();
+    assert_eq!(
+        pushed.dropped,
+        Dropped {
+            special: 2,
+            mounts: 0
+        }
+    );
+    assert_eq!(pushed.written.unwrap().file_count, 1);
+}
+
+#[tokio::test]
+async fn hard_links_become_files_of_their_own() {
+    let mut project = Project::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    write(one.path(), "a", "same");
+    fs::hard_link(one.path().join("a"), one.path().join("b")).unwrap();
+    project.commit(one.path(), Baseline::untrusted()).await;
+    project.materialize(two.path()).await.unwrap();
+    write(two.path(), "a", "edited");
+    assert_eq!(fs_err::read(two.path().join("b")).unwrap(), b"same");
+}
+
+/// Modes that would keep their owner out must keep neither the walk nor the reading out, and stay as they are.
+#[test]
+fn closed_files_and_directories_are_read_by_their_owner() {
+    let top = tempfile::tempdir().unwrap();
+    let directory = top.path().join("workspace");
+    fs::create_dir_all(directory.join("closed/deeper")).unwrap();
+    write(&directory, "closed/deeper/file", "inside");
+    write(&directory, "secret", "unreadable");
+    let modes = [
+        ("closed/deeper/file", 0o000),
+        ("closed/deeper", 0o311),
+        ("closed", 0o000),
+        ("secret", 0o200),
+    ];
+    for (name, mode) in modes {
+        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    without_privileges(|| {
+        assert!(
+            fs::read_dir(directory.join("closed")).is_err(),
+            "the test has no rights it should not have"
+        );
+        assert!(fs_err::read(directory.join("secret")).is_err());
+        // One thread for everything, so that its lack of rights is that of all the work.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let project = Project::new();
+        let pushed = runtime
+            .block_on(project.push(&directory, Baseline::untrusted()))
+            .unwrap();
+        let manifest = pushed.written.unwrap().manifest;
+        let found: Vec<_> = manifest.iter().map(|(entry, _)| entry.clone()).collect();
+        let names: Vec<_> = found.iter().map(|entry| entry.path.to_string()).collect();
+        assert_eq!(
+            names,
+            ["closed", "closed/deeper", "closed/deeper/file", "secret"]
+        );
+        let blobs: Vec<_> = found
+            .iter()
+            .filter_map(|entry| match entry.kind {
+                drydock_domain::EntryKind::File { blob, mode, .. } => Some((blob, mode.bits())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            blobs,
+            [
+                (Digest::of(b"inside"), 0),
+                (Digest::of(b"unreadable"), 0o200)
+            ]
+        );
+        assert_eq!(
+            fs::metadata(directory.join("closed"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0,
+            "as it was"
+        );
+        assert_eq!(
+            fs::metadata(directory.join("secret"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o200,
+            "as it was"
+        );
+    });
+}
+
+#[tokio::test]
+async fn too_many_and_too_long_are_typed_errors() {
+    let project = Project::new();
+    let directory = tempfile::tempdir().unwrap();
+    (0..20).for_each(|at| write(directory.path(), &at.to_string(), ""));
+    let options = super::PushOptions {
+        limits: Limits::new(19, 100),
+        ..project.options()
+    };
+    let error = push(
+        &project.storage,
+        options,
+        Baseline::untrusted().into(),
+        directory.path(),
+        &project.registry,
+    )
+    .await;
+    assert!(matches!(
+        error.unwrap_err(),
+        WorkspaceError::TooManyFiles { limit: 19 }
+    ));
+    write(directory.path(), "big", &"x".repeat(101));
+    let options = super::PushOptions {
+        limits: Limits::new(30, 100),
+        ..project.options()
+    };
+    let error = push(
+        &project.storage,
+        options,
+        Baseline::untrusted().into(),
+        directory.path(),
+        &project.registry,
+    )
+    .await;
+    assert!(
+        matches!(error.unwrap_err(), WorkspaceError::Storage(e) if e.kind() == StorageErrorKind::TooLarge)
+    );
+
+    // Twenty directories with names of 250 bytes make a path no tree can hold.
+    let deep = tempfile::tempdir().unwrap();
+    let mut handle = openat(CWD, deep.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..20 {
+        let name = "n".repeat(250);
+        mkdirat(&handle, &name, Mode::RWXU).unwrap();
+        handle = openat(&handle, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let error = project
+        .push(deep.path(), Baseline::untrusted())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, WorkspaceError::Path { .. }), "{error:?}");
+}
+
+#[test]
+fn the_walk_is_sorted_and_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    for at in 0..200 {
+        let sub = directory.path().join(format!("d{}", at % 20));
+        fs::create_dir_all(&sub).unwrap();
+        fs_err::write(sub.join(OsStr::from_bytes(&[b'f', at])), [at]).ok();
+    }
+    let snapshot = Snapshot::take(directory.path(), 1000).unwrap();
+    assert!(snapshot.found.is_sorted_by(|a, b| a.path < b.path));
+    // 0 and b'/' cannot be in a name.
+    assert_eq!(snapshot.found.len(), 198 + 20);
+}

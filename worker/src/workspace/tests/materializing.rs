@@ -1,0 +1,131 @@
+//! Materializing: the same result under any umask, and no result from damaged data.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use drydock_storage::StorageErrorKind;
+use rustix::process::umask;
+
+use super::{Baseline, Project, TENANT, WorkspaceError, oracle, without_privileges};
+
+async fn committed(project: &mut Project) -> oracle::Nodes {
+    let directory = tempfile::tempdir().unwrap();
+    let top = directory.path();
+    fs::create_dir_all(top.join("closed/inner")).unwrap();
+    fs_err::write(top.join("closed/inner/file"), "content").unwrap();
+    fs_err::write(top.join("empty"), "").unwrap();
+    fs_err::write(top.join("big"), vec![7; (9 << 20) + 5]).unwrap();
+    let modes = [
+        ("closed/inner/file", 0o777),
+        ("closed/inner", 0o777),
+        ("closed", 0o555),
+        ("empty", 0o666),
+        ("big", 0),
+    ];
+    for (name, mode) in modes {
+        fs::set_permissions(top.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let nodes = oracle::read(top);
+    project.commit(top, Baseline::untrusted()).await;
+    nodes
+}
+
+#[tokio::test]
+async fn modes_do_not_depend_on_the_umask() {
+    let mut project = Project::new();
+    let expected = committed(&mut project).await;
+    for mask in [0o077, 0o000, 0o022] {
+        let directory = tempfile::tempdir().unwrap();
+        let before = umask(rustix::fs::Mode::from_raw_mode(mask));
+        let result = project.materialize(directory.path()).await;
+        umask(before);
+        result.unwrap();
+        assert_eq!(oracle::read(directory.path()), expected, "umask {mask:o}");
+    }
+}
+
+#[test]
+fn it_needs_no_privileges() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut project = Project::new();
+    let expected = runtime.block_on(committed(&mut project));
+    drop(runtime);
+    let directory = tempfile::tempdir().unwrap();
+    without_privileges(|| {
+        // A runtime of its own: threads it starts inherit what this one may not do.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime
+            .block_on(project.materialize(directory.path()))
+            .unwrap();
+    });
+    assert_eq!(oracle::read(directory.path()), expected);
+}
+
+#[tokio::test]
+async fn empty_files_are_files_of_their_own() {
+    let mut project = Project::new();
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    (0..50).for_each(|at| fs_err::write(one.path().join(at.to_string()), "").unwrap());
+    project.commit(one.path(), Baseline::untrusted()).await;
+    project.materialize(two.path()).await.unwrap();
+    fs_err::write(two.path().join("7"), "written").unwrap();
+    let written = oracle::read(two.path())
+        .into_values()
+        .filter(|node| matches!(node, oracle::Node::File { content, .. } if !content.is_empty()));
+    assert_eq!(written.count(), 1);
+}
+
+#[tokio::test]
+async fn damaged_or_missing_packs_give_a_typed_error() {
+    let mut project = Project::new();
+    committed(&mut project).await;
+    let manifest = project.head.clone().unwrap();
+    let key = project.storage.keys(TENANT).pack(manifest.packs()[0].id);
+    let good = project.storage.get(&key, 64 << 20).await.unwrap();
+    let failure = async || {
+        let directory = tempfile::tempdir().unwrap();
+        match project.materialize(directory.path()).await.unwrap_err() {
+            WorkspaceError::Storage(error) => error.kind(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for block in manifest.blocks() {
+        let mut damaged = good.to_vec();
+        damaged[(block.info.offset + block.info.stored_len - 1) as usize] ^= 1;
+        project.storage.delete(&key).await.unwrap();
+        project.storage.put(&key, damaged.into()).await.unwrap();
+        assert_eq!(failure().await, StorageErrorKind::Corrupt);
+    }
+    project.storage.delete(&key).await.unwrap();
+    let last = manifest.blocks().last().unwrap().info;
+    let cut = (last.offset + last.stored_len - 1) as usize;
+    project.storage.put(&key, good.slice(..cut)).await.unwrap();
+    assert_eq!(failure().await, StorageErrorKind::Corrupt);
+    project.storage.delete(&key).await.unwrap();
+    assert_eq!(failure().await, StorageErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_not_overwritten() {
+    let mut project = Project::new();
+    committed(&mut project).await;
+    let directory = tempfile::tempdir().unwrap();
+    fs_err::write(directory.path().join("big"), "mine").unwrap();
+    let error = project.materialize(directory.path()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            WorkspaceError::Io {
+                operation: "create",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(fs_err::read(directory.path().join("big")).unwrap(), b"mine");
+}

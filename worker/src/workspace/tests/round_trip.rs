@@ -1,0 +1,302 @@
+//! Round trips: materialize, let a random agent loose, push, materialize elsewhere; both directories must read the same.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, symlink},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+};
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{Baseline, Project, oracle};
+
+/// Names that sort around each other, nest, and are no text.
+const PATHS: [&[u8]; 12] = [
+    b"a",
+    b"a-b",
+    b"a.b",
+    b"a/b",
+    b"d",
+    b"d/e",
+    b"d/e/f",
+    b"d/\xff\xfe",
+    b"new\nline",
+    b".codex",
+    b".codex/result.json",
+    b".codex/notes",
+];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write {
+        at: usize,
+        content: Vec<u8>,
+        mode: u32,
+    },
+    /// Same length, then the old times put back.
+    Forge {
+        at: usize,
+    },
+    Rewrite {
+        at: usize,
+    },
+    Large {
+        at: usize,
+        len: usize,
+    },
+    MakeDir {
+        at: usize,
+        mode: u32,
+    },
+    Symlink {
+        at: usize,
+        target: Vec<u8>,
+    },
+    Remove {
+        at: usize,
+    },
+    Rename {
+        from: usize,
+        to: usize,
+    },
+    Chmod {
+        at: usize,
+        mode: u32,
+    },
+    HardLink {
+        from: usize,
+        to: usize,
+    },
+    Special {
+        at: usize,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let at = || 0..PATHS.len();
+    let mode = || {
+        prop_oneof![
+            Just(0o644),
+            Just(0o755),
+            Just(0o600),
+            Just(0o400),
+            Just(0),
+            Just(0o777),
+            Just(0o4755)
+        ]
+    };
+    let dir_mode = || prop_oneof![Just(0o755), Just(0o700), Just(0o555), Just(0o311), Just(0)];
+    let target = prop_oneof![
+        Just(b"a".to_vec()),
+        Just(b"../outside".to_vec()),
+        Just(b"/etc/passwd".to_vec()),
+        Just(b"\xff".to_vec()),
+        Just(b".".to_vec())
+    ];
+    prop_oneof![
+        4 => (at(), vec(any::<u8>(), 0..20), mode()).prop_map(|(at, content, mode)| Step::Write { at, content, mode }),
+        2 => at().prop_map(|at| Step::Forge { at }),
+        1 => at().prop_map(|at| Step::Rewrite { at }),
+        1 => (at(), prop_oneof![Just(262_144), Just(262_145), Just(4 << 20), Just((4 << 20) + 1)])
+            .prop_map(|(at, len)| Step::Large { at, len }),
+        3 => (at(), dir_mode()).prop_map(|(at, mode)| Step::MakeDir { at, mode }),
+        2 => (at(), target).prop_map(|(at, target)| Step::Symlink { at, target }),
+        3 => at().prop_map(|at| Step::Remove { at }),
+        2 => (at(), at()).prop_map(|(from, to)| Step::Rename { from, to }),
+        2 => (at(), mode()).prop_map(|(at, mode)| Step::Chmod { at, mode }),
+        1 => (at(), at()).prop_map(|(from, to)| Step::HardLink { from, to }),
+        1 => at().prop_map(|at| Step::Special { at }),
+    ]
+}
+
+fn path(top: &Path, at: usize) -> PathBuf {
+    top.join(OsStr::from_bytes(PATHS[at]))
+}
+
+/// Steps that do not apply fail, as an agent's would; that is part of the randomness. None leaves the workspace:
+/// what a step acts on is never reached through a symlink.
+fn apply(top: &Path, step: &Step) {
+    let clear = |at: usize| {
+        let path = path(top, at);
+        let _ = fs::remove_file(&path);
+        let _ = fs_err::remove_dir_all(&path);
+    };
+    let is_file =
+        |at: usize| fs::symlink_metadata(path(top, at)).is_ok_and(|metadata| metadata.is_file());
+    let inside = |at: usize| {
+        path(top, at)
+            .parent()
+            .is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|p| p == parent))
+    };
+    let set_mode =
+        |at: usize, mode| fs::set_permissions(path(top, at), fs::Permissions::from_mode(mode));
+    match *step {
+        Step::Write {
+            at,
+            ref content,
+            mode,
+        } if inside(at) => {
+            clear(at);
+            let _ = fs_err::write(path(top, at), content).and_then(|()| set_mode(at, mode));
+        }
+        Step::Forge { at } if is_file(at) && inside(at) => forge(&path(top, at)),
+        Step::Rewrite { at } if is_file(at) && inside(at) => {
+            let content = fs_err::read(path(top, at)).unwrap();
+            let _ = fs_err::write(path(top, at), content);
+        }
+        Step::Large { at, len } if inside(at) => {
+            clear(at);
+            let _ = fs_err::write(
+                path(top, at),
+                (0..len).map(|at| (at % 251) as u8).collect::<Vec<_>>(),
+            );
+        }
+        Step::MakeDir { at, mode } if inside(at) => {
+            clear(at);
+            let _ = fs::create_dir(path(top, at)).and_then(|()| set_mode(at, mode));
+        }
+        Step::Symlink { at, ref target } if inside(at) => {
+            clear(at);
+            let _ = symlink(OsStr::from_bytes(target), path(top, at));
+        }
+        Step::Remove { at } if inside(at) => clear(at),
+        Step::Rename { from, to } if inside(from) && inside(to) => {
+            let _ = fs_err::rename(path(top, from), path(top, to));
+        }
+        Step::Chmod { at, mode } if is_file(at) && inside(at) => set_mode(at, mode).unwrap(),
+        Step::HardLink { from, to } if is_file(from) && inside(from) && inside(to) => {
+            clear(to);
+            let _ = fs::hard_link(path(top, from), path(top, to));
+        }
+        // Socket names are short by law; this one is made elsewhere and moved.
+        Step::Special { at } if inside(at) => {
+            clear(at);
+            let socket = top.with_extension("socket");
+            drop(UnixListener::bind(&socket).unwrap());
+            if fs_err::rename(&socket, path(top, at)).is_err() {
+                let _ = fs::remove_file(&socket);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Changes the content but neither length nor any time a program can set.
+pub(super) fn forge(path: &Path) {
+    let metadata = fs::metadata(path).unwrap();
+    let mut content = fs_err::read(path).unwrap();
+    if let Some(byte) = content.first_mut() {
+        *byte ^= 0xff;
+    }
+    fs_err::write(path, content).unwrap();
+    let times = fs::FileTimes::new()
+        .set_modified(metadata.modified().unwrap())
+        .set_accessed(metadata.accessed().unwrap());
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
+}
+
+async fn round_trip(first: &[Step], second: &[Step]) {
+    let mut project = Project::new();
+    let top = tempfile::tempdir().unwrap();
+    let top = fs::canonicalize(top.path()).unwrap();
+    let [one, two, three] = ["one", "two", "three"].map(|name| top.join(name));
+    [&one, &two, &three]
+        .into_iter()
+        .for_each(|directory| fs::create_dir(directory).unwrap());
+
+    first.iter().for_each(|step| apply(&one, step));
+    let made = oracle::read(&one);
+    let pushed = project.commit(&one, Baseline::untrusted()).await;
+    assert_eq!(
+        pushed.changes,
+        oracle::changes(&oracle::Nodes::new(), &made)
+    );
+
+    let baseline = project.materialize(&two).await.unwrap();
+    assert_eq!(oracle::read(&two), made);
+    second.iter().for_each(|step| apply(&two, step));
+    let changed = oracle::read(&two);
+    let paranoid = project.push(&two, Baseline::untrusted()).await.unwrap();
+    let pushed = project.commit(&two, baseline).await;
+    assert_eq!(pushed.changes, oracle::changes(&made, &changed));
+    assert_eq!(
+        pushed.written.is_none(),
+        made == changed,
+        "a version is made if and only if something differs"
+    );
+    let ids = [&pushed, &paranoid].map(|pushed| {
+        pushed
+            .written
+            .as_ref()
+            .map(|written| written.manifest.tree_id())
+    });
+    assert_eq!(ids[0], ids[1], "the baseline and a full reading agree");
+
+    project.materialize(&three).await.unwrap();
+    assert_eq!(oracle::read(&three), changed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_pushed_is_what_is_materialized(first in vec(step(), 0..16), second in vec(step(), 0..10)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(round_trip(&first, &second));
+    }
+}
+
+/// All nine transitions between file, directory (with something in it) and symlink, at once.
+#[tokio::test]
+async fn every_change_of_type_survives() {
+    let make = |kind: char, at: &Path| match kind {
+        'f' => fs_err::write(at, "file").unwrap(),
+        'd' => {
+            fs::create_dir(at).unwrap();
+            fs_err::write(at.join("inside"), "inside").unwrap();
+        }
+        _ => symlink("target", at).unwrap(),
+    };
+    let mut project = Project::new();
+    let [one, two, three] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let pairs = ["ff", "fd", "fl", "df", "dd", "dl", "lf", "ld", "ll"];
+    for pair in pairs {
+        make(pair.chars().next().unwrap(), &one.path().join(pair));
+    }
+    project.commit(one.path(), Baseline::untrusted()).await;
+    let baseline = project.materialize(two.path()).await.unwrap();
+    for pair in pairs {
+        let at = two.path().join(pair);
+        if at.is_dir() {
+            fs_err::remove_dir_all(&at).unwrap()
+        } else {
+            fs::remove_file(&at).unwrap()
+        }
+        make(pair.chars().last().unwrap(), &at);
+    }
+    let pushed = project.commit(two.path(), baseline).await;
+    let names = |paths: &[drydock_domain::RelativePath]| {
+        paths.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&pushed.changes.created),
+        ["df", "dl", "fd/inside", "ld/inside"]
+    );
+    assert_eq!(names(&pushed.changes.modified), ["fl", "lf"]);
+    assert_eq!(
+        names(&pushed.changes.deleted),
+        ["df/inside", "dl/inside", "fd", "ld"]
+    );
+    project.materialize(three.path()).await.unwrap();
+    assert_eq!(oracle::read(three.path()), oracle::read(two.path()));
+}
