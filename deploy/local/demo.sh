@@ -11,10 +11,6 @@ project_exists() {
   [[ -n $1 ]] && curl --silent --fail --max-time 5 --output /dev/null "$DRYDOCK_API_URL/api/v1/projects/$1"
 }
 
-first_id() {
-  grep -oE '"id": ?"[0-9a-f-]{36}"' | head -n 1 | grep -oE '[0-9a-f-]{36}'
-}
-
 show_program() {
   local program
   program=$(mktemp -d)
@@ -36,9 +32,8 @@ if project_exists "$project"; then
   exit
 fi
 say "demo: a project made by the agent '${DRYDOCK_DEFAULT_AGENT:-dummy}'"
-answer=$("$drydock" --json project create --wait 60s --instruction "Print the first ten Fibonacci numbers") ||
+project=$("$drydock" project create --wait 60s --instruction "Print the first ten Fibonacci numbers") ||
   fail "the demo job did not complete" "see $STATE/log/worker-1.log and worker-2.log"
-project=$(first_id <<<"$answer")
 printf 'project %s; its files:\n' "$project"
 "$drydock" project files "$project" | sed 's/^/  /'
 show_program "$project"

@@ -74,8 +74,9 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry).map_err(failure)?)
         .map_err(|error| Exit::Usage(error.into()))?;
     let storage = Storage::connect(&config.storage, &credentials, StorageMetrics::register(registry).map_err(failure)?);
+    let database = Database::connect(&config.database, &database_url).await;
     let database =
-        Database::connect(&config.database, &database_url).await.map_err(|error| Exit::Unavailable(error.into()))?;
+        database.map_err(|error| if error.is_usage() { Exit::Usage(error.into()) } else { Exit::Unavailable(error.into()) })?;
     broker.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     storage.check().await.context("reach object storage").map_err(Exit::Unavailable)?;
     Ok((database, broker, storage))

@@ -104,12 +104,13 @@ async fn take_scratch(config: &WorkerConfig) -> Result<ScratchRoot, Exit> {
     let path = config.scratch_dir.clone();
     let taken = tokio::task::spawn_blocking(move || {
         let root = ScratchRoot::open(&path, MIN_FREE)?;
+        let strays = crate::agent::end_strays(root.path())?;
         let removed = root.sweep()?;
-        Ok::<_, crate::workspace::WorkspaceError>((root, removed))
+        Ok::<_, anyhow::Error>((root, strays, removed))
     });
-    let (root, removed) = taken.await.map_err(|error| Exit::Failure(error.into()))?.map_err(|error| Exit::Usage(error.into()))?;
-    if removed > 0 {
-        tracing::warn!(removed, "removed what an earlier worker left in the scratch directory");
+    let (root, strays, removed) = taken.await.map_err(|error| Exit::Failure(error.into()))?.map_err(Exit::Usage)?;
+    if strays > 0 || removed > 0 {
+        tracing::warn!(processes = strays, entries = removed, "removed what an earlier worker left behind");
     }
     Ok(root)
 }
@@ -123,7 +124,9 @@ async fn connect(config: &WorkerConfig, registry: &Registry) -> Result<(Database
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry).map_err(failure)?)
         .map_err(|error| Exit::Usage(error.into()))?;
     let storage = Storage::connect(&config.storage, &credentials, StorageMetrics::register(registry).map_err(failure)?);
-    let database = Database::connect(&config.database, &database_url).await.map_err(|error| Exit::Unavailable(error.into()))?;
+    let database = Database::connect(&config.database, &database_url).await;
+    let database =
+        database.map_err(|error| if error.is_usage() { Exit::Usage(error.into()) } else { Exit::Unavailable(error.into()) })?;
     broker.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     storage.check().await.context("reach object storage").map_err(Exit::Unavailable)?;
     Ok((database, broker, storage))

@@ -126,9 +126,9 @@ pub(crate) fn boolean(value: &Value) -> Checked<bool> {
 /// A time with its offset (RFC 3339).
 pub(crate) fn timestamp(value: &Value) -> Checked<DateTime<Utc>> {
     let text = value.as_str().ok_or_else(|| Fault::new("datetime_type", "Input should be a valid datetime"))?;
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|error| Fault::new("datetime_parsing", format!("Input should be a valid datetime, {error}")))
+    let expected = "Input should be a valid datetime with its offset, like 2030-01-31T12:00:00Z";
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| Fault::new("datetime_parsing", expected))?;
+    Ok(time.to_utc())
 }
 
 /// A time to wait, like `60s` or `60` (seconds), at most `max`.

@@ -40,7 +40,7 @@ async fn bodies_that_do_not_pass_are_told_why() {
                    "read_only": "yes", "depends_on": []}),
             vec![
                 ["priority", "Input should be less than or equal to 9", "less_than_equal"],
-                ["run_at", "Input should be a valid datetime, input contains invalid characters", "datetime_parsing"],
+                ["run_at", "Input should be a valid datetime with its offset, like 2030-01-31T12:00:00Z", "datetime_parsing"],
                 ["timeout_s", "Input should be greater than or equal to 1", "greater_than_equal"],
                 ["read_only", "Input should be a valid boolean", "bool_type"],
                 ["retries", "Input should be less than or equal to 100", "less_than_equal"],

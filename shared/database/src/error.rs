@@ -54,6 +54,11 @@ impl DatabaseError {
         move |source| Self::Query { operation, source }
     }
 
+    /// Whether a setting must be mended before anything else helps.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Url(_))
+    }
+
     /// Whether the database is away or overloaded, so that the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {

@@ -7,7 +7,7 @@
 //! <prefix><tenant>/lc/<attempt>/<seq>        segment of a log still being written
 //! ```
 //! `hh` are two hex digits that spread load over S3's partitions: the first of a digest, the last of an attempt id
-//! (the first ones of a UUIDv7 are the time). The tenant comes first: it is the boundary of trust and of deduplication.
+//! (the first ones of a version 7 UUID are the time). The tenant comes first: it is the boundary of trust and of deduplication.
 
 use std::fmt;
 

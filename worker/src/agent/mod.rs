@@ -29,5 +29,6 @@ pub use ending::Ending;
 pub use error::{AgentConfigError, AgentError};
 pub use exchange::write_result;
 pub use output::AgentOutput;
+pub use process::end_strays;
 pub use run::{AgentExit, Launch, run};
 pub use spec::{AgentSpec, Protocol};

@@ -135,11 +135,7 @@ fn is_directory(parent: BorrowedFd<'_>, name: &CString) -> Result<bool> {
     Ok(FileType::from_raw_mode(stat(parent, name)?.st_mode) == FileType::Directory)
 }
 
-#[expect(
-    clippy::unnecessary_cast,
-    reason = "the types of these fields differ between architectures"
-)]
 fn identity(directory: &OwnedFd) -> Result<Identity> {
     let stat = fstat(directory)?;
-    Ok((stat.st_dev as u64, stat.st_ino as u64))
+    Ok((stat.st_dev, stat.st_ino))
 }

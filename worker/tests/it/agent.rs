@@ -27,20 +27,46 @@ async fn is_killed(how: &str) {
     );
 }
 
+/// Runs another agent beside `test`: what an agent leaves must be told from what the other one runs.
+async fn beside_another<T>(test: impl Future<Output = T>) -> T {
+    let other = Scratch::new();
+    let agents = shell(
+        "exit",
+        "touch up; while [ ! -e go ]; do sleep 0.01; done",
+        &[],
+    );
+    let test = async {
+        while !other.file("up").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let tested = test.await;
+        fs::write(other.file("go"), "").unwrap();
+        tested
+    };
+    let (ran, tested) = tokio::join!(other.run(&agents, "sh", None), test);
+    assert_eq!(ran.exit.ending, Ending::Exited(0));
+    tested
+}
+
 #[tokio::test]
 async fn nothing_an_agent_leaves_behind_survives() {
-    // In its group, holding the output open.
-    is_killed("sh -c 'echo $$ > pid; exec sleep 300' &").await;
-    // A daemon: another session, no parent, output elsewhere, then holding the output open.
-    is_killed("(setsid sh -c 'echo $$ > pid; exec sleep 300' >/dev/null 2>&1 &)").await;
-    is_killed("(setsid sh -c 'echo $$ > pid; exec sleep 300' &)").await;
-    // Away from the workspace; without its environment; deaf to everything that can be ignored.
-    is_killed("(setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)").await;
-    is_killed("(env -i setsid sh -c 'echo $$ > pid; exec sleep 300' &)").await;
-    is_killed(
-        "(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; while :; do sleep 1; done' &)",
-    )
+    beside_another(async {
+        // In its group, holding the output open.
+        is_killed("sh -c 'echo $$ > pid; exec sleep 300' &").await;
+        // A daemon: another session, no parent, output elsewhere, then holding the output open.
+        is_killed("(setsid sh -c 'echo $$ > pid; exec sleep 300' >/dev/null 2>&1 &)").await;
+        is_killed("(setsid sh -c 'echo $$ > pid; exec sleep 300' &)").await;
+        // Away from the workspace; without its environment; deaf to everything that can be ignored.
+        is_killed("(setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)").await;
+        is_killed("(env -i setsid sh -c 'echo $$ > pid; exec sleep 300' &)").await;
+        is_killed(
+            "(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; while :; do sleep 1; done' &)",
+        )
+        .await;
+    })
     .await;
+    // All of it at once can only be found when no other agent runs.
+    is_killed("(env -i setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)").await;
 }
 
 #[tokio::test]
@@ -79,25 +105,21 @@ async fn the_end_of_one_attempt_leaves_the_others_alone() {
 
 #[tokio::test]
 async fn a_process_that_hides_well_delays_nothing_and_lives_until_the_last_agent_ends() {
-    let agents = shell("exit", "while [ ! -e go ]; do sleep 0.01; done", &[]);
-    let other = Scratch::new();
-    let hide = async {
+    let (pid, survived) = beside_another(async {
         let begun = Instant::now();
-        let hidden = "(env -i setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)\nwhile [ ! -s pid ]; do sleep 0.01; done";
-        let (scratch, ran) = run_shell(hidden).await;
+        let how = "(env -i setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)";
+        let (scratch, ran) = run_shell(&leaves(how)).await;
         assert_eq!(ran.exit.ending, Ending::Exited(0));
         assert!(
             begun.elapsed() < Duration::from_secs(5),
             "took {:?}",
             begun.elapsed()
         );
-        let pid = fs::read_to_string(scratch.file("pid")).unwrap();
+        let pid = fs::read_to_string(scratch.root().join("home/pid")).unwrap();
         let survived = exists(&pid);
-        fs::write(other.file("go"), "").unwrap();
         (pid, survived)
-    };
-    let (ran, (pid, survived)) = tokio::join!(other.run(&agents, "sh", None), hide);
-    assert_eq!(ran.exit.ending, Ending::Exited(0));
+    })
+    .await;
     assert!(survived, "it was found, so this test shows nothing");
     assert!(!exists(&pid), "process {pid} is still there");
 }

@@ -1,6 +1,7 @@
 //! One running API with a database and a bucket prefix of its own, and a worker's side of the protocol to move jobs with.
 
 mod answer;
+mod stream;
 mod worker;
 
 use std::{net::SocketAddr, time::Duration};
@@ -45,13 +46,21 @@ impl Api {
 
     /// With further arguments of the program.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        Self::start_changed(arguments, |_, _| {}).await
+    }
+
+    /// With settings `change`d for the API alone: the test itself goes straight to the servers.
+    pub(crate) async fn start_changed(arguments: &[&str], change: impl FnOnce(&mut ApiConfig, &mut Secrets)) -> Self {
         let database = drydock_testing::database().await;
-        let (config, secrets) = config(&database, arguments);
+        let (mut config, mut secrets) = config(&database, arguments);
         let storage = drydock_testing::storage(&config.storage);
+        change(&mut config, &mut secrets);
         let api = TcpListener::bind(config.api_addr).await.unwrap();
         let address = api.local_addr().unwrap();
         let shutdown = Shutdown::new();
         let running = tasks::spawn("api", run(config, secrets, Listeners { api, admin: None }, shutdown.clone()));
+        // The client wants a provider of cryptography even where it speaks plain HTTP; the second test to come is refused one.
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let api = Self { database, storage, address, shutdown, running, client };
         drydock_testing::until("the API is ready", PATIENCE, async || {

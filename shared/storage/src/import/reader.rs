@@ -155,9 +155,9 @@ impl Importer<'_> {
     }
 
     fn finish(self) -> Result<(), StorageError> {
-        let dirs = self.dirs.into_iter();
-        dirs.map(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
-            .collect()
+        self.dirs
+            .into_iter()
+            .try_for_each(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
     }
 }
 

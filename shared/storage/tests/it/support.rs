@@ -65,6 +65,18 @@ pub(crate) async fn write(
     .await
 }
 
+/// As [`write`], for a tree that is known to be stored.
+pub(crate) async fn stored(
+    storage: &Storage,
+    base: Option<&Arc<Manifest>>,
+    files: Vec<(&'static str, Vec<u8>)>,
+) -> Written {
+    let written = write(storage, base, &Registry::default(), files)
+        .await
+        .unwrap();
+    written.expect("it differs from its base")
+}
+
 pub(crate) fn add(
     writer: &mut TreeWriter,
     name: &str,

@@ -7,6 +7,7 @@
 //! a cgroup or a process namespace, which isolation levels bring.
 
 mod children;
+mod strays;
 mod sweep;
 mod table;
 
@@ -24,6 +25,7 @@ use tokio::process::{Child, Command};
 
 use super::error::AgentError;
 use children::Registered;
+pub use strays::end_strays;
 
 /// What to start.
 pub(super) struct Start {

@@ -25,6 +25,12 @@ impl Process {
             .any(|found| found == entry)
     }
 
+    /// Whether an entry of its environment, as it was at its start, begins so.
+    pub(super) fn environment_starts(&self, prefix: &[u8]) -> bool {
+        let environment = fs_err::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|entry| entry.starts_with(prefix))
+    }
+
     /// Its working directory.
     pub(super) fn directory(&self) -> Option<PathBuf> {
         fs_err::read_link(format!("/proc/{}/cwd", self.pid)).ok()

@@ -20,8 +20,8 @@ fn closed_directories_and_links_are_removed_and_never_followed() {
     fs::create_dir(&outside).unwrap();
     fs_err::write(outside.join("precious"), "kept").unwrap();
     let tree = top.path().join("tree");
-    fs::create_dir_all(tree.join("a/b/c")).unwrap();
-    fs::create_dir_all(tree.join("read-only/sub")).unwrap();
+    fs_err::create_dir_all(tree.join("a/b/c")).unwrap();
+    fs_err::create_dir_all(tree.join("read-only/sub")).unwrap();
     fs_err::write(tree.join("read-only/sub/file"), "").unwrap();
     fs_err::write(tree.join("a/file"), "").unwrap();
     symlink(&outside, tree.join("a/link")).unwrap();
@@ -71,7 +71,7 @@ fn depth_does_not_matter() {
 fn what_resists_is_reported_and_the_rest_goes() {
     let top = tempfile::tempdir().unwrap();
     let parent = top.path().join("parent");
-    fs::create_dir_all(parent.join("tree/sub")).unwrap();
+    fs_err::create_dir_all(parent.join("tree/sub")).unwrap();
     fs_err::write(parent.join("tree/sub/file"), "").unwrap();
     // Nothing can be removed from a directory that is not ours to change; what is below it can.
     fs::set_permissions(&parent, fs::Permissions::from_mode(0o555)).unwrap();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use drydock_domain::Digest;
+use drydock_domain::{Digest, EntryKind};
 use drydock_storage::{Limits, StorageErrorKind};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, stat};
 
@@ -193,73 +193,64 @@ async fn hard_links_become_files_of_their_own() {
 fn closed_files_and_directories_are_read_by_their_owner() {
     let top = tempfile::tempdir().unwrap();
     let directory = top.path().join("workspace");
-    fs::create_dir_all(directory.join("closed/deeper")).unwrap();
+    fs_err::create_dir_all(directory.join("closed/deeper")).unwrap();
     write(&directory, "closed/deeper/file", "inside");
     write(&directory, "secret", "unreadable");
-    let modes = [
-        ("closed/deeper/file", 0o000),
-        ("closed/deeper", 0o311),
-        ("closed", 0o000),
-        ("secret", 0o200),
-    ];
-    for (name, mode) in modes {
-        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap();
-    }
-    without_privileges(|| {
+    let set = |name: &str, mode| {
+        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap()
+    };
+    set("closed/deeper/file", 0);
+    set("closed/deeper", 0o311);
+    set("closed", 0);
+    set("secret", 0o200);
+    let manifest = without_privileges(|| {
         assert!(
             fs::read_dir(directory.join("closed")).is_err(),
             "the test has no rights it should not have"
         );
         assert!(fs_err::read(directory.join("secret")).is_err());
-        // One thread for everything, so that its lack of rights is that of all the work.
+        // Threads of this runtime are started by this one, so they have no more rights.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let project = Project::new();
         let pushed = runtime
-            .block_on(project.push(&directory, Baseline::untrusted()))
+            .block_on(Project::new().push(&directory, Baseline::untrusted()))
             .unwrap();
-        let manifest = pushed.written.unwrap().manifest;
-        let found: Vec<_> = manifest.iter().map(|(entry, _)| entry.clone()).collect();
-        let names: Vec<_> = found.iter().map(|entry| entry.path.to_string()).collect();
-        assert_eq!(
-            names,
-            ["closed", "closed/deeper", "closed/deeper/file", "secret"]
-        );
-        let blobs: Vec<_> = found
-            .iter()
-            .filter_map(|entry| match entry.kind {
-                drydock_domain::EntryKind::File { blob, mode, .. } => Some((blob, mode.bits())),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            blobs,
-            [
-                (Digest::of(b"inside"), 0),
-                (Digest::of(b"unreadable"), 0o200)
-            ]
-        );
-        assert_eq!(
-            fs::metadata(directory.join("closed"))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0,
-            "as it was"
-        );
-        assert_eq!(
-            fs::metadata(directory.join("secret"))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0o200,
-            "as it was"
-        );
+        pushed.written.unwrap().manifest
     });
+    let file = |mode, content: &[u8]| EntryKind::File {
+        size: content.len() as u64,
+        mode: drydock_domain::Mode::new(mode),
+        blob: Digest::of(content),
+    };
+    let dir = |mode| EntryKind::Dir {
+        mode: drydock_domain::Mode::new(mode),
+    };
+    let expected = [
+        ("closed", dir(0)),
+        ("closed/deeper", dir(0o311)),
+        ("closed/deeper/file", file(0, b"inside")),
+        ("secret", file(0o200, b"unreadable")),
+    ];
+    let found = manifest
+        .tree()
+        .entries()
+        .iter()
+        .map(|entry| (entry.path.to_str().unwrap(), entry.kind.clone()));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    let mode = |name: &str| {
+        fs::metadata(directory.join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (mode("closed"), mode("closed/deeper"), mode("secret")),
+        (0, 0o311, 0o200),
+        "as they were"
+    );
 }
 
 #[tokio::test]
@@ -320,7 +311,7 @@ fn the_walk_is_sorted_and_complete() {
     let directory = tempfile::tempdir().unwrap();
     for at in 0..200 {
         let sub = directory.path().join(format!("d{}", at % 20));
-        fs::create_dir_all(&sub).unwrap();
+        fs_err::create_dir_all(&sub).unwrap();
         fs_err::write(sub.join(OsStr::from_bytes(&[b'f', at])), [at]).ok();
     }
     let snapshot = Snapshot::take(directory.path(), 1000).unwrap();

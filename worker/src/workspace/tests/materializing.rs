@@ -10,7 +10,7 @@ use super::{Baseline, Project, TENANT, WorkspaceError, oracle, without_privilege
 async fn committed(project: &mut Project) -> oracle::Nodes {
     let directory = tempfile::tempdir().unwrap();
     let top = directory.path();
-    fs::create_dir_all(top.join("closed/inner")).unwrap();
+    fs_err::create_dir_all(top.join("closed/inner")).unwrap();
     fs_err::write(top.join("closed/inner/file"), "content").unwrap();
     fs_err::write(top.join("empty"), "").unwrap();
     fs_err::write(top.join("big"), vec![7; (9 << 20) + 5]).unwrap();

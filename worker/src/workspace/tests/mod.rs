@@ -3,6 +3,7 @@
 mod cleanup;
 mod detection;
 mod materializing;
+mod memory;
 mod oracle;
 mod round_trip;
 mod scratch;

@@ -121,68 +121,78 @@ fn path(top: &Path, at: usize) -> PathBuf {
 /// Steps that do not apply fail, as an agent's would; that is part of the randomness. None leaves the workspace:
 /// what a step acts on is never reached through a symlink.
 fn apply(top: &Path, step: &Step) {
-    let clear = |at: usize| {
-        let path = path(top, at);
-        let _ = fs::remove_file(&path);
-        let _ = fs_err::remove_dir_all(&path);
-    };
-    let is_file =
-        |at: usize| fs::symlink_metadata(path(top, at)).is_ok_and(|metadata| metadata.is_file());
-    let inside = |at: usize| {
+    let is_inside = |at: usize| {
         path(top, at)
             .parent()
-            .is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|p| p == parent))
+            .is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|real| real == parent))
     };
-    let set_mode =
-        |at: usize, mode| fs::set_permissions(path(top, at), fs::Permissions::from_mode(mode));
+    let is_file = |at: usize| {
+        is_inside(at) && fs::symlink_metadata(path(top, at)).is_ok_and(|found| found.is_file())
+    };
+    let fresh = |at: usize| is_inside(at).then(|| clear(&path(top, at)));
     match *step {
         Step::Write {
             at,
             ref content,
             mode,
-        } if inside(at) => {
-            clear(at);
-            let _ = fs_err::write(path(top, at), content).and_then(|()| set_mode(at, mode));
+        } => {
+            fresh(at)
+                .map(|path| fs_err::write(&path, content).and_then(|()| set_mode(&path, mode)));
         }
-        Step::Forge { at } if is_file(at) && inside(at) => forge(&path(top, at)),
-        Step::Rewrite { at } if is_file(at) && inside(at) => {
+        Step::Forge { at } if is_file(at) => forge(&path(top, at)),
+        Step::Rewrite { at } if is_file(at) => {
             let content = fs_err::read(path(top, at)).unwrap();
-            let _ = fs_err::write(path(top, at), content);
+            fs_err::write(path(top, at), content).unwrap();
         }
-        Step::Large { at, len } if inside(at) => {
-            clear(at);
-            let _ = fs_err::write(
-                path(top, at),
-                (0..len).map(|at| (at % 251) as u8).collect::<Vec<_>>(),
-            );
+        Step::Large { at, len } => {
+            fresh(at).map(|path| {
+                fs_err::write(
+                    path,
+                    (0..len).map(|at| (at % 251) as u8).collect::<Vec<_>>(),
+                )
+            });
         }
-        Step::MakeDir { at, mode } if inside(at) => {
-            clear(at);
-            let _ = fs::create_dir(path(top, at)).and_then(|()| set_mode(at, mode));
+        Step::MakeDir { at, mode } => {
+            fresh(at).map(|path| fs::create_dir(&path).and_then(|()| set_mode(&path, mode)));
         }
-        Step::Symlink { at, ref target } if inside(at) => {
-            clear(at);
-            let _ = symlink(OsStr::from_bytes(target), path(top, at));
+        Step::Symlink { at, ref target } => {
+            fresh(at).map(|path| symlink(OsStr::from_bytes(target), path));
         }
-        Step::Remove { at } if inside(at) => clear(at),
-        Step::Rename { from, to } if inside(from) && inside(to) => {
+        Step::Remove { at } => {
+            fresh(at);
+        }
+        Step::Rename { from, to } if is_inside(from) && is_inside(to) => {
             let _ = fs_err::rename(path(top, from), path(top, to));
         }
-        Step::Chmod { at, mode } if is_file(at) && inside(at) => set_mode(at, mode).unwrap(),
-        Step::HardLink { from, to } if is_file(from) && inside(from) && inside(to) => {
-            clear(to);
-            let _ = fs::hard_link(path(top, from), path(top, to));
+        Step::Chmod { at, mode } if is_file(at) => set_mode(&path(top, at), mode).unwrap(),
+        Step::HardLink { from, to } if is_file(from) && from != to => {
+            fresh(to).map(|to| fs::hard_link(path(top, from), to));
         }
-        // Socket names are short by law; this one is made elsewhere and moved.
-        Step::Special { at } if inside(at) => {
-            clear(at);
-            let socket = top.with_extension("socket");
-            drop(UnixListener::bind(&socket).unwrap());
-            if fs_err::rename(&socket, path(top, at)).is_err() {
-                let _ = fs::remove_file(&socket);
+        Step::Special { at } => {
+            if let Some(path) = fresh(at) {
+                make_socket(top, &path);
             }
         }
         _ => {}
+    }
+}
+
+fn clear(path: &Path) -> PathBuf {
+    let _ = fs::remove_file(path);
+    let _ = fs_err::remove_dir_all(path);
+    path.to_owned()
+}
+
+fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Socket names are short by law, so it is made beside the workspace and moved.
+fn make_socket(top: &Path, path: &Path) {
+    let socket = top.with_extension("socket");
+    drop(UnixListener::bind(&socket).unwrap());
+    if fs_err::rename(&socket, path).is_err() {
+        fs::remove_file(&socket).unwrap();
     }
 }
 
