@@ -52,7 +52,11 @@ impl Exit {
             Self::Failed => 2,
             _ => 3,
         };
-        if weight(other) > weight(self) { other } else { self }
+        if weight(other) > weight(self) {
+            other
+        } else {
+            self
+        }
     }
 
     /// What a refusal with this HTTP status means.
@@ -93,7 +97,18 @@ mod tests {
     #[test]
     fn http_statuses_have_codes() {
         for (status, code) in [
-            (400, 2), (413, 2), (415, 2), (422, 2), (401, 3), (403, 3), (404, 4), (409, 5), (412, 5), (429, 6), (500, 6), (503, 6),
+            (400, 2),
+            (413, 2),
+            (415, 2),
+            (422, 2),
+            (401, 3),
+            (403, 3),
+            (404, 4),
+            (409, 5),
+            (412, 5),
+            (429, 6),
+            (500, 6),
+            (503, 6),
         ] {
             assert_eq!(Exit::of_http(status) as u8, code, "{status}");
         }
@@ -102,8 +117,14 @@ mod tests {
     #[test]
     fn the_worst_of_several_jobs_counts() {
         let worst = |exits: &[Exit]| exits.iter().copied().fold(Exit::Ok, Exit::worse);
-        assert_eq!(worst(&[Exit::Ok, Exit::Cancelled, Exit::Failed, Exit::Ok]), Exit::Failed);
+        assert_eq!(
+            worst(&[Exit::Ok, Exit::Cancelled, Exit::Failed, Exit::Ok]),
+            Exit::Failed
+        );
         assert_eq!(worst(&[Exit::Cancelled, Exit::Ok]), Exit::Cancelled);
-        assert_eq!(worst(&[Exit::Failed, Exit::TimedOut, Exit::Cancelled]), Exit::TimedOut);
+        assert_eq!(
+            worst(&[Exit::Failed, Exit::TimedOut, Exit::Cancelled]),
+            Exit::TimedOut
+        );
     }
 }

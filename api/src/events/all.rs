@@ -23,14 +23,21 @@ const PAGE: i64 = 200;
     params(("after" = Option<String>, Query, description = "Resume after this event id, `0-0` for the oldest; `Last-Event-ID` wins")),
     responses((status = 200, description = "Events from now on; NDJSON by `Accept`", content_type = "text/event-stream", body = views::EventView))
 )]
-pub(crate) async fn all_events(State(app): State<Shared>, headers: HeaderMap, query: Query) -> Result<Response, ApiError> {
-    let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
+pub(crate) async fn all_events(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let after: Option<EventCursor> =
+        stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
     let after = match after {
         Some(after) => after,
         None => event::now(&app.client().await?).await?,
     };
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, after))
+    stream::open(&app, Format::wanted(&headers), move |outlet| {
+        follow(source, outlet, after)
+    })
 }
 
 async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
@@ -47,7 +54,11 @@ async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
     }
 }
 
-async fn step(app: &App, outlet: &mut Outlet, after: &mut EventCursor) -> Result<Result<(), Closed>, DatabaseError> {
+async fn step(
+    app: &App,
+    outlet: &mut Outlet,
+    after: &mut EventCursor,
+) -> Result<Result<(), Closed>, DatabaseError> {
     loop {
         let rows = event::of_tenant(&app.client().await?, app.tenant(), *after, PAGE).await?;
         if rows.is_empty() {

@@ -34,13 +34,19 @@ impl Feed {
         let wakes = wake::listen(database, wake::Channel::Events, shutdown);
         let (jobs, _) = broadcast::channel(HINTS);
         let feed = Self { jobs, wakes };
-        tasks::spawn_critical("event feed", shutdown, follow(database.clone(), feed.clone(), shutdown.clone()));
+        tasks::spawn_critical(
+            "event feed",
+            shutdown,
+            follow(database.clone(), feed.clone(), shutdown.clone()),
+        );
         feed
     }
 
     /// Starts to take notice; look at the rows after this, not before.
     pub(crate) fn watch(&self) -> Watch {
-        Watch { jobs: self.jobs.subscribe() }
+        Watch {
+            jobs: self.jobs.subscribe(),
+        }
     }
 
     /// Counts wake-ups of any kind, log bytes included.
@@ -77,7 +83,10 @@ async fn follow(database: Database, feed: Feed, shutdown: Shutdown) {
     while !shutdown.is_triggered() {
         let step = read(&database, &feed, &mut after).await;
         if let Err(error) = &step {
-            tracing::debug!("failed to read new events: {}", drydock_runtime::exit::chain(error));
+            tracing::debug!(
+                "failed to read new events: {}",
+                drydock_runtime::exit::chain(error)
+            );
         }
         pause = match step {
             Ok(0) | Err(_) => (pause * 2).min(NET),
@@ -95,7 +104,11 @@ async fn follow(database: Database, feed: Feed, shutdown: Shutdown) {
 }
 
 /// Reads what is new and tells; returns how many.
-async fn read(database: &Database, feed: &Feed, after: &mut Option<event::EventCursor>) -> Result<usize, DatabaseError> {
+async fn read(
+    database: &Database,
+    feed: &Feed,
+    after: &mut Option<event::EventCursor>,
+) -> Result<usize, DatabaseError> {
     let client = database.client().await?;
     let mut place = match *after {
         Some(place) => place,

@@ -5,8 +5,4 @@ mod feed;
 mod of_job;
 mod views;
 
-pub(crate) use self::{
-    all::*,
-    feed::Feed,
-    of_job::*,
-};
+pub(crate) use self::{all::*, feed::Feed, of_job::*};

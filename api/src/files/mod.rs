@@ -7,4 +7,10 @@ mod read;
 mod serve;
 mod tree;
 
-pub(crate) use self::{archive::*, list::*, read::*, serve::{MAX_JSON_FILE, content_range}, tree::{Loaded, load_version}};
+pub(crate) use self::{
+    archive::*,
+    list::*,
+    read::*,
+    serve::{MAX_JSON_FILE, content_range},
+    tree::{Loaded, load_version},
+};

@@ -134,14 +134,20 @@ fn status_detail(row: &JobRow) -> &'static str {
         JobState::Dead => JobState::Dead.as_str(),
         state if state.is_terminal() => state.status().as_str(),
         _ if row.cancelling => "cancelling",
-        JobState::Running => row.attempts.last().and_then(|attempt| attempt.phase).map_or("running", Phase::as_str),
+        JobState::Running => row
+            .attempts
+            .last()
+            .and_then(|attempt| attempt.phase)
+            .map_or("running", Phase::as_str),
         JobState::Queued if !row.attempts.is_empty() => "retrying",
         state => state.as_str(),
     }
 }
 
 fn timings(row: &JobRow) -> Timings {
-    let Some(newest) = row.attempts.last() else { return Timings::default() };
+    let Some(newest) = row.attempts.last() else {
+        return Timings::default();
+    };
     let queued = (newest.started_at - row.queued_at).to_std().ok();
     Timings {
         queue_s: queued.map(|time| milli(time.as_secs_f64())),

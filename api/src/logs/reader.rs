@@ -6,7 +6,7 @@ use drydock_database::{
     DatabaseError,
     log_read::{self, AttemptLog, Chunk},
 };
-use drydock_storage::{SealedLog, StorageError};
+use drydock_storage::{SealedLog, StorageError, StorageErrorKind};
 use futures_util::{StreamExt as _, stream::BoxStream};
 
 use crate::{error::ApiError, state::Shared};
@@ -39,7 +39,14 @@ pub(super) struct LogReader {
 
 impl LogReader {
     pub(super) fn new(app: Shared, log: AttemptLog, offset: u64) -> Self {
-        Self { app, log, offset, seq: -1, ready: std::collections::VecDeque::new(), sealed: None }
+        Self {
+            app,
+            log,
+            offset,
+            seq: -1,
+            ready: std::collections::VecDeque::new(),
+            sealed: None,
+        }
     }
 
     /// Where the next byte is.
@@ -67,8 +74,8 @@ impl LogReader {
             }
             if let Some(chunk) = self.ready.pop_front() {
                 match self.bytes_of(chunk).await? {
-                    bytes if bytes.is_empty() => continue,
-                    bytes => return Ok(self.advance(bytes)),
+                    Some(bytes) if !bytes.is_empty() => return Ok(self.advance(bytes)),
+                    _ => continue,
                 }
             }
             if self.log.finished && self.offset >= self.log.bytes.unsigned_abs() {
@@ -91,38 +98,98 @@ impl LogReader {
         // Asked first: rows written before the attempt ended are then all seen below.
         self.log = log_read::refresh(&client, self.log.attempt).await?;
         if self.log.object.is_some() {
-            let key = self.app.storage.keys(self.app.tenant()).log(self.log.attempt);
+            let key = self
+                .app
+                .storage
+                .keys(self.app.tenant())
+                .log(self.log.attempt);
             let log = SealedLog::open(&self.app.storage, key).await?;
             self.sealed = Some(log.read(self.offset..log.len()).flat_map(pieces).boxed());
             return Ok(None);
         }
         let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
-        self.ready = log_read::chunks(&client, self.log.attempt, self.seq, offset, PAGE).await?.into();
+        self.ready = log_read::chunks(&client, self.log.attempt, self.seq, offset, PAGE)
+            .await?
+            .into();
         if let Some(last) = self.ready.back() {
             self.seq = last.seq;
             return Ok(None);
         }
-        // Rows go only in the transaction that seals, so a finished log without rows has been sealed just now.
-        Ok(if self.log.finished { None } else { Some(Step::Wait) })
+        if !self.log.finished {
+            return Ok(Some(Step::Wait));
+        }
+        // Rows go only in the transaction that seals: either that has just happened, or there never were more.
+        self.log = log_read::refresh(&client, self.log.attempt).await?;
+        let missing = self.log.bytes.unsigned_abs().saturating_sub(self.offset);
+        let sealed = self.log.object.is_some() || missing == 0;
+        Ok(if sealed {
+            None
+        } else {
+            Some(self.advance(lost(missing)))
+        })
     }
 
-    /// The part of a chunk from the offset on, within what the attempt is known to have written.
-    async fn bytes_of(&mut self, chunk: Chunk) -> Result<Bytes, ApiError> {
+    /// The part of a chunk from the offset on, within what the attempt is known to have written. None when its object
+    /// has gone because the log was sealed meanwhile.
+    async fn bytes_of(&mut self, chunk: Chunk) -> Result<Option<Bytes>, ApiError> {
         let start = chunk.offset.unsigned_abs();
-        let skip = self.offset.saturating_sub(start);
+        if start > self.offset {
+            let gap = start - self.offset;
+            self.ready.push_front(chunk);
+            return Ok(Some(lost(gap)));
+        }
+        let skip = self.offset - start;
         let bytes = match chunk.data {
             Some(data) => Bytes::from(data),
-            None => {
-                let keys = self.app.storage.keys(self.app.tenant());
-                let key = keys.log_segment(self.log.attempt, chunk.seq.unsigned_abs().into());
-                self.app.storage.get(&key, chunk.length.unsigned_abs().into()).await?
-            }
+            None => match self.segment(&chunk).await {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == StorageErrorKind::NotFound => {
+                    self.log =
+                        log_read::refresh(&self.app.client().await?, self.log.attempt).await?;
+                    self.ready.clear();
+                    return if self.log.object.is_some() {
+                        Ok(None)
+                    } else {
+                        Err(error.into())
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            },
         };
-        let limit = if self.log.finished { self.log.bytes.unsigned_abs() } else { u64::MAX };
-        let end = limit.saturating_sub(start).min(bytes.len() as u64).max(skip);
+        let limit = if self.log.finished {
+            self.log.bytes.unsigned_abs()
+        } else {
+            u64::MAX
+        };
+        let end = limit
+            .saturating_sub(start)
+            .min(bytes.len() as u64)
+            .max(skip);
         let range = usize::try_from(skip).ok().zip(usize::try_from(end).ok());
-        Ok(range.and_then(|(skip, end)| bytes.get(skip..end)).map_or_else(Bytes::new, |part| bytes.slice_ref(part)))
+        Ok(range
+            .and_then(|(skip, end)| bytes.get(skip..end))
+            .map(|part| bytes.slice_ref(part)))
     }
+
+    async fn segment(&mut self, chunk: &Chunk) -> Result<Bytes, StorageError> {
+        let keys = self.app.storage.keys(self.app.tenant());
+        let key = keys.log_segment(self.log.attempt, chunk.seq.unsigned_abs().into());
+        self.app
+            .storage
+            .get(&key, chunk.length.unsigned_abs().into())
+            .await
+    }
+}
+
+/// What stands in for bytes that a crash of the database took (rows are committed asynchronously), so that all offsets
+/// after them stay true: a line that says so where it fits.
+fn lost(bytes: u64) -> Bytes {
+    let length = usize::try_from(bytes).unwrap_or(PIECE).min(PIECE);
+    let mut line = format!("[{bytes} bytes of the log are lost]").into_bytes();
+    line.truncate(length.saturating_sub(1));
+    line.resize(length.saturating_sub(1), b' ');
+    line.push(b'\n');
+    line.into()
 }
 
 /// Frames of an object are bigger than what a client should get at once.

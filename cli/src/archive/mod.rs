@@ -24,7 +24,12 @@ const LINK_FIELD: usize = 100;
 ///
 /// # Errors
 /// A file cannot be read, changes its size while it is read, or `out` fails.
-pub fn write(root: &Path, exclude: &Exclude, out: impl Write, skipped: &mut dyn FnMut(&Path, &str)) -> io::Result<Totals> {
+pub fn write(
+    root: &Path,
+    exclude: &Exclude,
+    out: impl Write,
+    skipped: &mut dyn FnMut(&Path, &str),
+) -> io::Result<Totals> {
     let mut builder = Builder::new(out);
     let mut totals = Totals::default();
     walk::each(root, exclude, &mut |entry| {
@@ -42,7 +47,13 @@ pub fn write(root: &Path, exclude: &Exclude, out: impl Write, skipped: &mut dyn 
         }
         let file = fs_err::File::open(&entry.absolute)?;
         let size = file.metadata()?.len();
-        append(&mut builder, &entry, EntryType::Regular, size, Exact { file, left: size })?;
+        append(
+            &mut builder,
+            &entry,
+            EntryType::Regular,
+            size,
+            Exact { file, left: size },
+        )?;
         totals.files += 1;
         totals.bytes += size;
         Ok(())
@@ -62,7 +73,13 @@ fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {
     header
 }
 
-fn append(builder: &mut Builder<impl Write>, entry: &walk::Entry, kind: EntryType, size: u64, data: impl Read) -> io::Result<()> {
+fn append(
+    builder: &mut Builder<impl Write>,
+    entry: &walk::Entry,
+    kind: EntryType,
+    size: u64,
+    data: impl Read,
+) -> io::Result<()> {
     builder.append_data(&mut header(entry, kind, size), &entry.relative, data)
 }
 
@@ -78,7 +95,11 @@ fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result
         long.set_entry_type(EntryType::GNULongLink);
         long.set_size(target.len() as u64 + 1);
         long.set_mode(0o644);
-        builder.append_data(&mut long, "././@LongLink", [target, b"\0"].concat().as_slice())?;
+        builder.append_data(
+            &mut long,
+            "././@LongLink",
+            [target, b"\0"].concat().as_slice(),
+        )?;
     }
     builder.append_data(&mut header, &entry.relative, io::empty())
 }
@@ -91,11 +112,15 @@ struct Exact {
 
 impl Read for Exact {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        let most = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buf.len());
         let read = self.file.read(&mut buf[..most])?;
         if read == 0 && most > 0 {
             let path = self.file.path().display();
-            return Err(io::Error::other(format!("'{path}' became shorter while it was read")));
+            return Err(io::Error::other(format!(
+                "'{path}' became shorter while it was read"
+            )));
         }
         self.left -= read as u64;
         Ok(read)

@@ -109,6 +109,8 @@ pub struct Attempt {
     pub outcome: Option<String>,
     /// When it was claimed.
     pub started_at: Option<DateTime<Utc>>,
+    /// When its agent started, where the server says so.
+    pub agent_started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
 }

@@ -18,14 +18,22 @@ pub(super) async fn run(context: &Context, args: VersionArgs) -> Result<Exit, Cl
     let own = drydock_runtime::build_info::VERSION;
     let output = &context.output;
     if args.client {
-        return output.answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || format!("drydock {own}")).map(|()| Exit::Ok);
+        return output
+            .answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || {
+                format!("drydock {own}")
+            })
+            .map(|()| Exit::Ok);
     }
     if !output.is_json() {
         output.line(&format!("drydock {own}"))?;
     }
     let client = context.client()?;
     let server: Document<Value> = client.get_at_root("version").document().await?;
-    let version = server.value["version"].as_str().unwrap_or("of an unknown version");
-    output.answer(&server.raw, || format!("server  {version} at {}", client.server()))?;
+    let version = server.value["version"]
+        .as_str()
+        .unwrap_or("of an unknown version");
+    output.answer(&server.raw, || {
+        format!("server  {version} at {}", client.server())
+    })?;
     Ok(Exit::Ok)
 }

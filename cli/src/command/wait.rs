@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Context;
 use crate::{
-    CliError,
+    CliError, Exit,
     client::{Client, Waited, sse::Event},
     output::seconds,
 };
@@ -54,10 +54,18 @@ impl Said {
         serde_json::from_str(&event.data).ok()
     }
 
+    /// Whether it tells of the job's end, which whoever waits is told otherwise.
+    fn is_end(&self) -> bool {
+        self.status.as_deref().and_then(Exit::of_status).is_some()
+    }
+
     /// `in_progress: running (attempt 2)`
     pub(super) fn text(&self) -> String {
         let mut parts: Vec<&str> = Vec::new();
-        for part in [&self.status, &self.status_detail, &self.message].into_iter().flatten() {
+        for part in [&self.status, &self.status_detail, &self.message]
+            .into_iter()
+            .flatten()
+        {
             if !parts.contains(&part.as_str()) {
                 parts.push(part);
             }
@@ -71,7 +79,12 @@ impl Said {
 }
 
 /// Waits for one job; every change is a line on standard error.
-pub(super) async fn one(context: &Context, client: &Client, id: &str, deadline: Option<Instant>) -> Result<Waited, CliError> {
+pub(super) async fn one(
+    context: &Context,
+    client: &Client,
+    id: &str,
+    deadline: Option<Instant>,
+) -> Result<Waited, CliError> {
     context.output.resumable(format!("drydock job wait {id}"));
     if context.output.is_quiet() {
         return Ok(client.wait_for(id, deadline).await?);
@@ -82,7 +95,7 @@ pub(super) async fn one(context: &Context, client: &Client, id: &str, deadline: 
     let watching = watcher.follow::<CliError>(
         |client| client.get(["jobs", id, "events"]),
         |event| {
-            let said = if event.name == "end" { None } else { Said::read(event) };
+            let said = Said::read(event).filter(|said| !said.is_end());
             if let Some(text) = said.map(|said| said.text()).filter(|text| *text != last) {
                 context.output.note(&format!("{id} {text}"));
                 last = text;
@@ -104,7 +117,9 @@ pub(super) async fn one(context: &Context, client: &Client, id: &str, deadline: 
 
 /// One line on how a wait ended.
 pub(super) fn summary(id: &str, waited: &Waited) -> String {
-    let Waited::Over(_, job) = waited else { return format!("{id} is not over yet") };
+    let Waited::Over(_, job) = waited else {
+        return format!("{id} is not over yet");
+    };
     let job = &job.value;
     let mut text = format!("{id} {}", job.status);
     if let Some(end) = job.finished_at {
@@ -122,14 +137,26 @@ mod tests {
     use super::*;
 
     fn text(data: &str) -> String {
-        let event = Event { data: data.to_owned(), ..Event::default() };
+        let event = Event {
+            data: data.to_owned(),
+            ..Event::default()
+        };
         Said::read(&event).unwrap().text()
     }
 
     #[test]
     fn events_are_lines() {
-        assert_eq!(text(r#"{"status":"completed","status_detail":"completed","attempt":1}"#), "completed");
-        assert_eq!(text(r#"{"status":"in_progress","status_detail":"running","attempt":2}"#), "in_progress: running (attempt 2)");
-        assert_eq!(text(r#"{"message":"creating the workspace","attempt":1,"job_id":"x"}"#), "creating the workspace");
+        assert_eq!(
+            text(r#"{"status":"completed","status_detail":"completed","attempt":1}"#),
+            "completed"
+        );
+        assert_eq!(
+            text(r#"{"status":"in_progress","status_detail":"running","attempt":2}"#),
+            "in_progress: running (attempt 2)"
+        );
+        assert_eq!(
+            text(r#"{"message":"creating the workspace","attempt":1,"job_id":"x"}"#),
+            "creating the workspace"
+        );
     }
 }

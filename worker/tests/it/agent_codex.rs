@@ -158,6 +158,13 @@ async fn the_key_is_in_no_argument_file_line_or_command() {
         "the key reached no process, so this test looked at nothing"
     );
     assert_eq!(files_with_canary(scratch.root()), Vec::<PathBuf>::new());
+    let homes =
+        ["home/codex/sessions", "home/.codex"].map(|name| scratch.root().join(name).exists());
+    assert_eq!(
+        homes,
+        [true, false],
+        "Codex keeps its files in another place than it is told"
+    );
     assert!(!text.concat().contains("canary") && !ran.progress.concat().contains("canary"));
     // The model's commands ran without the key: `env` printed neither it nor what would have replaced it.
     assert!(

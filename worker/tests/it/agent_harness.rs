@@ -179,7 +179,8 @@ pub(crate) async fn run_shell(script: &str) -> (Scratch, Ran) {
     (scratch, ran)
 }
 
-/// Whether a process is in the table, dead ones included.
-pub(crate) fn exists(pid: &str) -> bool {
-    Path::new("/proc").join(pid.trim()).exists()
+/// Whether a process lives.
+pub(crate) fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ") && !stat.contains(") X ")
 }

@@ -182,3 +182,15 @@ async fn the_openai_variables_are_said_for_every_agent() {
         "OPENAI_API_KEY=present\nOPENAI_ORG_ID=absent\nOPENAI_PROJECT=absent"
     );
 }
+
+#[tokio::test]
+async fn a_secret_is_not_left_in_half_by_the_end_of_the_output_that_is_kept() {
+    let script = "printf %s \"$API_TOKEN\"; head -c 4090 /dev/zero | tr '\\0' x; exit 1";
+    let scratch = Scratch::new();
+    let ran = scratch
+        .run(&shell("exit", script, &[("API_TOKEN", SECRET)]), "sh", None)
+        .await;
+    let last = ran.exit.last_message.unwrap();
+    assert!(last.ends_with("xxx") && !last.contains("789"), "{last}");
+    assert!(!ran.exit.result.errors.concat().contains("789"));
+}

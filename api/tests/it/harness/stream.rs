@@ -14,24 +14,30 @@ pub(crate) struct Frame {
 }
 
 /// An open stream; dropping it closes the connection.
-pub(crate) struct Stream1 {
+pub(crate) struct Frames {
     bytes: std::pin::Pin<Box<dyn Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
     buffer: String,
     pub(crate) headers: reqwest::header::HeaderMap,
 }
 
 impl Api {
-    pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Stream1 {
+    pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Frames {
         let request = self.request(reqwest::Method::GET, path);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         let headers = answer.headers().clone();
-        Stream1 { bytes: Box::pin(answer.bytes_stream()), buffer: String::new(), headers }
+        Frames {
+            bytes: Box::pin(answer.bytes_stream()),
+            buffer: String::new(),
+            headers,
+        }
     }
 }
 
-impl Stream1 {
+impl Frames {
     /// The next frame that says something; none when the stream is over.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
@@ -43,13 +49,16 @@ impl Stream1 {
                     None => continue,
                 }
             }
-            let part = tokio::time::timeout(PATIENCE, self.bytes.next()).await.expect("a frame in time")?;
-            self.buffer.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
+            let part = tokio::time::timeout(PATIENCE, self.bytes.next())
+                .await
+                .expect("a frame in time")?;
+            self.buffer
+                .push_str(std::str::from_utf8(&part.unwrap()).unwrap());
         }
     }
 
     /// All frames up to and with `end`, after which nothing may come.
-    pub(crate) async fn to_end(&mut self) -> Vec<Frame> {
+    pub(crate) async fn all(mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {
             let end = frame.event == "end";
@@ -64,15 +73,29 @@ impl Stream1 {
 
     /// Everything as it was sent.
     pub(crate) async fn rest(mut self) -> String {
-        while let Some(part) = tokio::time::timeout(PATIENCE, self.bytes.next()).await.expect("bytes in time") {
-            self.buffer.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
+        while let Some(part) = tokio::time::timeout(PATIENCE, self.bytes.next())
+            .await
+            .expect("bytes in time")
+        {
+            self.buffer
+                .push_str(std::str::from_utf8(&part.unwrap()).unwrap());
         }
         self.buffer
     }
 }
 
 fn parse(block: &str) -> Option<Frame> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
     let data = block.lines().find_map(|line| line.strip_prefix("data: "))?;
-    Some(Frame { id: field("id: "), event: field("event: "), data: serde_json::from_str(data).unwrap() })
+    Some(Frame {
+        id: field("id: "),
+        event: field("event: "),
+        data: serde_json::from_str(data).unwrap(),
+    })
 }

@@ -19,7 +19,11 @@ use crate::{
 Writes the project's id. With --wait the exit code is the job's: 0 completed, 1 error, 8 cancelled, 7 not over in time.")]
 pub(in crate::command) struct CreateArgs {
     /// What to build, 5 to 2,000 characters
-    #[arg(value_name = "INSTRUCTION", required_unless_present = "instruction", conflicts_with = "instruction")]
+    #[arg(
+        value_name = "INSTRUCTION",
+        required_unless_present = "instruction",
+        conflicts_with = "instruction"
+    )]
     text: Option<String>,
     /// The same as a flag
     #[arg(short, long, value_name = "TEXT")]
@@ -49,7 +53,11 @@ struct Body {
     labels: Option<BTreeMap<String, String>>,
 }
 
-pub(super) async fn run(context: &Context, args: CreateArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    context: &Context,
+    args: CreateArgs,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let client = context.client()?;
     let deadline = args.wait.deadline(deadline);
     let body = Body {
@@ -58,18 +66,33 @@ pub(super) async fn run(context: &Context, args: CreateArgs, deadline: Option<In
         pool: args.pool,
         labels: args.labels.object(),
     };
-    let project: Document<Created> = client.post(["projects"]).json(&body).idempotent().document().await?;
+    let project: Document<Created> = client
+        .post(["projects"])
+        .json(&body)
+        .idempotent()
+        .document()
+        .await?;
     let Created { id, job_id } = &project.value;
     if !args.wait.wanted() {
-        context.output.note(&format!("created project {id}; its first job is {job_id}"));
+        context
+            .output
+            .note(&format!("created project {id}; its first job is {job_id}"));
         context.output.answer(&project.raw, || id.clone())?;
         return Ok(Exit::Ok);
     }
-    context.output.note(&format!("created project {id}; waiting for its job {job_id}"));
+    context.output.note(&format!(
+        "created project {id}; waiting for its job {job_id}"
+    ));
     finish(context, &client, id, job_id, deadline).await
 }
 
-async fn finish(context: &Context, client: &Client, id: &str, job: &str, deadline: Option<Instant>) -> Result<Exit, CliError> {
+async fn finish(
+    context: &Context,
+    client: &Client,
+    id: &str,
+    job: &str,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let waited = wait::one(context, client, job, deadline).await?;
     context.output.note(&wait::summary(job, &waited));
     // Shown again as it stands now.
@@ -78,7 +101,9 @@ async fn finish(context: &Context, client: &Client, id: &str, job: &str, deadlin
     match waited {
         Waited::Over(exit, _) => Ok(exit),
         Waited::TimeUp => {
-            context.output.note(&format!("to wait on: drydock job wait {job}"));
+            context
+                .output
+                .note(&format!("to wait on: drydock job wait {job}"));
             Ok(Exit::TimedOut)
         }
     }

@@ -10,14 +10,14 @@ use std::{
 use bytes::Bytes;
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use reqwest::{Body, header};
+use reqwest::{Body, StatusCode, header};
 use tokio::{io::AsyncReadExt as _, task::JoinHandle, time::Instant};
 
 use super::super::{Context, Patience, labels::Labels};
 use crate::{
     CliError, Exit,
     archive::{self, Exclude, Totals},
-    client::{Call, ClientError, Document, views::Project},
+    client::{Call, Client, ClientError, Document, views::Project},
     output::{Output, mebibytes, seconds},
 };
 
@@ -25,6 +25,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(3600);
 /// How often the progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
+/// What the server says of an archive without files.
+const NO_ARCHIVE: StatusCode = StatusCode::BAD_REQUEST;
 const BLOCK: usize = 256 << 10;
 
 #[derive(Debug, Args)]
@@ -59,35 +61,81 @@ type Blocks = BoxStream<'static, io::Result<Bytes>>;
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let started = Instant::now();
-    let is_dir = fs_err::metadata(&args.source).map_err(CliError::Input)?.is_dir();
+    let is_dir = fs_err::metadata(&args.source)
+        .map_err(CliError::Input)?
+        .is_dir();
     if !is_dir && !args.exclude.is_empty() {
-        return Err(CliError::Usage("--exclude goes with a directory, not with an archive".to_owned()));
+        return Err(CliError::Usage(
+            "--exclude goes with a directory, not with an archive".to_owned(),
+        ));
     }
     let output = &context.output;
-    let (blocks, archive) = if is_dir { directory(output, &args) } else { file(&args.source).await? };
+    let (blocks, archive) = if is_dir {
+        directory(output, &args)
+    } else {
+        file(&args.source).await?
+    };
     let sent = told(Arc::clone(output), blocks);
-    let mut call = client.post(["projects", "import"]).limit(LIMIT).header(header::CONTENT_TYPE, "application/x-tar");
-    call = call.query("instruction", &args.instruction).query_opt("agent", args.agent.as_ref());
-    call = args.labels.pairs().fold(call.query_opt("pool", args.pool.as_ref()), |call, pair| call.query("label", pair));
-    let answer = send(call, sent).await;
+    let answer = send(&client, &args, sent).await;
     let totals = match archive {
         Some(thread) => read(thread, answer.is_ok()).await?,
         None => None,
     };
     let project: Document<Project> = client.read(answer?)?;
     let took = seconds(started.elapsed().as_secs_f64());
-    let what = totals.map_or_else(String::new, |totals| format!("{} files, {}, ", totals.files, mebibytes(totals.bytes)));
-    output.note(&format!("imported {what}in {took}: project {}", project.value.id));
-    output.answer(&project.raw, || project.value.id.clone()).map(|()| Exit::Ok)
+    let what = totals.map_or_else(String::new, |totals| {
+        format!("{} files, {}, ", totals.files, mebibytes(totals.bytes))
+    });
+    output.note(&format!(
+        "imported {what}in {took}: project {}",
+        project.value.id
+    ));
+    output
+        .answer(&project.raw, || project.value.id.clone())
+        .map(|()| Exit::Ok)
 }
 
 /// Sends the blocks and reads the whole answer.
-async fn send(call: Call<'_>, blocks: Blocks) -> Result<Bytes, ClientError> {
-    call.stream_bytes(Body::wrap_stream(blocks)).await
+async fn send(client: &Client, args: &ImportArgs, blocks: Blocks) -> Result<Bytes, ClientError> {
+    let sent = call(client, args)
+        .stream_bytes(Body::wrap_stream(blocks))
+        .await;
+    match sent {
+        Err(broken @ ClientError::Broken { .. }) => {
+            Err(refusal(client, args).await.unwrap_or(broken))
+        }
+        sent => sent,
+    }
+}
+
+/// A server that refuses the parameters may close the connection while it is being sent to, and its words get lost with the
+/// rest (RFC 9112 §9.6). Asked again without an archive, it has nothing to close on, and nothing to import either.
+async fn refusal(client: &Client, args: &ImportArgs) -> Option<ClientError> {
+    match call(client, args).bytes().await {
+        Err(ClientError::Refused(refusal)) if refusal.status != NO_ARCHIVE => {
+            Some(ClientError::Refused(refusal))
+        }
+        _ => None,
+    }
+}
+
+fn call<'c>(client: &'c Client, args: &ImportArgs) -> Call<'c> {
+    let call = client
+        .post(["projects", "import"])
+        .limit(LIMIT)
+        .header(header::CONTENT_TYPE, "application/x-tar")
+        .query("instruction", &args.instruction)
+        .query_opt("agent", args.agent.as_ref())
+        .query_opt("pool", args.pool.as_ref());
+    let labels = args.labels.pairs();
+    labels.fold(call, |call, pair| call.query("labels", pair))
 }
 
 /// What went wrong on this side says more than the request it broke; unless the server broke it off.
-async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
+async fn read(
+    thread: JoinHandle<io::Result<Totals>>,
+    accepted: bool,
+) -> Result<Option<Totals>, CliError> {
     match thread.await {
         Ok(Ok(totals)) => Ok(Some(totals)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !accepted => Ok(None),
@@ -96,18 +144,27 @@ async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<
     }
 }
 
-fn directory(output: &Arc<Output>, args: &ImportArgs) -> (Blocks, Option<JoinHandle<io::Result<Totals>>>) {
+fn directory(
+    output: &Arc<Output>,
+    args: &ImportArgs,
+) -> (Blocks, Option<JoinHandle<io::Result<Totals>>>) {
     let output = Arc::clone(output);
     let exclude = Exclude::new(args.exclude.iter().cloned());
-    let (blocks, thread) = archive::stream(args.source.clone(), exclude, move |text| output.warn(text));
+    let (blocks, thread) =
+        archive::stream(args.source.clone(), exclude, move |text| output.warn(text));
     (blocks.boxed(), Some(thread))
 }
 
 async fn file(path: &Path) -> Result<(Blocks, Option<JoinHandle<io::Result<Totals>>>), CliError> {
-    let file = fs_err::tokio::File::open(path).await.map_err(CliError::Input)?;
+    let file = fs_err::tokio::File::open(path)
+        .await
+        .map_err(CliError::Input)?;
     let blocks = stream::try_unfold(file, async |mut file| {
         let mut block = Vec::with_capacity(BLOCK);
-        let read = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await?;
+        let read = (&mut file)
+            .take(BLOCK as u64)
+            .read_to_end(&mut block)
+            .await?;
         Ok((read > 0).then(|| (Bytes::from(block), file)))
     });
     Ok((blocks.boxed(), None))

@@ -72,7 +72,11 @@ impl ProjectCommand {
     }
 }
 
-pub(super) async fn run(context: &Context, command: ProjectCommand, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(super) async fn run(
+    context: &Context,
+    command: ProjectCommand,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     match command {
         ProjectCommand::Create(args) => create::run(context, args, deadline).await,
         ProjectCommand::Import(args) => import::run(context, args).await,
@@ -87,7 +91,14 @@ pub(super) async fn run(context: &Context, command: ProjectCommand, deadline: Op
 
 async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
-    let table = Table::new(&["PROJECT", "STATUS", "AGENT", "VERSION", "CREATED", "INSTRUCTION"]);
+    let table = Table::new(&[
+        "PROJECT",
+        "STATUS",
+        "AGENT",
+        "VERSION",
+        "CREATED",
+        "INSTRUCTION",
+    ]);
     let row = |project: &Project| {
         vec![
             project.id.clone(),
@@ -98,12 +109,26 @@ async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
             project.instruction.clone(),
         ]
     };
-    super::list::show(context, args.paging, || client.get(["projects"]), table, row).await
+    super::list::show(
+        context,
+        args.paging,
+        || client.get(["projects"]),
+        table,
+        row,
+    )
+    .await
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let project: Document<Project> = context.client()?.get(["projects", args.project.as_str()]).document().await?;
-    context.output.answer(&project.raw, || describe(&project.value)).map(|()| Exit::Ok)
+    let project: Document<Project> = context
+        .client()?
+        .get(["projects", args.project.as_str()])
+        .document()
+        .await?;
+    context
+        .output
+        .answer(&project.raw, || describe(&project.value))
+        .map(|()| Exit::Ok)
 }
 
 fn describe(project: &Project) -> String {

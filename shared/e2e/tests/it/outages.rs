@@ -22,7 +22,8 @@ async fn stack_behind(name: &'static str, url: String) -> Stack {
     Stack::with(Options { settings: vec![(name, url)], ..Options::default() }).await
 }
 
-#[tokio::test]
+// More than one thread: dropping the test's database blocks one, and the proxy must go on meanwhile.
+#[tokio::test(flavor = "multi_thread")]
 async fn without_rabbitmq_jobs_are_accepted_and_run_when_it_is_back() {
     let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_AMQP_URL")).await;
     let stack = stack_behind("DRYDOCK_AMQP_URL", url).await;
@@ -35,7 +36,7 @@ async fn without_rabbitmq_jobs_are_accepted_and_run_when_it_is_back() {
     assert_eq!((&ended["status"], &ended["attempts"][0]["number"]), (&json!("completed"), &json!(1)), "{ended}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_s3_a_job_waits_uncharged_and_file_routes_say_unavailable() {
     let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_S3_ENDPOINT")).await;
     let mut stack = stack_behind("DRYDOCK_S3_ENDPOINT", url).await;
@@ -55,7 +56,7 @@ async fn without_s3_a_job_waits_uncharged_and_file_routes_say_unavailable() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_postgres_the_api_says_so_and_a_running_job_still_finishes() {
     use secrecy::ExposeSecret as _;
     let probe = drydock_testing::database().await;

@@ -119,9 +119,9 @@ impl Importer<'_> {
         path: RelativePath,
         mode: Mode,
     ) -> Result<(), StorageError> {
-        let left = entry.size();
+        // That it is as long as declared is checked when the next entry is looked for.
         self.writer
-            .add_file(path, mode, &mut Once(Exact { entry, left }))
+            .add_file(path, mode, &mut Once(entry))
             .map_err(|error| match error {
                 StorageError::Read { source, .. } => StorageError::Archive(source),
                 error => error,
@@ -209,25 +209,5 @@ fn refuse(name: &[u8], reason: &'static str) -> StorageError {
     StorageError::ArchiveEntry {
         entry: shown.escape_ascii().to_string(),
         reason,
-    }
-}
-
-/// The content of an entry: as long as declared, or an error.
-struct Exact<R> {
-    entry: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Exact<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.entry.read(buf)?;
-        if read == 0 && self.left > 0 && !buf.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the archive ends inside a file",
-            ));
-        }
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use drydock_domain::{Digest, EntryKind};
 use drydock_storage::{
-    Limits, Manifest, ManifestCache, StorageErrorKind, manifest::Location, pack::CHUNK,
+    Limits, Manifest, ManifestCache, Storage, StorageErrorKind, manifest::Location, pack::CHUNK,
+    read_file,
 };
 
-use crate::support::{Registry, TENANT, noise, path, read, storage, write};
+use crate::support::{Registry, TENANT, collect, noise, path, read, storage, stored, write};
 
 /// Somebody damages, cuts or removes the pack behind our back.
 #[tokio::test]
@@ -54,25 +55,14 @@ async fn damage_in_the_bucket_is_an_error_never_wrong_bytes() {
     );
 }
 
-/// A block that is intact but not the file's: only the hash of the whole can tell.
-#[tokio::test]
-async fn a_whole_read_verifies_the_content_hash() {
-    let storage = storage();
-    let registry = Registry::default();
-    let one = write(&storage, None, &registry, vec![("f", noise(11, 100))])
-        .await
-        .unwrap()
-        .unwrap();
-    let other = write(&storage, None, &registry, vec![("f", noise(12, 100))])
-        .await
-        .unwrap()
-        .unwrap();
-    // Same lengths, so only ids and checksums differ; those of the block are made to fit by swapping manifests' packs.
-    let stored = storage
-        .get(&storage.keys(TENANT).manifest(one.manifest_id), 1 << 20)
-        .await
-        .unwrap();
-    let body = zstd::stream::decode_all(&stored[20..]).unwrap();
+/// The manifest of one version made to point at another's pack, of the same shape: every checksum of the block fits,
+/// only the hashes of the content can tell.
+async fn forged(storage: &Storage, len: usize) -> Arc<Manifest> {
+    let one = stored(storage, None, vec![("f", noise(11, len))]).await;
+    let other = stored(storage, None, vec![("f", noise(12, len))]).await;
+    let key = storage.keys(TENANT).manifest(one.manifest_id);
+    let object = storage.get(&key, 1 << 20).await.unwrap();
+    let body = zstd::stream::decode_all(&object[20..]).unwrap();
     let swap = |body: Vec<u8>, from: &[u8], to: &[u8]| {
         let at = body
             .windows(from.len())
@@ -80,20 +70,34 @@ async fn a_whole_read_verifies_the_content_hash() {
             .unwrap();
         [&body[..at], to, &body[at + from.len()..]].concat()
     };
+    let crc = |manifest: &Manifest| manifest.blocks()[0].info.crc32c.to_le_bytes();
     let body = swap(
         body,
         one.packs[0].id.as_bytes(),
         other.packs[0].id.as_bytes(),
     );
-    let crc = |manifest: &Manifest| manifest.blocks()[0].info.crc32c.to_le_bytes();
     let body = swap(body, &crc(&one.manifest), &crc(&other.manifest));
-    let mut forged = stored[..12].to_vec();
+    let mut forged = object[..12].to_vec();
     forged.extend((body.len() as u64).to_le_bytes());
     forged.extend(zstd::stream::encode_all(&body[..], 3).unwrap());
-    let forged =
-        Arc::new(Manifest::decode(Digest::of(&forged), &forged, &Limits::default()).unwrap());
-    let error = read(&storage, &forged, "f").await.unwrap_err();
-    assert_eq!(error.kind(), StorageErrorKind::Corrupt, "{error}");
+    Arc::new(Manifest::decode(Digest::of(&forged), &forged, &Limits::default()).unwrap())
+}
+
+#[tokio::test]
+async fn contents_are_verified_by_their_hashes() {
+    let storage = storage();
+    let small = forged(&storage, 100).await;
+    assert_eq!(
+        read(&storage, &small, "f").await.unwrap_err().kind(),
+        StorageErrorKind::Corrupt
+    );
+    // A chunk has a hash of its own, so even a part of it is verified.
+    let chunk = forged(&storage, 300 << 10).await;
+    let part = read_file(&storage, TENANT, &chunk, &path("f"), Some(5..10)).unwrap();
+    assert_eq!(
+        collect(part.stream).await.unwrap_err().kind(),
+        StorageErrorKind::Corrupt
+    );
 }
 
 #[tokio::test]

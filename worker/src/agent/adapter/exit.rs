@@ -44,7 +44,7 @@ impl Interpreter for Tail {
         // Kept as it will be shown: a tail cut through a secret could not be redacted afterwards.
         let line = sink.redactor.bytes(line);
         self.push(&line);
-        sink.line(line).await;
+        sink.clean_line(line).await;
     }
 }
 

@@ -40,9 +40,14 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Hands a line over, in pieces when it is long.
+    /// Frees a line of secrets and hands it over.
     pub(super) async fn line(&self, line: impl Into<Bytes>) {
-        let mut rest = self.redactor.bytes(line.into());
+        self.clean_line(self.redactor.bytes(line.into())).await;
+    }
+
+    /// Hands over a line that is free of secrets already, in pieces when it is long.
+    pub(super) async fn clean_line(&self, line: Bytes) {
+        let mut rest = line;
         while rest.len() > MAX_LINE {
             let piece = rest.split_to(MAX_LINE);
             self.send(AgentOutput::Line(piece)).await;

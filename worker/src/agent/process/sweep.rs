@@ -21,6 +21,8 @@ use crate::agent::{environment::MARK, error::AgentError};
 const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Looks until a process that shows no environment is taken to have none.
+const UNCLEAR_LOOKS: u32 = 3;
 /// Looks at most before killing what was found so far.
 const FREEZE_LOOKS: u32 = 20;
 
@@ -31,34 +33,50 @@ pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentErr
         source,
     };
     let deadline = Instant::now() + PATIENCE;
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut unclear_looks) = (FIRST_PAUSE, 0);
+    let mut killed = BTreeSet::new();
     loop {
-        let mut members = look(leader, belongings).map_err(failed)?;
-        if members.is_empty() {
+        let mut seen = look(leader, belongings, &killed).map_err(failed)?;
+        if seen.members.is_empty() && (!seen.unclear || unclear_looks == UNCLEAR_LOOKS) {
             return Ok(());
         }
+        unclear_looks += u32::from(seen.members.is_empty());
         if Instant::now() > deadline {
             return Err(AgentError::Survivors {
-                count: members.len(),
+                count: seen.members.len(),
                 seconds: PATIENCE.as_secs(),
             });
         }
         for _ in 0..FREEZE_LOOKS {
-            members.iter().for_each(|&pid| signal(pid, Signal::STOP));
-            let now = look(leader, belongings).map_err(failed)?;
-            if now.is_subset(&members) {
+            seen.members
+                .iter()
+                .for_each(|&pid| signal(pid, Signal::STOP));
+            let now = look(leader, belongings, &killed).map_err(failed)?;
+            if now.members.is_subset(&seen.members) {
                 break;
             }
-            members.extend(now);
+            seen.members.extend(now.members);
         }
-        members.iter().for_each(|&pid| signal(pid, Signal::KILL));
+        seen.members
+            .iter()
+            .for_each(|&pid| signal(pid, Signal::KILL));
+        killed.extend(seen.members);
         thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// The attempt's living processes. Dead ones the worker adopted are reaped on the way.
-fn look(leader: Pid, belongings: &Belongings) -> io::Result<BTreeSet<i32>> {
+/// What one look at the process table found.
+struct Seen {
+    /// The attempt's living processes.
+    members: BTreeSet<i32>,
+    /// Some process showed no environment, as one does that has none, but also one in the middle of execve(2).
+    unclear: bool,
+}
+
+/// Finds the attempt's processes. Dead ones the worker adopted are reaped on the way. `killed` were found before: one that
+/// is dying has neither environment nor directory any more, but may still hold files open.
+fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Result<Seen> {
     let all = table::read()?;
     let own_pid = getpid().as_raw_nonzero().get();
     let Some(own) = all.iter().find(|process| process.pid == own_pid) else {
@@ -70,15 +88,23 @@ fn look(leader: Pid, belongings: &Belongings) -> io::Result<BTreeSet<i32>> {
     let alone = children::is_alone(leader);
     let mark = format!("{MARK}={}", belongings.attempt);
     let group = leader.as_raw_nonzero().get();
-    let of_group = all
+    let known = all
         .iter()
-        .filter(|process| process.group == group && !process.is_dead());
-    let mut members: BTreeSet<i32> = of_group.map(|process| process.pid).collect();
+        .filter(|process| process.group == group || killed.contains(&process.pid));
+    let mut members: BTreeSet<i32> = known
+        .filter(|process| !process.is_dead())
+        .map(|process| process.pid)
+        .collect();
+    let mut unclear = false;
     for process in descendants(&all, own_pid) {
         if process.is_dead() {
             children::reap(process, own);
-        } else if members.contains(&process.parent)
-            || process.environment_holds(mark.as_bytes())
+            continue;
+        }
+        let marked = process.environment_holds(mark.as_bytes());
+        unclear |= marked.is_none();
+        if members.contains(&process.parent)
+            || marked == Some(true)
             || process
                 .directory()
                 .is_some_and(|directory| inside(&directory, belongings))
@@ -87,7 +113,7 @@ fn look(leader: Pid, belongings: &Belongings) -> io::Result<BTreeSet<i32>> {
             members.insert(process.pid);
         }
     }
-    Ok(members)
+    Ok(Seen { members, unclear })
 }
 
 fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {

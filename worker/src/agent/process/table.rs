@@ -17,12 +17,11 @@ impl Process {
         matches!(self.state, b'Z' | b'X')
     }
 
-    /// Whether its environment, as it was at its start, holds this entry.
-    pub(super) fn environment_holds(&self, entry: &[u8]) -> bool {
+    /// Whether its environment, as it was at its start, holds this entry; nothing when it shows none.
+    pub(super) fn environment_holds(&self, entry: &[u8]) -> Option<bool> {
         let environment = fs_err::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|found| found == entry)
+        let mut entries = environment.split(|&byte| byte == 0);
+        (!environment.is_empty()).then(|| entries.any(|found| found == entry))
     }
 
     /// Whether an entry of its environment, as it was at its start, begins so.

@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _, net::UnixListener},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use drydock_domain::{Digest, EntryKind};
@@ -86,6 +86,33 @@ async fn an_edit_that_hides_its_times_is_found() {
     let pushed = project.push(directory.path(), baseline).await.unwrap();
     assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
     assert_eq!(pushed.changes.len(), 1);
+}
+
+/// The same, settled: nothing but the change time tells.
+#[tokio::test]
+async fn the_change_time_gives_an_edit_away() {
+    let project = project(&[("a", "one")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let a = directory.path().join("a");
+    write(directory.path(), "a", "one");
+    let before = FileStat::from(&stat(&a).unwrap());
+    let baseline = Baseline::new(Rung::Copy, vec![Some(before)], Duration::from_secs(1 << 40));
+    let modified = fs::metadata(&a).unwrap().modified().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    // Until the file system's clock has moved on, which takes milliseconds on old kernels.
+    while FileStat::from(&stat(&a).unwrap()) == before {
+        assert!(Instant::now() < deadline, "no trace of the edit");
+        write(directory.path(), "a", "two");
+        fs::File::options()
+            .write(true)
+            .open(&a)
+            .unwrap()
+            .set_modified(modified)
+            .unwrap();
+    }
+    assert_eq!(fs::metadata(&a).unwrap().modified().unwrap(), modified);
+    let pushed = project.push(directory.path(), baseline).await.unwrap();
+    assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
 }
 
 /// A baseline that lies shows which files a push trusts it for: those are not read.

@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use drydock_storage::StorageErrorKind;
+use drydock_domain::Digest;
+use drydock_storage::{Limits, Manifest, StorageErrorKind};
 use rustix::process::umask;
 
 use super::{Baseline, Project, TENANT, WorkspaceError, oracle, without_privileges};
@@ -108,6 +109,55 @@ async fn damaged_or_missing_packs_give_a_typed_error() {
     assert_eq!(failure().await, StorageErrorKind::Corrupt);
     project.storage.delete(&key).await.unwrap();
     assert_eq!(failure().await, StorageErrorKind::NotFound);
+}
+
+/// A manifest that points at another version's pack, of the same shape and with fitting checksums: only the hash of
+/// the content can tell.
+#[tokio::test]
+async fn contents_are_verified_by_their_hashes() {
+    let mut project = Project::new();
+    let mut versions = Vec::new();
+    for content in [b"\x01\x02", b"\x03\x04"] {
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::write(directory.path().join("f"), content).unwrap();
+        project.head = None;
+        versions.extend(
+            project
+                .commit(directory.path(), Baseline::untrusted())
+                .await
+                .written,
+        );
+    }
+    let key = project
+        .storage
+        .keys(TENANT)
+        .manifest(versions[0].manifest_id);
+    let object = project.storage.get(&key, 1 << 20).await.unwrap();
+    let mut body = zstd::stream::decode_all(&object[20..]).unwrap();
+    let [from, to] = [0, 1].map(|at: usize| {
+        let crc = versions[at].manifest.blocks()[0].info.crc32c;
+        [
+            versions[at].packs[0].id.as_bytes().to_vec(),
+            crc.to_le_bytes().to_vec(),
+        ]
+    });
+    for (from, to) in from.iter().zip(to) {
+        let at = body
+            .windows(from.len())
+            .position(|window| window == from)
+            .unwrap();
+        body[at..at + to.len()].copy_from_slice(&to);
+    }
+    let forged = [
+        &object[..20],
+        &zstd::stream::encode_all(&body[..], 3).unwrap(),
+    ]
+    .concat();
+    let forged = Manifest::decode(Digest::of(&forged), &forged, &Limits::default()).unwrap();
+    project.head = Some(forged.into());
+    let directory = tempfile::tempdir().unwrap();
+    let error = project.materialize(directory.path()).await.unwrap_err();
+    assert!(matches!(error, WorkspaceError::Storage(e) if e.kind() == StorageErrorKind::Corrupt));
 }
 
 #[tokio::test]

@@ -19,7 +19,16 @@ pub(crate) struct Stack {
     pub(crate) database: TestDatabase,
     pub(crate) workers: Vec<Process>,
     pub(crate) scratch: tempfile::TempDir,
-    _services: Vec<Process>,
+    services: Vec<Process>,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.services.clear();
+        self.workers.clear();
+        // Killed workers leave their agents behind; only a successor would end them.
+        drydock_worker::agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
+    }
 }
 
 /// What differs between tests.
@@ -72,7 +81,7 @@ impl Stack {
                 Process::spawn("drydock-worker", &name, &settings, &own, scratch.path())
             })
             .collect::<Vec<_>>();
-        let stack = Self { client: Client::new(apis), database, workers, scratch, _services: services };
+        let stack = Self { client: Client::new(apis), database, workers, scratch, services };
         stack.await_ready().await;
         stack
     }

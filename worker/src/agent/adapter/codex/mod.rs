@@ -30,7 +30,7 @@ impl Interpreter for Events {
         let line = sink.redactor.bytes(line);
         match serde_json::from_slice::<Event>(&line) {
             Ok(event) => self.event(event, line, sink).await,
-            Err(_) => sink.line(line).await,
+            Err(_) => sink.clean_line(line).await,
         }
     }
 }
@@ -56,7 +56,7 @@ impl Events {
             Event::ItemStarted { item } => started(item, sink).await,
             Event::ItemCompleted { item } => self.completed(item, raw, sink).await,
             Event::ItemUpdated => {}
-            Event::Unknown => sink.line(raw).await,
+            Event::Unknown => sink.clean_line(raw).await,
         }
     }
 
@@ -87,7 +87,7 @@ impl Events {
             }
             // A warning of the tool's own; what ends a turn comes as an event.
             Item::Error { message } => sink.lines(&format!("[codex] warning: {message}")).await,
-            Item::Unknown => sink.line(raw).await,
+            Item::Unknown => sink.clean_line(raw).await,
         }
     }
 

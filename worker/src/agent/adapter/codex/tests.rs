@@ -132,11 +132,17 @@ async fn what_is_unknown_or_malformed_is_shown_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_secret_in_a_message_does_not_come_back() {
-    let (events, _, progress) = play(&[
-        r#"{"type":"item.completed","item":{"type":"agent_message","text":"key sk-canary-0123"}}"#,
-    ])
-    .await;
-    assert_eq!(progress, ["key [REDACTED]"]);
-    assert_eq!(events.last_message.as_deref(), Some("key [REDACTED]"));
+async fn a_secret_does_not_come_back_however_it_is_escaped() {
+    for spelled in ["sk-canary-0123", r"\u0073k-canary-0123"] {
+        let event = |item: &str| format!(r#"{{"type":"item.completed","item":{item}}}"#);
+        let message = event(&format!(
+            r#"{{"type":"agent_message","text":"key {spelled}"}}"#
+        ));
+        let command = event(&format!(
+            r#"{{"type":"command_execution","command":"c {spelled}","aggregated_output":"{spelled}","exit_code":0}}"#
+        ));
+        let (_, log, progress) = play(&[&message, &command]).await;
+        assert_eq!(log, ["key [REDACTED]", "[REDACTED]", "[codex] exit code 0"]);
+        assert_eq!(progress, ["key [REDACTED]", "exit code 0: c [REDACTED]"]);
+    }
 }
