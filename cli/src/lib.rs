@@ -1,4 +1,4 @@
-//! The `drydock` command, and the HTTP client it is made of.
+#![doc = include_str!("../README.md")]
 
 pub mod archive;
 pub mod client;

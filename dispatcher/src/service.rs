@@ -2,7 +2,6 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use drydock_database::{
     Database,
     wake::{self, Channel, Waker},
@@ -29,11 +28,11 @@ const STOP: Duration = Duration::from_secs(10);
 /// # Errors
 /// Settings that cannot be used, or a server that cannot be reached at start; the error names the setting.
 pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exit> {
-    let registry = metrics::registry("dispatcher").map_err(|error| Exit::Failure(error.into()))?;
+    let registry = metrics::registry("dispatcher")?;
     let (database, broker, storage) = connect(&config, &registry).await?;
-    let fleet = DispatcherMetrics::register(&registry).map_err(|error| Exit::Failure(error.into()))?;
+    let fleet = DispatcherMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
-    let operations = admin::router("dispatcher", registry, readiness(&database), shutdown.clone());
+    let operations = admin::router("dispatcher", registry, database.readiness(), shutdown.clone());
     tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
     let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
@@ -66,28 +65,13 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
 }
 
 async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Database, Broker, Storage), Exit> {
-    let usage = |error: drydock_runtime::config::ConfigError| Exit::Usage(error.into());
-    let failure = |error: prometheus::Error| Exit::Failure(error.into());
-    let database_url = drydock_database::config::url().map_err(usage)?;
-    let amqp_url = drydock_queue::config::url().map_err(usage)?;
-    let credentials = Credentials::from_env().map_err(usage)?;
-    let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry).map_err(failure)?)
-        .map_err(|error| Exit::Usage(error.into()))?;
-    let storage = Storage::connect(&config.storage, &credentials, StorageMetrics::register(registry).map_err(failure)?);
-    let database = Database::connect(&config.database, &database_url).await;
-    let database =
-        database.map_err(|error| if error.is_usage() { Exit::Usage(error.into()) } else { Exit::Unavailable(error.into()) })?;
-    broker.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
-    storage.check().await.context("reach object storage").map_err(Exit::Unavailable)?;
+    let (database_url, amqp_url) = (drydock_database::config::url()?, drydock_queue::config::url()?);
+    let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
+    let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
+    let database = Database::connect(&config.database, &database_url).await?;
+    broker.wait().await?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
-}
-
-fn readiness(database: &Database) -> admin::Readiness {
-    let database = database.clone();
-    admin::Readiness::default().with("database", move || {
-        let database = database.clone();
-        async move { database.check().await.map_err(|error| drydock_runtime::exit::chain(&error)) }
-    })
 }
 
 /// Work is due when another process says so, and when the lead changes hands.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drydock_database::{Database, wake::Waker, worker::NewWorker};
 use drydock_domain::{Isolation, WorkerId};
 use drydock_storage::{ManifestCache, Storage};
+use tokio_util::task::TaskTracker;
 
 use crate::{WorkerConfig, agent::Agents, metrics::WorkerMetrics, running::Running, workspace::ScratchRoot};
 
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) running: Running,
+    /// Jobs, and what they leave to be done without their slot; a stop waits for all of it.
+    pub(crate) tasks: TaskTracker,
     /// Host and scratch directory: what a successor of this process shares with it.
     pub(crate) instance: Arc<str>,
 }

@@ -12,7 +12,6 @@ use drydock_domain::{AttemptId, Ticket};
 use drydock_queue::{Broker, Delivery, QueueError, Subscription};
 use drydock_runtime::{Backoff, Shutdown, exit::chain, tasks};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::{
@@ -33,7 +32,6 @@ pub(crate) struct Intake {
     broker: Broker,
     identity: Identity,
     slots: Arc<Semaphore>,
-    jobs: TaskTracker,
     shutdown: Shutdown,
 }
 
@@ -55,10 +53,10 @@ enum Leave {
 }
 
 impl Intake {
-    pub(crate) fn new(context: Context, broker: Broker, identity: Identity, jobs: TaskTracker, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
-        Self { context, broker, identity, slots, jobs, shutdown }
+        Self { context, broker, identity, slots, shutdown }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
@@ -173,6 +171,6 @@ impl Intake {
             gauge.dec();
             drop(slot);
         };
-        tasks::spawn("job", self.jobs.track_future(run.instrument(span)));
+        tasks::spawn("job", self.context.tasks.track_future(run.instrument(span)));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use drydock_database::{Database, wake::Waker, worker};
 use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
@@ -33,17 +32,16 @@ const HAND_BACK: Duration = Duration::from_secs(20);
 /// # Errors
 /// Settings that cannot be used, or a server that cannot be reached at start; the error names the setting.
 pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
-    let failure = |error: prometheus::Error| Exit::Failure(error.into());
-    let registry = metrics::registry("worker").map_err(failure)?;
+    let registry = metrics::registry("worker")?;
     let agents = Agents::load(&config.agents).map_err(|error| Exit::Usage(error.into()))?;
     for (name, reason) in agents.unavailable() {
         tracing::warn!(agent = name, "not offered: {reason}");
     }
     let scratch = take_scratch(&config).await?;
     let (database, broker, storage) = connect(&config, &registry).await?;
-    let fleet = WorkerMetrics::register(&registry).map_err(failure)?;
+    let fleet = WorkerMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
-    let operations = admin::router("worker", registry, readiness(&database), shutdown.clone());
+    let operations = admin::router("worker", registry, database.readiness(), shutdown.clone());
     tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
     let context = Context {
@@ -54,6 +52,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         manifests: Arc::new(ManifestCache::new(MANIFEST_CACHE, Limits::default())),
         metrics: fleet,
         running: Running::default(),
+        tasks: TaskTracker::new(),
         config: Arc::new(config),
         database,
         storage,
@@ -62,15 +61,14 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
 }
 
 async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(), Exit> {
-    let (lease, identity) = Lease::take(context.clone()).await.map_err(|error| Exit::Unavailable(error.into()))?;
+    let (lease, identity) = Lease::take(context.clone()).await?;
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
     let lease = tasks::spawn("lease", lease.keep(shutdown.clone()));
-    let jobs = TaskTracker::new();
-    let intake = Intake::new(context.clone(), broker, identity.clone(), jobs.clone(), shutdown.clone());
+    let intake = Intake::new(context.clone(), broker, identity.clone(), shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;
-    drain(&context, &identity, &jobs, intake, &shutdown).await;
+    drain(&context, &identity, intake, &shutdown).await;
     lease::end(&context.database, *identity.borrow()).await;
     context.waker.wake_all();
     shutdown.force();
@@ -79,23 +77,23 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
 }
 
 /// Claims stop at once, jobs get their time, what is left is handed back; the lease is kept meanwhile.
-async fn drain(context: &Context, identity: &Identity, jobs: &TaskTracker, intake: tokio::task::JoinHandle<()>, shutdown: &Shutdown) {
+async fn drain(context: &Context, identity: &Identity, intake: tokio::task::JoinHandle<()>, shutdown: &Shutdown) {
     let id = *identity.borrow();
     let drained = async { worker::drain(&context.database.client().await?, id).await };
     if let Err(error) = drained.await {
         tracing::warn!("failed to say that this worker drains: {}", drydock_runtime::exit::chain(&error));
     }
     let _stopped = intake.await;
-    jobs.close();
+    context.tasks.close();
     tracing::info!(jobs = context.running.len(), "draining");
     tokio::select! {
-        () = jobs.wait() => return,
+        () = context.tasks.wait() => return,
         () = shutdown.forced() => {}
         () = tokio::time::sleep(context.config.drain_timeout) => {}
     }
     tracing::warn!(jobs = context.running.len(), "handing back what still runs");
     context.running.stop_all(Stop::Draining);
-    if tokio::time::timeout(HAND_BACK, jobs.wait()).await.is_err() {
+    if tokio::time::timeout(HAND_BACK, context.tasks.wait()).await.is_err() {
         tracing::error!(jobs = context.running.len(), "some jobs could not be handed back; the dispatcher takes them back");
     }
 }
@@ -116,28 +114,13 @@ async fn take_scratch(config: &WorkerConfig) -> Result<ScratchRoot, Exit> {
 }
 
 async fn connect(config: &WorkerConfig, registry: &Registry) -> Result<(Database, Broker, Storage), Exit> {
-    let usage = |error: drydock_runtime::config::ConfigError| Exit::Usage(error.into());
-    let failure = |error: prometheus::Error| Exit::Failure(error.into());
-    let database_url = drydock_database::config::url().map_err(usage)?;
-    let amqp_url = drydock_queue::config::url().map_err(usage)?;
-    let credentials = Credentials::from_env().map_err(usage)?;
-    let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry).map_err(failure)?)
-        .map_err(|error| Exit::Usage(error.into()))?;
-    let storage = Storage::connect(&config.storage, &credentials, StorageMetrics::register(registry).map_err(failure)?);
-    let database = Database::connect(&config.database, &database_url).await;
-    let database =
-        database.map_err(|error| if error.is_usage() { Exit::Usage(error.into()) } else { Exit::Unavailable(error.into()) })?;
-    broker.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
-    storage.check().await.context("reach object storage").map_err(Exit::Unavailable)?;
+    let (database_url, amqp_url) = (drydock_database::config::url()?, drydock_queue::config::url()?);
+    let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
+    let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
+    let database = Database::connect(&config.database, &database_url).await?;
+    broker.wait().await?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
-}
-
-fn readiness(database: &Database) -> admin::Readiness {
-    let database = database.clone();
-    admin::Readiness::default().with("database", move || {
-        let database = database.clone();
-        async move { database.check().await.map_err(|error| drydock_runtime::exit::chain(&error)) }
-    })
 }
 
 /// Host and scratch directory; the lock on the latter makes it one worker's.

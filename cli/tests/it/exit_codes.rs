@@ -146,3 +146,25 @@ async fn other_servers_are_told_apart() {
         .exit(6)
         .says("not Drydock's");
 }
+
+#[tokio::test]
+async fn a_refusal_that_was_cut_off_is_asked_for_again() {
+    const REFUSED: &str = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-length: 116\r\nconnection: close\r\n\r\n\
+        {\"error\":\"validation_error\",\"message\":\"Validation failed\",\"code\":422,\"detail\":[{\"loc\":[\"query\",\"pool\"],\"msg\":\"no\"}]}";
+    // The first connection is closed on what is being sent.
+    let (address, asked) = stand_in::serve(&["", REFUSED]).await;
+    let tree = tempfile::tempdir().unwrap();
+    fs_err::write(tree.path().join("f"), "x").unwrap();
+    let source = tree.path().to_str().unwrap();
+    let words = [
+        "project", "import", source, "-i", "a thing", "--pool", "x", "-s", &address,
+    ];
+    Drydock::new(&words).end().await.exit(2).says("pool: no");
+    let asked = asked.lock().unwrap().clone();
+    let line = |request: &String| request.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(
+        line(&asked[0]),
+        "POST /api/v1/projects/import?instruction=a+thing&pool=x HTTP/1.1"
+    );
+    assert_eq!(line(&asked[0]), line(&asked[1]));
+}

@@ -149,20 +149,6 @@ async fn an_archive_is_sent_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_heard_while_much_is_sent() {
-    let api = Api::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    fs_err::write(dir.path().join("much"), vec![7; 20 << 20]).unwrap();
-    let source = dir.path().to_str().unwrap();
-    let refused = api.drydock_with(&["project", "import", source, "-i", "hi"]);
-    refused
-        .end()
-        .await
-        .exit(2)
-        .says("instruction: String should have at least 5 characters");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn creating_waits_for_the_first_job() {
     let api = Api::start().await;
     let worker = Worker::start(&api).await;

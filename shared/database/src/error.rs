@@ -1,6 +1,7 @@
 //! What can go wrong with the database, in the terms a caller decides by.
 
 use deadpool_postgres::PoolError;
+use drydock_runtime::exit::Exit;
 use tokio_postgres::error::SqlState;
 
 /// An operation on the database that failed.
@@ -54,17 +55,22 @@ impl DatabaseError {
         move |source| Self::Query { operation, source }
     }
 
-    /// Whether a setting must be mended before anything else helps.
-    pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Url(_))
-    }
-
     /// Whether the database is away or overloaded, so that the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Pool(_) => true,
             Self::Query { source, .. } => source.is_closed() || source.code().is_none_or(is_transient),
             _ => false,
+        }
+    }
+}
+
+/// What an error at start means for the process.
+impl From<DatabaseError> for Exit {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Url(_) => Self::Usage(error.into()),
+            other => Self::Unavailable(other.into()),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{DatabaseError, page::CursorError};
 
 const NOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xid";
 
+// Sorted by the table's column: the bare name would be the text it is selected as, and "10" sorts before "9".
 macro_rules! select {
     ($filter:literal) => {
         concat!(
@@ -20,7 +21,7 @@ macro_rules! select {
               WHERE ",
             $filter,
             " AND (xid, id) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-              ORDER BY xid, id LIMIT $4"
+              ORDER BY event.xid, event.id LIMIT $4"
         )
     };
 }
@@ -28,7 +29,7 @@ macro_rules! select {
 const OF_JOB: &str = select!("job_id = $1");
 const OF_TENANT: &str = select!("tenant_id = $1");
 const SINCE: &str = "SELECT xid::text AS xid, id, job_id FROM event
-  WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id LIMIT $3";
+  WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY event.xid, event.id LIMIT $3";
 const STANDING: &str = "SELECT j.state::text AS state,
     EXISTS (SELECT 1 FROM event e WHERE e.job_id = j.id AND e.xid >= pg_snapshot_xmin(pg_current_snapshot())) AS unseen
   FROM job j WHERE j.id = $1";

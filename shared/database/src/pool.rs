@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use drydock_runtime::Backoff;
+use drydock_runtime::{Backoff, admin::Readiness, exit::chain};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{Config, NoTls};
 
@@ -64,7 +64,7 @@ impl Database {
             if tokio::time::Instant::now() + delay >= deadline {
                 return Err(error);
             }
-            tracing::warn!(retry_ms = delay.as_millis(), "waiting for the database: {}", drydock_runtime::exit::chain(&error));
+            tracing::warn!(retry_ms = delay.as_millis(), "waiting for the database: {}", chain(&error));
             tokio::time::sleep(delay).await;
         }
     }
@@ -75,6 +75,15 @@ impl Database {
     /// It does not.
     pub async fn check(&self) -> Result<(), DatabaseError> {
         schema::check(&self.client().await?).await
+    }
+
+    /// Readiness of a process that works as long as the database does.
+    pub fn readiness(&self) -> Readiness {
+        let database = self.clone();
+        Readiness::default().with("database", move || {
+            let database = database.clone();
+            async move { database.check().await.map_err(|error| chain(&error)) }
+        })
     }
 
     /// A connection from the pool.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use drydock_runtime::exit::Exit;
+
 /// An operation on RabbitMQ that failed. Whoever sees one drops the connection and builds a new one.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -31,4 +33,14 @@ pub enum QueueError {
     /// The acknowledgement came too late: its channel is gone, and the ticket will be delivered again.
     #[error("the channel of a delivery is gone")]
     ChannelGone,
+}
+
+/// What an error at start means for the process.
+impl From<QueueError> for Exit {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Url => Self::Usage(error.into()),
+            other => Self::Unavailable(other.into()),
+        }
+    }
 }

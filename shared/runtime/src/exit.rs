@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{Shutdown, telemetry};
+use crate::{Shutdown, config::ConfigError, telemetry};
 
 /// Bad settings (`EX_USAGE` of sysexits.h, BSD): fix them before a restart helps.
 pub const USAGE: u8 = 64;
@@ -23,6 +23,18 @@ pub enum Exit {
     /// It broke later.
     #[error("stopped")]
     Failure(#[source] anyhow::Error),
+}
+
+impl From<ConfigError> for Exit {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<prometheus::Error> for Exit {
+    fn from(error: prometheus::Error) -> Self {
+        Self::Failure(error.into())
+    }
 }
 
 impl Exit {

@@ -26,14 +26,18 @@ impl Attempt {
         self.log.flush().await.map_err(JobError::Log).map(|log_bytes| Ended::new(&prepared, executed, pushed, log_bytes))
     }
 
-    /// After the finish: the scratch directory goes, the log becomes one object.
+    /// After the finish: the scratch directory goes, the log becomes one object without holding the slot.
     async fn leave(self) {
         if let Err(error) = self.scratch.close().await {
             tracing::warn!("failed to remove the scratch directory, left to the next start: {}", drydock_runtime::exit::chain(&error));
         }
         drop(self.registration);
-        if let Some(log) = self.log.close().await {
-            log.seal().await;
-        }
+        let log = self.log;
+        let sealing = self.context.tasks.track_future(async {
+            if let Some(log) = log.close().await {
+                log.seal().await;
+            }
+        });
+        drydock_runtime::tasks::spawn("seal", sealing);
     }
 }

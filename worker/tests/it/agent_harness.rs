@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Grace between SIGTERM and SIGKILL in these tests.
-pub(crate) const GRACE: Duration = Duration::from_millis(300);
+pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
 /// A scratch directory with what an attempt has.
 pub(crate) struct Scratch {
