@@ -24,24 +24,51 @@ impl DispatcherMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let leader = IntGauge::new("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
+        let leader = IntGauge::new(
+            "drydock_dispatcher_leader",
+            "1 while this process leads the fleet.",
+        )?;
         registry.register(Box::new(leader.clone()))?;
         let reaped = IntCounterVec::new(
-            Opts::new("drydock_dispatcher_attempts_reaped_total", "Attempts taken back from workers that are over, by what became of the job."),
+            Opts::new(
+                "drydock_dispatcher_attempts_reaped_total",
+                "Attempts taken back from workers that are over, by what became of the job.",
+            ),
             &["state"],
         )?;
         registry.register(Box::new(reaped.clone()))?;
-        let jobs = IntGaugeVec::new(Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."), &["pool", "state"])?;
+        let jobs = IntGaugeVec::new(
+            Opts::new(
+                "drydock_jobs",
+                "Live jobs by state; from the leader, query with max by.",
+            ),
+            &["pool", "state"],
+        )?;
         registry.register(Box::new(jobs.clone()))?;
-        let slots = IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
+        let slots = IntGaugeVec::new(
+            Opts::new(
+                "drydock_pool_slots",
+                "Slots of live workers; from the leader.",
+            ),
+            &["pool"],
+        )?;
         registry.register(Box::new(slots.clone()))?;
         Ok(Self {
             leader,
-            transitions: counter("drydock_dispatcher_leader_transitions_total", "Times this process took or lost the lead.")?,
+            transitions: counter(
+                "drydock_dispatcher_leader_transitions_total",
+                "Times this process took or lost the lead.",
+            )?,
             admitted: counter("drydock_dispatcher_jobs_admitted_total", "Jobs admitted.")?,
-            redispatched: counter("drydock_dispatcher_tickets_redispatched_total", "Tickets sent again: unconfirmed or unclaimed.")?,
+            redispatched: counter(
+                "drydock_dispatcher_tickets_redispatched_total",
+                "Tickets sent again: unconfirmed or unclaimed.",
+            )?,
             reaped,
-            sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
+            sealed: counter(
+                "drydock_dispatcher_logs_sealed_total",
+                "Logs sealed in place of a worker that died.",
+            )?,
             jobs,
             slots,
         })
@@ -62,8 +89,13 @@ impl DispatcherMetrics {
     pub(crate) fn pool(&self, pool: &str, slots: i64, counts: &[(JobState, i64)]) {
         self.slots.with_label_values(&[pool]).set(slots);
         for state in JobState::ALL.iter().filter(|state| !state.is_terminal()) {
-            let count = counts.iter().find(|(counted, _)| counted == state).map_or(0, |(_, count)| *count);
-            self.jobs.with_label_values(&[pool, state.as_str()]).set(count);
+            let count = counts
+                .iter()
+                .find(|(counted, _)| counted == state)
+                .map_or(0, |(_, count)| *count);
+            self.jobs
+                .with_label_values(&[pool, state.as_str()])
+                .set(count);
         }
     }
 }

@@ -96,6 +96,9 @@ async fn a_log_reads_the_same_in_every_state() {
         .await;
     check(&api, &path, "when it is over").await;
     let streamed = live.all().await;
+    for pair in streamed.windows(2) {
+        assert_eq!(pair[1].data["offset"].to_string(), pair[0].id, "frames follow each other: {pair:?}");
+    }
     let text: String = streamed
         .iter()
         .filter_map(|frame| frame.data["text"].as_str())

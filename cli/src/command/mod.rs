@@ -23,12 +23,15 @@ use crate::{CliError, Exit, client::Client, output::Output};
 const ENVIRONMENT: &str = "\
 Environment:
   DRYDOCK_API_URL        the server (--server)
-  DRYDOCK_API_KEY        the key to send, or DRYDOCK_API_KEY_FILE with the name of a file that holds it
+  DRYDOCK_API_KEY        the key to send; or DRYDOCK_API_KEY_FILE, a file that holds it
   DRYDOCK_DATABASE_URL   the database, for `drydock admin`; or DRYDOCK_DATABASE_URL_FILE
 
 Exit codes:
-  0 done, job completed   1 job failed        2 usage             3 settings, authorization   4 not found
-  5 conflict              6 server, network   7 time was up       8 job cancelled             130 Ctrl-C (the job goes on)
+  0  done, job completed        5  conflict
+  1  job failed                 6  server or network
+  2  usage                      7  time was up
+  3  settings, authorization    8  job cancelled
+  4  not found                130  Ctrl-C; the job goes on
 
 Examples:
   drydock project create --instruction \"Print the first ten Fibonacci numbers\" --wait 60s

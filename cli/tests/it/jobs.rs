@@ -16,7 +16,7 @@ use crate::{
 async fn what_is_submitted_is_what_was_typed() {
     let api = Api::start().await;
     let _worker = Worker::start(&api).await;
-    let (project, first) = api.project().await;
+    let (project, _) = api.project().await;
     let words = [
         "job",
         "submit",
@@ -58,6 +58,17 @@ async fn what_is_submitted_is_what_was_typed() {
         row.get::<_, serde_json::Value>("labels"),
         serde_json::json!({"team": "web"})
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_and_shown_as_the_api_says_them() {
+    let api = Api::start().await;
+    let _worker = Worker::start(&api).await;
+    let (project, first) = api.project().await;
+    let labelled = [
+        "job", "submit", &project, "--label", "team=web", "--", "true",
+    ];
+    let command = api.drydock_with(&labelled).ok().await.line();
     let edit = api
         .drydock_with(&[
             "job", "submit", &project, "-i", "do more", "--agent", "dummy",

@@ -64,6 +64,20 @@ async fn a_directory_comes_back_byte_for_byte() {
             && diff.contains("new file mode 100755"),
         "{diff}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_shown_to_people_and_programs() {
+    let api = Api::start().await;
+    let dir = tree();
+    let words = [
+        "project",
+        "import",
+        dir.path().to_str().unwrap(),
+        "-i",
+        "keep this",
+    ];
+    let project = api.drydock_with(&words).ok().await.line();
     let versions = api
         .drydock(&format!("project versions {project}"))
         .ok()
@@ -74,7 +88,7 @@ async fn a_directory_comes_back_byte_for_byte() {
             .lines()
             .nth(1)
             .unwrap()
-            .starts_with("1        3      0.0 MiB  "),
+            .starts_with("1        4      0.0 MiB  "),
         "{versions}"
     );
     let shown = api

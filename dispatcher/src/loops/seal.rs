@@ -33,7 +33,9 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
     for (attempt, tenant) in unsealed {
         match seal(&context, attempt, tenant).await {
             Ok(()) => context.metrics.sealed.inc(),
-            Err(error) => tracing::warn!(attempt = %attempt, "failed to seal a log: {}", chain(&error)),
+            Err(error) => {
+                tracing::warn!(attempt = %attempt, "failed to seal a log: {}", chain(&error))
+            }
         }
     }
     Ok(Next::Wait)
@@ -55,7 +57,10 @@ async fn seal(context: &Context, attempt: AttemptId, tenant: TenantId) -> Result
             sealed.push(&bytes(&context.storage, attempt, tenant, chunk).await?)?;
         }
     }
-    let (bytes, key) = (i64::try_from(sealed.len()).unwrap_or(i64::MAX), keys.log(attempt));
+    let (bytes, key) = (
+        i64::try_from(sealed.len()).unwrap_or(i64::MAX),
+        keys.log(attempt),
+    );
     sealed.seal(&context.storage, &key).await?;
     attempt::seal(&client, attempt, key.as_str(), bytes).await?;
     for segment in segments {
@@ -64,10 +69,17 @@ async fn seal(context: &Context, attempt: AttemptId, tenant: TenantId) -> Result
     Ok(())
 }
 
-async fn bytes(storage: &Storage, attempt: AttemptId, tenant: TenantId, chunk: &Chunk) -> Result<Vec<u8>, SealError> {
+async fn bytes(
+    storage: &Storage,
+    attempt: AttemptId,
+    tenant: TenantId,
+    chunk: &Chunk,
+) -> Result<Vec<u8>, SealError> {
     if let Some(data) = &chunk.data {
         return Ok(data.clone());
     }
-    let key = storage.keys(tenant).log_segment(attempt, u64::from(chunk.seq.unsigned_abs()));
+    let key = storage
+        .keys(tenant)
+        .log_segment(attempt, u64::from(chunk.seq.unsigned_abs()));
     Ok(storage.get(&key, SEGMENT).await?.to_vec())
 }

@@ -8,13 +8,17 @@ use tokio_postgres::error::SqlState;
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// `DRYDOCK_DATABASE_URL` is no PostgreSQL URL.
-    #[error("DRYDOCK_DATABASE_URL is no PostgreSQL URL like postgres://user:password@host:5432/drydock")]
+    #[error(
+        "DRYDOCK_DATABASE_URL is no PostgreSQL URL like postgres://user:password@host:5432/drydock"
+    )]
     Url(#[source] tokio_postgres::Error),
     /// No connection could be made.
     #[error("cannot connect to PostgreSQL (look at DRYDOCK_DATABASE_URL)")]
     Connect(#[source] tokio_postgres::Error),
     /// No connection became free or could be made in time.
-    #[error("no connection to PostgreSQL (look at DRYDOCK_DATABASE_URL and DRYDOCK_DATABASE_POOL_SIZE)")]
+    #[error(
+        "no connection to PostgreSQL (look at DRYDOCK_DATABASE_URL and DRYDOCK_DATABASE_POOL_SIZE)"
+    )]
     Pool(#[source] PoolError),
     /// A statement failed.
     #[error("failed to {operation}")]
@@ -45,7 +49,9 @@ pub enum DatabaseError {
     #[error("failed to migrate")]
     Migrate(#[source] refinery::Error),
     /// An unstamped database whose schema differs from the baseline.
-    #[error("the database has tables but no migration history, and its schema differs from Drydock's:\n{0}\nnothing was changed")]
+    #[error(
+        "the database has tables but no migration history, and its schema differs from Drydock's:\n{0}\nnothing was changed"
+    )]
     Different(String),
 }
 
@@ -59,7 +65,9 @@ impl DatabaseError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Pool(_) => true,
-            Self::Query { source, .. } => source.is_closed() || source.code().is_none_or(is_transient),
+            Self::Query { source, .. } => {
+                source.is_closed() || source.code().is_none_or(is_transient)
+            }
             _ => false,
         }
     }
@@ -78,5 +86,7 @@ impl From<DatabaseError> for Exit {
 /// Connection loss, shutdown, failover, deadlock, serialization, lock or statement timeout (PostgreSQL manual, appendix A).
 fn is_transient(code: &SqlState) -> bool {
     let class = &code.code()[..2];
-    matches!(class, "08" | "40" | "53" | "57") || *code == SqlState::READ_ONLY_SQL_TRANSACTION || *code == SqlState::LOCK_NOT_AVAILABLE
+    matches!(class, "08" | "40" | "53" | "57")
+        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+        || *code == SqlState::LOCK_NOT_AVAILABLE
 }

@@ -3,8 +3,8 @@
 pub mod attempt;
 pub mod config;
 pub mod error;
-pub mod fleet;
 pub mod event;
+pub mod fleet;
 pub mod job;
 pub mod leader;
 pub mod log_chunk;

@@ -20,7 +20,10 @@ pub struct Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("host", &self.uri.authority.host).field("port", &self.uri.authority.port).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("host", &self.uri.authority.host)
+            .field("port", &self.uri.authority.port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,10 +40,20 @@ impl Broker {
     ///
     /// # Errors
     /// The URL does not parse.
-    pub fn new(config: &QueueConfig, url: &SecretString, metrics: QueueMetrics) -> Result<Self, QueueError> {
+    pub fn new(
+        config: &QueueConfig,
+        url: &SecretString,
+        metrics: QueueMetrics,
+    ) -> Result<Self, QueueError> {
         let mut uri: AMQPUri = url.expose_secret().parse().map_err(|_| QueueError::Url)?;
-        uri.query.heartbeat = Some(u16::try_from(config.amqp_heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
-        Ok(Self { uri, timeout: config.amqp_timeout, start_timeout: config.amqp_start_timeout, metrics })
+        uri.query.heartbeat =
+            Some(u16::try_from(config.amqp_heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
+        Ok(Self {
+            uri,
+            timeout: config.amqp_timeout,
+            start_timeout: config.amqp_start_timeout,
+            metrics,
+        })
     }
 
     /// Waits at start until the broker answers, at most `amqp_start_timeout`.
@@ -59,7 +72,11 @@ impl Broker {
             if tokio::time::Instant::now() + delay >= deadline {
                 return Err(error);
             }
-            tracing::warn!(retry_ms = delay.as_millis(), "waiting for RabbitMQ: {}", drydock_runtime::exit::chain(&error));
+            tracing::warn!(
+                retry_ms = delay.as_millis(),
+                "waiting for RabbitMQ: {}",
+                drydock_runtime::exit::chain(&error)
+            );
             tokio::time::sleep(delay).await;
         }
     }
@@ -74,7 +91,8 @@ impl Broker {
     }
 
     pub(crate) async fn open(&self, role: &'static str) -> Result<Link, QueueError> {
-        let properties = ConnectionProperties::default().with_connection_name(format!("drydock {role}").into());
+        let properties =
+            ConnectionProperties::default().with_connection_name(format!("drydock {role}").into());
         let connect = self.within("connect", async {
             let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
             let channel = connection.create_channel().await?;
@@ -85,15 +103,27 @@ impl Broker {
             other => other,
         })?;
         self.metrics.up.with_label_values(&[role]).set(1);
-        Ok(Link { connection, channel, role, metrics: self.metrics.clone() })
+        Ok(Link {
+            connection,
+            channel,
+            role,
+            metrics: self.metrics.clone(),
+        })
     }
 
     /// Awaits one broker call with its timeout: without it a blocked connection hangs for ever, in silence.
-    pub(crate) async fn within<T>(&self, operation: &'static str, call: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
+    pub(crate) async fn within<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, QueueError> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(source)) => Err(QueueError::Operation { operation, source }),
-            Err(_) => Err(QueueError::Timeout { operation, waited: self.timeout }),
+            Err(_) => Err(QueueError::Timeout {
+                operation,
+                waited: self.timeout,
+            }),
         }
     }
 }
@@ -101,7 +131,11 @@ impl Broker {
 impl Link {
     /// Closes in order, but not at any price: a blocked connection would wait for ever.
     pub(crate) async fn close(&self) {
-        let _closed_or_given_up = tokio::time::timeout(Duration::from_secs(2), self.connection.close(200, "bye".into())).await;
+        let _closed_or_given_up = tokio::time::timeout(
+            Duration::from_secs(2),
+            self.connection.close(200, "bye".into()),
+        )
+        .await;
     }
 }
 

@@ -36,12 +36,27 @@ impl Broker {
     pub async fn subscribe(&self, pool: &str) -> Result<Subscription, QueueError> {
         let link = self.open("consume").await?;
         topology::declare(&link.channel, pool).await?;
-        self.within("set the prefetch", link.channel.basic_qos(1, BasicQosOptions::default())).await?;
-        let (queue, tag) = (topology::pool_queue(pool), format!("drydock-{}", Uuid::now_v7()));
-        let consume =
-            link.channel.basic_consume(queue.as_str().into(), tag.as_str().into(), BasicConsumeOptions::default(), FieldTable::default());
+        self.within(
+            "set the prefetch",
+            link.channel.basic_qos(1, BasicQosOptions::default()),
+        )
+        .await?;
+        let (queue, tag) = (
+            topology::pool_queue(pool),
+            format!("drydock-{}", Uuid::now_v7()),
+        );
+        let consume = link.channel.basic_consume(
+            queue.as_str().into(),
+            tag.as_str().into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
         let consumer = self.within("consume", consume).await?;
-        Ok(Subscription { broker: self.clone(), link, consumer })
+        Ok(Subscription {
+            broker: self.clone(),
+            link,
+            consumer,
+        })
     }
 }
 
@@ -52,14 +67,28 @@ impl Subscription {
     /// The connection broke.
     pub async fn next(&mut self) -> Result<Option<Delivery>, QueueError> {
         loop {
-            let Some(delivery) = self.consumer.next().await else { return Ok(None) };
-            let delivery = delivery.map_err(|source| QueueError::Operation { operation: "receive a ticket", source })?;
+            let Some(delivery) = self.consumer.next().await else {
+                return Ok(None);
+            };
+            let delivery = delivery.map_err(|source| QueueError::Operation {
+                operation: "receive a ticket",
+                source,
+            })?;
             self.broker.metrics.delivered.inc();
             match Ticket::decode(&delivery.data) {
-                Ok(ticket) => return Ok(Some(Delivery { ticket, acker: delivery.acker, broker: self.broker.clone() })),
+                Ok(ticket) => {
+                    return Ok(Some(Delivery {
+                        ticket,
+                        acker: delivery.acker,
+                        broker: self.broker.clone(),
+                    }));
+                }
                 Err(error) => {
                     self.broker.metrics.malformed.inc();
-                    tracing::error!("dropped a delivery that cannot be read: {}", drydock_runtime::exit::chain(&error));
+                    tracing::error!(
+                        "dropped a delivery that cannot be read: {}",
+                        drydock_runtime::exit::chain(&error)
+                    );
                     acknowledge(&self.broker, &delivery.acker).await?;
                 }
             }
@@ -69,9 +98,20 @@ impl Subscription {
     /// Stops deliveries in order: cancel, await its confirmation, close. An unacknowledged ticket is delivered elsewhere.
     pub async fn close(self) {
         let tag = self.consumer.tag();
-        if let Err(error) = self.broker.within("cancel the consumer", self.link.channel.basic_cancel(tag, BasicCancelOptions::default())).await
+        if let Err(error) = self
+            .broker
+            .within(
+                "cancel the consumer",
+                self.link
+                    .channel
+                    .basic_cancel(tag, BasicCancelOptions::default()),
+            )
+            .await
         {
-            tracing::debug!("failed to cancel the consumer: {}", drydock_runtime::exit::chain(&error));
+            tracing::debug!(
+                "failed to cancel the consumer: {}",
+                drydock_runtime::exit::chain(&error)
+            );
         }
         self.link.close().await;
     }
@@ -88,6 +128,15 @@ impl Delivery {
 }
 
 async fn acknowledge(broker: &Broker, acker: &Acker) -> Result<(), QueueError> {
-    let done = broker.within("acknowledge a ticket", acker.ack(BasicAckOptions::default())).await?;
-    if done { Ok(()) } else { Err(QueueError::ChannelGone) }
+    let done = broker
+        .within(
+            "acknowledge a ticket",
+            acker.ack(BasicAckOptions::default()),
+        )
+        .await?;
+    if done {
+        Ok(())
+    } else {
+        Err(QueueError::ChannelGone)
+    }
 }

@@ -26,29 +26,81 @@ pub fn pool_queue(pool: &str) -> String {
 /// # Errors
 /// The broker refuses, or the connection is lost.
 pub async fn declare(channel: &Channel, pool: &str) -> Result<(), QueueError> {
-    declare_exchanges(channel).await.map_err(|source| QueueError::Operation { operation: "declare the exchanges", source })?;
-    declare_pool(channel, pool).await.map_err(|source| QueueError::Operation { operation: "declare the pool's queue", source })
+    declare_exchanges(channel)
+        .await
+        .map_err(|source| QueueError::Operation {
+            operation: "declare the exchanges",
+            source,
+        })?;
+    declare_pool(channel, pool)
+        .await
+        .map_err(|source| QueueError::Operation {
+            operation: "declare the pool's queue",
+            source,
+        })
 }
 
 async fn declare_exchanges(channel: &Channel) -> lapin::Result<()> {
-    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(DISPATCH.into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
-    channel.exchange_declare(DEAD_LETTER.into(), ExchangeKind::Fanout, durable, FieldTable::default()).await?;
-    channel.queue_declare(DEAD_QUEUE.into(), QueueDeclareOptions::durable(), quorum()).await?;
-    channel.queue_bind(DEAD_QUEUE.into(), DEAD_LETTER.into(), "".into(), QueueBindOptions::default(), FieldTable::default()).await
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(
+            DISPATCH.into(),
+            ExchangeKind::Direct,
+            durable,
+            FieldTable::default(),
+        )
+        .await?;
+    channel
+        .exchange_declare(
+            DEAD_LETTER.into(),
+            ExchangeKind::Fanout,
+            durable,
+            FieldTable::default(),
+        )
+        .await?;
+    channel
+        .queue_declare(DEAD_QUEUE.into(), QueueDeclareOptions::durable(), quorum())
+        .await?;
+    channel
+        .queue_bind(
+            DEAD_QUEUE.into(),
+            DEAD_LETTER.into(),
+            "".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
 }
 
 async fn declare_pool(channel: &Channel, pool: &str) -> lapin::Result<()> {
     let queue = pool_queue(pool);
-    channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), quorum()).await?;
     channel
-        .queue_bind(queue.as_str().into(), DISPATCH.into(), pool.into(), QueueBindOptions::default(), FieldTable::default())
+        .queue_declare(
+            queue.as_str().into(),
+            QueueDeclareOptions::durable(),
+            quorum(),
+        )
+        .await?;
+    channel
+        .queue_bind(
+            queue.as_str().into(),
+            DISPATCH.into(),
+            pool.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
         .await
 }
 
 /// The one argument that cannot come from a policy.
 fn quorum() -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("quorum")));
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString(LongString::from("quorum")),
+    );
     arguments
 }

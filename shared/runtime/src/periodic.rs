@@ -34,7 +34,10 @@ where
     Fut: Future<Output = Result<Next, E>>,
     E: std::error::Error + 'static,
 {
-    let mut backoff = Backoff::new(schedule.period, (schedule.period * 10).min(Duration::from_secs(10)));
+    let mut backoff = Backoff::new(
+        schedule.period,
+        (schedule.period * 10).min(Duration::from_secs(10)),
+    );
     while !shutdown.is_triggered() {
         let pause = match step().await {
             Ok(Next::Again) => {
@@ -47,7 +50,12 @@ where
             }
             Err(error) => {
                 let delay = backoff.next_delay();
-                tracing::warn!(task = schedule.name, retry_ms = delay.as_millis(), "failed to run: {}", crate::exit::chain(&error));
+                tracing::warn!(
+                    task = schedule.name,
+                    retry_ms = delay.as_millis(),
+                    "failed to run: {}",
+                    crate::exit::chain(&error)
+                );
                 Some(delay)
             }
         };
@@ -68,8 +76,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn runs_on_period_and_on_wake() {
-        let (runs, wake, shutdown) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()), Shutdown::new());
-        let schedule = Schedule { name: "test", period: Duration::from_secs(10), wake: wake.clone() };
+        let (runs, wake, shutdown) = (
+            Arc::new(AtomicU32::new(0)),
+            Arc::new(Notify::new()),
+            Shutdown::new(),
+        );
+        let schedule = Schedule {
+            name: "test",
+            period: Duration::from_secs(10),
+            wake: wake.clone(),
+        };
         let counted = runs.clone();
         let task = crate::tasks::spawn(
             "test",

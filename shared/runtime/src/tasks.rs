@@ -28,7 +28,9 @@ where
         }
         match ended {
             Ok(()) => tracing::error!(task = name, "task ended early, stopping the process"),
-            Err(error) => tracing::error!(task = name, %error, "task panicked, stopping the process"),
+            Err(error) => {
+                tracing::error!(task = name, %error, "task panicked, stopping the process")
+            }
         }
         shutdown.fail();
     });

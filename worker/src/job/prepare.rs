@@ -17,15 +17,31 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
     let stage = attempt.enter(Phase::Materializing).await;
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
-    attempt.log.line(format!("[worker] Workspace: {} (isolated per request)", attempt.scratch.workspace().display())).await;
+    attempt
+        .log
+        .line(format!(
+            "[worker] Workspace: {} (isolated per request)",
+            attempt.scratch.workspace().display()
+        ))
+        .await;
     let work = async {
         let base = match attempt.claim.base_manifest {
-            Some(id) => {
-                Some(context.manifests.get(&context.storage, spec.tenant_id, Digest::from_bytes(id)).await.map_err(JobError::Manifest)?)
-            }
+            Some(id) => Some(
+                context
+                    .manifests
+                    .get(&context.storage, spec.tenant_id, Digest::from_bytes(id))
+                    .await
+                    .map_err(JobError::Manifest)?,
+            ),
             None => None,
         };
-        let made = workspace::materialize(&context.storage, spec.tenant_id, base.as_ref(), attempt.scratch.workspace()).await;
+        let made = workspace::materialize(
+            &context.storage,
+            spec.tenant_id,
+            base.as_ref(),
+            attempt.scratch.workspace(),
+        )
+        .await;
         Ok((base, Arc::new(made.map_err(JobError::Materialize)?)))
     };
     let stop = &attempt.registration.stop;
@@ -34,5 +50,9 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
         made = work => made?,
         () = token.cancelled() => return Err(JobError::Stopped(stop.reason().unwrap_or(crate::running::Stop::Lost))),
     };
-    Ok(Prepared { base, baseline, seconds: stage.leave(context) })
+    Ok(Prepared {
+        base,
+        baseline,
+        seconds: stage.leave(context),
+    })
 }

@@ -23,13 +23,20 @@ impl Attempt {
         let prepared = prepare::prepare(self).await?;
         let executed = execute::execute(self, &prepared).await?;
         let pushed = push::push(self, &prepared, &executed).await?;
-        self.log.flush().await.map_err(JobError::Log).map(|log_bytes| Ended::new(&prepared, executed, pushed, log_bytes))
+        self.log
+            .flush()
+            .await
+            .map_err(JobError::Log)
+            .map(|log_bytes| Ended::new(&prepared, executed, pushed, log_bytes))
     }
 
     /// After the finish: the scratch directory goes, the log becomes one object without holding the slot.
     async fn leave(self) {
         if let Err(error) = self.scratch.close().await {
-            tracing::warn!("failed to remove the scratch directory, left to the next start: {}", drydock_runtime::exit::chain(&error));
+            tracing::warn!(
+                "failed to remove the scratch directory, left to the next start: {}",
+                drydock_runtime::exit::chain(&error)
+            );
         }
         drop(self.registration);
         let log = self.log;

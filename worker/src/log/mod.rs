@@ -34,10 +34,17 @@ pub(crate) struct JobLog {
 
 impl JobLog {
     /// Opens the log of an attempt.
-    pub(crate) fn open(context: &Context, tenant: drydock_domain::TenantId, attempt: drydock_domain::AttemptId) -> Self {
+    pub(crate) fn open(
+        context: &Context,
+        tenant: drydock_domain::TenantId,
+        attempt: drydock_domain::AttemptId,
+    ) -> Self {
         let (entries, receiver) = mpsc::channel(BACKLOG);
         let writer = Writer::new(context.clone(), Owner { tenant, attempt });
-        Self { entries, task: drydock_runtime::tasks::spawn("log", writer.run(receiver)) }
+        Self {
+            entries,
+            task: drydock_runtime::tasks::spawn("log", writer.run(receiver)),
+        }
     }
 
     /// One line, without its newline.

@@ -67,9 +67,24 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(context: Context, owner: Owner) -> Self {
         let sealed = SealedLogWriter::create(context.scratch.path());
-        let sealed = sealed.inspect_err(|error| tracing::warn!("failed to start a log file: {}", drydock_runtime::exit::chain(error)));
+        let sealed = sealed.inspect_err(|error| {
+            tracing::warn!(
+                "failed to start a log file: {}",
+                drydock_runtime::exit::chain(error)
+            )
+        });
         let cap = Cap::new(context.config.log_cap_bytes);
-        Self { context, owner, buffer: Buffer::default(), cap, seq: 0, offset: 0, sealed: sealed.ok(), failed: None, segments: Vec::new() }
+        Self {
+            context,
+            owner,
+            buffer: Buffer::default(),
+            cap,
+            seq: 0,
+            offset: 0,
+            sealed: sealed.ok(),
+            failed: None,
+            segments: Vec::new(),
+        }
     }
 
     pub(super) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> SealedLater {
@@ -102,7 +117,12 @@ impl Writer {
             }
         }
         self.flush().await;
-        SealedLater { context: self.context, owner: self.owner, sealed: self.sealed, segments: self.segments }
+        SealedLater {
+            context: self.context,
+            owner: self.owner,
+            sealed: self.sealed,
+            segments: self.segments,
+        }
     }
 
     fn accept(&mut self, entry: Entry) {
@@ -121,7 +141,10 @@ impl Writer {
         if let Some(summary) = self.cap.summary() {
             self.buffer.line(summary.as_bytes());
         }
-        self.context.metrics.log_bytes_dropped.inc_by(self.cap.dropped());
+        self.context
+            .metrics
+            .log_bytes_dropped
+            .inc_by(self.cap.dropped());
         self.flush().await;
         self.failed.take().map_or(Ok(self.offset), Err)
     }
@@ -157,14 +180,29 @@ impl Writer {
         let attempt = self.owner.attempt;
         let client = self.context.database.client().await?;
         if !self.fits_rows(bytes) {
-            let key = self.context.storage.keys(self.owner.tenant).log_segment(attempt, u64::from(self.seq.unsigned_abs()));
+            let key = self
+                .context
+                .storage
+                .keys(self.owner.tenant)
+                .log_segment(attempt, u64::from(self.seq.unsigned_abs()));
             self.context.storage.put(&key, bytes.clone()).await?;
             let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-            log_chunk::append(&client, attempt, self.seq, self.offset, log_chunk::Body::Object { key: key.as_str(), length }).await?;
+            log_chunk::append(
+                &client,
+                attempt,
+                self.seq,
+                self.offset,
+                log_chunk::Body::Object {
+                    key: key.as_str(),
+                    length,
+                },
+            )
+            .await?;
         } else {
             let (mut seq, mut offset) = (self.seq, self.offset);
             for part in bytes.chunks(log_chunk::MAX_INLINE) {
-                log_chunk::append(&client, attempt, seq, offset, log_chunk::Body::Inline(part)).await?;
+                log_chunk::append(&client, attempt, seq, offset, log_chunk::Body::Inline(part))
+                    .await?;
                 (seq, offset) = (seq + 1, offset + part.len() as i64);
             }
         }
@@ -189,7 +227,10 @@ impl Writer {
         self.offset += bytes.len() as i64;
         self.context.metrics.log_bytes.inc_by(bytes.len() as u64);
         if let Some(Err(error)) = self.sealed.as_mut().map(|sealed| sealed.push(bytes)) {
-            tracing::warn!("failed to write a log file: {}", drydock_runtime::exit::chain(&error));
+            tracing::warn!(
+                "failed to write a log file: {}",
+                drydock_runtime::exit::chain(&error)
+            );
             self.sealed = None;
         }
     }
@@ -199,14 +240,30 @@ impl SealedLater {
     /// Stores the one object and lets the rows go. A failure is left to the dispatcher, which seals from the rows.
     pub(crate) async fn seal(self) {
         let (context, owner) = (self.context, self.owner);
-        let Some(sealed) = self.sealed.filter(|sealed| !sealed.is_empty()) else { return };
+        let Some(sealed) = self.sealed.filter(|sealed| !sealed.is_empty()) else {
+            return;
+        };
         let bytes = i64::try_from(sealed.len()).unwrap_or(i64::MAX);
         let key = context.storage.keys(owner.tenant).log(owner.attempt);
         let stored = async {
             sealed.seal(&context.storage, &key).await?;
-            attempt::seal(&context.database.client().await?, owner.attempt, key.as_str(), bytes).await?;
+            attempt::seal(
+                &context.database.client().await?,
+                owner.attempt,
+                key.as_str(),
+                bytes,
+            )
+            .await?;
             for segment in &self.segments {
-                context.storage.delete(&context.storage.keys(owner.tenant).log_segment(owner.attempt, *segment)).await?;
+                context
+                    .storage
+                    .delete(
+                        &context
+                            .storage
+                            .keys(owner.tenant)
+                            .log_segment(owner.attempt, *segment),
+                    )
+                    .await?;
             }
             Ok::<_, LogError>(())
         };

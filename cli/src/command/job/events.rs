@@ -12,7 +12,8 @@ use crate::{CliError, Exit, client::sse::Event};
   drydock job events JOB
   drydock job events JOB --json | jq .data
 
-Writes a line for each change of status and each step of progress, from the first one until the job is over.")]
+Writes a line for each change of status and each step of progress, from the first one until the
+job is over.")]
 pub(in crate::command) struct EventsArgs {
     /// The job
     job: String,

@@ -22,8 +22,9 @@ const LIMIT: Duration = Duration::from_secs(60);
   drydock job logs JOB -f
   drydock job logs JOB --attempt 1
 
-Without -f all that is there now is written, byte for byte. With -f the log is followed to the job's end, over restarts of the
-server and into further attempts; bytes that are no UTF-8 are then replaced.")]
+Without -f all that is there now is written, byte for byte. With -f the log is followed to the
+job's end, over restarts of the server and into further attempts; bytes that are no UTF-8 are
+then replaced.")]
 pub(in crate::command) struct LogsArgs {
     /// The job
     job: String,

@@ -18,10 +18,11 @@ use crate::{
 #[command(after_help = "Examples:
   drydock job submit PROJECT --type edit --instruction \"Add a --count option\" --wait
   drydock job submit PROJECT --wait 5m -- cargo test
-  drydock job submit PROJECT --instruction \"Rename the module\" --priority 7 --label team=web --timeout 20m
+  drydock job submit PROJECT -i \"Rename the module\" --priority 7 --label team=web --timeout 20m
 
-Writes the job's id. With --wait the exit code is the job's: 0 completed, 1 error, 8 cancelled, 7 not over in time.
-Here --timeout is the job's own limit; a limit for this command goes before it: drydock --timeout 30s job submit …")]
+Writes the job's id. With --wait the exit code is the job's: 0 completed, 1 error, 8 cancelled,
+7 not over in time. Here --timeout is the job's own limit; one for this command goes before it:
+drydock --timeout 30s job submit …")]
 pub(in crate::command) struct SubmitArgs {
     /// The project
     project: String,

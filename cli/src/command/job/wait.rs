@@ -18,8 +18,8 @@ const AT_ONCE: usize = 64;
   drydock job wait JOB --timeout 10m
   drydock job wait $(cat jobs.txt) --quiet
 
-The exit code is the worst of the jobs': 0 completed, 8 cancelled, 1 error; 7 if one is not over in time. Restarts of the
-server are waited out.")]
+The exit code is the worst of the jobs': 0 completed, 8 cancelled, 1 error; 7 if one is not over
+in time. Restarts of the server are waited out.")]
 pub(in crate::command) struct WaitJobsArgs {
     /// The jobs
     #[arg(required = true, value_name = "JOB")]

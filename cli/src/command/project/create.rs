@@ -16,7 +16,8 @@ use crate::{
   drydock project create \"Print the first ten Fibonacci numbers\"
   drydock project create --instruction \"A to-do list as a web page\" --agent codex --wait 10m
 
-Writes the project's id. With --wait the exit code is the job's: 0 completed, 1 error, 8 cancelled, 7 not over in time.")]
+Writes the project's id. With --wait the exit code is the job's: 0 completed, 1 error, 8 cancelled,
+7 not over in time.")]
 pub(in crate::command) struct CreateArgs {
     /// What to build, 5 to 2,000 characters
     #[arg(

@@ -34,7 +34,8 @@ const BLOCK: usize = 256 << 10;
   drydock project import . --instruction \"A calculator in Rust\" --exclude target --exclude .git
   drydock project import release.tar.gz --instruction \"Keep this library up to date\" --agent codex
 
-Writes the project's id. A directory is sent as it is: modes and symbolic links are kept, links are not followed.")]
+Writes the project's id. A directory is sent as it is: modes and symbolic links are kept, links
+are not followed.")]
 pub(in crate::command) struct ImportArgs {
     /// A directory, or a file: tar, tar.gz or tar.zst
     source: PathBuf,

@@ -26,7 +26,8 @@ pub(in crate::command) struct VersionsArgs {
   drydock project diff PROJECT 1 2
   drydock project diff PROJECT 1 2 | git apply
 
-Writes a patch in git's form; files that are binary or too large are named in a comment. Version 0 is the empty one.")]
+Writes a patch in git's form; files that are binary or too large are named in a comment. Version 0
+is the empty one.")]
 pub(in crate::command) struct DiffArgs {
     /// The project
     project: String,

@@ -77,10 +77,22 @@ pub async fn claim(
     let failed = || DatabaseError::query(OPERATION);
     let statement = conn.prepare_cached(CLAIM).await.map_err(failed())?;
     let row = conn
-        .query_one(&statement, &[&ticket.job.uuid(), &ticket.seq, &attempt.uuid(), &worker.uuid(), &workspace_path])
+        .query_one(
+            &statement,
+            &[
+                &ticket.job.uuid(),
+                &ticket.seq,
+                &attempt.uuid(),
+                &worker.uuid(),
+                &workspace_path,
+            ],
+        )
         .await
         .map_err(failed())?;
-    let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
+    let bad = |reason: String| DatabaseError::Row {
+        operation: OPERATION,
+        reason,
+    };
     match row.get::<_, &str>("outcome") {
         "stale" => Ok(Claimed::Stale),
         "refused" => Ok(Claimed::Refused),
@@ -88,14 +100,18 @@ pub async fn claim(
         "claimed" => {
             let manifest: Option<Vec<u8>> = row.get("base_manifest");
             let base_manifest = manifest
-                .map(|id| <[u8; 32]>::try_from(id.as_slice()).map_err(|_| bad("a manifest id is not 32 bytes".to_owned())))
+                .map(|id| {
+                    <[u8; 32]>::try_from(id.as_slice())
+                        .map_err(|_| bad("a manifest id is not 32 bytes".to_owned()))
+                })
                 .transpose()?;
             Ok(Claimed::Mine(Box::new(Claim {
                 number: row.get("attempt_number"),
                 base_version: row.get("base"),
                 base_manifest,
                 at: row.get("at"),
-                spec: serde_json::from_value(row.get("spec")).map_err(|error| bad(error.to_string()))?,
+                spec: serde_json::from_value(row.get("spec"))
+                    .map_err(|error| bad(error.to_string()))?,
             })))
         }
         other => Err(bad(format!("unknown outcome '{other}'"))),

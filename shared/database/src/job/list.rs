@@ -57,7 +57,10 @@ pub async fn list(
     let failed = || DatabaseError::query("list jobs");
     let states = any_or(filter.states.iter().map(|state| state.as_str()));
     let types = any_or(filter.types.iter().map(|job_type| job_type.as_str()));
-    let labels = filter.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
+    let labels = filter
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_str().into()));
     let labels = serde_json::Value::Object(labels.collect());
     let project = filter.project.map(ProjectId::uuid);
     let sql = if project.is_some() {

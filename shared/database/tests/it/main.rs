@@ -1,5 +1,6 @@
 //! The database crate against a real PostgreSQL.
 
+mod lanes;
 mod migrations;
 mod support;
 mod touch;

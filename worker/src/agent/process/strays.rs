@@ -31,7 +31,9 @@ pub fn end_strays(root: &Path) -> io::Result<usize> {
     loop {
         let strays: Vec<Process> = table::read()?
             .into_iter()
-            .filter(|process| process.pid != own && !process.is_dead() && lives_below(process, root, &home))
+            .filter(|process| process.pid != own && !process.is_dead())
+            // A dying process shows neither directory nor environment, but may still hold files open.
+            .filter(|process| ended.contains(&process.pid) || lives_below(process, root, &home))
             .collect();
         if strays.is_empty() {
             return Ok(ended.len());
@@ -42,7 +44,7 @@ pub fn end_strays(root: &Path) -> io::Result<usize> {
         for pid in strays.iter().filter_map(|stray| Pid::from_raw(stray.pid)) {
             // It may have ended meanwhile; the next look tells.
             let _ended = kill_process(pid, Signal::KILL);
-            ended.insert(pid.as_raw_nonzero());
+            ended.insert(pid.as_raw_nonzero().get());
         }
         thread::sleep(PAUSE);
     }

@@ -1,0 +1,130 @@
+//! Who may go next: the lead, the free slots, the lane, priority, time.
+
+use std::time::Duration;
+
+use drydock_database::{job, worker};
+use drydock_domain::Outcome;
+
+use crate::support::{Fleet, report};
+
+#[tokio::test]
+async fn admission_needs_the_lead_and_stops_at_the_free_slots() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    for _ in 0..6 {
+        fleet
+            .accept("pr => 0::smallint, ro => true, re => 0::smallint")
+            .await;
+    }
+    let usurper = job::Term {
+        number: fleet.term.number + 1,
+        ..fleet.term
+    };
+    assert!(
+        job::admit(&fleet.client, usurper, 0, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(fleet.admit().await.len(), 4, "four slots");
+    assert!(fleet.admit().await.is_empty());
+    assert_eq!(
+        job::admit(&fleet.client, fleet.term, 1, 100)
+            .await
+            .unwrap()
+            .len(),
+        0,
+        "three jobs of a project at most"
+    );
+}
+
+#[tokio::test]
+async fn priority_decides_within_a_lane() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let (_, low, high) = (
+        fleet.plain().await,
+        fleet.plain().await,
+        fleet
+            .accept("pr => 9::smallint, ro => false, re => 0::smallint")
+            .await,
+    );
+    let (first, attempt) = fleet.running().await;
+    job::finish(
+        &fleet.client,
+        first,
+        attempt,
+        Outcome::Succeeded,
+        &report(),
+        None,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (fleet.state(high).await, fleet.state(low).await),
+        ("queued".into(), "pending".into())
+    );
+}
+
+#[tokio::test]
+async fn scheduled_jobs_wait_outside_the_lane() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let later = fleet.plain().await;
+    fleet
+        .client
+        .execute(
+            "UPDATE job SET state = 'scheduled', run_at = now() + interval '1 h'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let now = fleet.plain().await;
+    assert_eq!(
+        (fleet.state(later).await, fleet.state(now).await),
+        ("scheduled".into(), "queued".into())
+    );
+    assert_eq!(job::due(&fleet.client, 10).await.unwrap(), 0);
+    fleet
+        .client
+        .execute(
+            "UPDATE job SET run_at = now() - interval '1 s' WHERE id = $1",
+            &[&later.uuid()],
+        )
+        .await
+        .unwrap();
+    assert_eq!(job::due(&fleet.client, 10).await.unwrap(), 1);
+    assert_eq!(fleet.state(later).await, "pending");
+}
+
+#[tokio::test]
+async fn nobody_is_declared_over_before_lease_and_grace() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    assert_eq!(
+        worker::end_expired(&fleet.client, Duration::ZERO)
+            .await
+            .unwrap(),
+        0
+    );
+    fleet
+        .client
+        .execute(
+            "UPDATE worker SET lease_until = now() - interval '10 s'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        worker::end_expired(&fleet.client, Duration::from_secs(15))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        worker::end_expired(&fleet.client, Duration::from_secs(5))
+            .await
+            .unwrap(),
+        1
+    );
+}
