@@ -25,7 +25,7 @@ BEGIN
          finished_at = CASE WHEN s <> 'queued' THEN clock_timestamp() END,
          failure_kind = CASE WHEN kind = 'succeeded' THEN NULL WHEN kind = 'failed' THEN 'agent' ELSE kind::text END
    WHERE id = j.id RETURNING * INTO after;
-  PERFORM dd_status_event_v1(after, CASE s WHEN 'queued' THEN 'retrying' ELSE dd_status_v1(s) END);
+  PERFORM dd_status_event_v1(after, CASE s WHEN 'queued' THEN 'retrying' WHEN 'dead' THEN 'dead' ELSE dd_status_v1(s) END);
   PERFORM dd_promote_v1(j.project_id);
   RETURN s;
 END $$;

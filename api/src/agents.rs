@@ -24,30 +24,14 @@ pub(crate) enum Offer {
 
 impl KnownAgents {
     /// Asks the database only for names not seen before.
-    pub(crate) async fn look_up(
-        &self,
-        client: &Client,
-        name: &str,
-    ) -> Result<Offer, DatabaseError> {
-        if self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(name)
-        {
+    pub(crate) async fn look_up(&self, client: &Client, name: &str) -> Result<Offer, DatabaseError> {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
             return Ok(Offer::Known);
         }
         let offered = worker_list::agents(client).await?;
         let known = offered.iter().any(|offered| offered == name);
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(offered.iter().cloned());
-        Ok(if known {
-            Offer::Known
-        } else {
-            Offer::Unknown(offered)
-        })
+        self.0.write().unwrap_or_else(PoisonError::into_inner).extend(offered.iter().cloned());
+        Ok(if known { Offer::Known } else { Offer::Unknown(offered) })
     }
 }
 
@@ -56,14 +40,12 @@ impl Offer {
     pub(crate) fn fault(&self, agent: &str) -> Option<Fault> {
         match self {
             Self::Known => None,
-            Self::Unknown(offered) if offered.is_empty() => Some(Fault::value(format!(
-                "no worker has ever offered agent '{agent}', nor any other"
-            ))),
+            Self::Unknown(offered) if offered.is_empty() => {
+                Some(Fault::value(format!("no worker has ever offered agent '{agent}', nor any other")))
+            }
             Self::Unknown(offered) => {
                 let known = offered.join(", ");
-                Some(Fault::value(format!(
-                    "no worker has ever offered agent '{agent}'; known are {known}"
-                )))
+                Some(Fault::value(format!("no worker has ever offered agent '{agent}'; known are {known}")))
             }
         }
     }

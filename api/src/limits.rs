@@ -47,10 +47,7 @@ pub(crate) struct LimitsView {
 
 /// Show limits
 #[utoipa::path(get, path = "/api/v1/limits", tag = "fleet", responses((status = 200, body = LimitsView)))]
-pub(crate) async fn limits(
-    State(app): State<Shared>,
-    query: Query,
-) -> Result<Json<LimitsView>, ApiError> {
+pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Json<LimitsView>, ApiError> {
     query.fields().finish(|| Some(()))?;
     let (config, tree) = (&app.config, Limits::default());
     Ok(Json(LimitsView {

@@ -10,11 +10,7 @@ fn main() -> ExitCode {
     let config = match ApiConfig::try_parse() {
         Ok(config) => config,
         Err(error) => {
-            let code = if error.use_stderr() {
-                ExitCode::from(USAGE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
             // Nothing is left to do if even that cannot be told.
             let _told = error.print();
             return code;

@@ -15,17 +15,12 @@ pub(crate) struct ApiMetrics {
 impl ApiMetrics {
     /// Registers them.
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let help =
-            "Seconds until the head of a response was ready, by method, route and status class.";
-        let opts = HistogramOpts::new("drydock_api_request_seconds", help)
-            .buckets(LATENCY_SECONDS.to_vec());
+        let help = "Seconds until the head of a response was ready, by method, route and status class.";
+        let opts = HistogramOpts::new("drydock_api_request_seconds", help).buckets(LATENCY_SECONDS.to_vec());
         let request_seconds = HistogramVec::new(opts, &["method", "route", "status"])?;
         let streams = IntGauge::new("drydock_api_streams", "Open event and log streams.")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(streams.clone()))?;
-        Ok(Self {
-            request_seconds,
-            streams,
-        })
+        Ok(Self { request_seconds, streams })
     }
 }

@@ -23,21 +23,13 @@ pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error>
 
 /// The router's word for "and all that follows" is unknown to OpenAPI.
 fn plain(paths: Paths) -> std::collections::BTreeMap<String, PathItem> {
-    paths
-        .paths
-        .into_iter()
-        .map(|(path, item)| (path.replace("{*", "{"), item))
-        .collect()
+    paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect()
 }
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", responses((status = 200, content_type = "application/json")))]
 pub(crate) async fn openapi_json(State(app): State<Shared>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        app.openapi.clone(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
 }
 
 /// A page that shows it

@@ -6,25 +6,19 @@ use prometheus::Registry;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-#[expect(
-    deprecated,
-    reason = "older paths are deprecated for clients, and served"
-)]
+#[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
 use crate::aliases::{
-    __path_alias_list_files, __path_alias_read_file, __path_alias_submit_job, alias_list_files,
-    alias_read_file, alias_submit_job,
+    __path_alias_list_files, __path_alias_read_file, __path_alias_submit_job, alias_list_files, alias_read_file,
+    alias_submit_job,
 };
 use crate::{
-    error::ApiError, events, files, jobs, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, state::Shared, versions, workers,
+    error::ApiError, events, files, jobs, limits, logs, middleware as own, openapi, operations::Operations, projects,
+    state::Shared, versions, workers,
 };
 
 /// The routes and what they say of themselves.
 pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
-    #[expect(
-        deprecated,
-        reason = "older paths are deprecated for clients, and served"
-    )]
+    #[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
     let router = OpenApiRouter::with_openapi(Operations::openapi())
         .routes(routes!(projects::create_project, projects::list_projects))
         .routes(routes!(projects::import_project))
@@ -58,8 +52,7 @@ pub(crate) fn service(
     registry: &Registry,
     readiness: Readiness,
 ) -> Result<Router, ConfigError> {
-    let operations =
-        drydock_runtime::admin::router("api", registry.clone(), readiness, app.shutdown.clone());
+    let operations = drydock_runtime::admin::router("api", registry.clone(), readiness, app.shutdown.clone());
     let router = routes
         .with_state(app.clone())
         .merge(operations)

@@ -42,9 +42,7 @@ impl Listeners {
     /// An address is taken or not this host's; the text names the setting.
     pub async fn bind(config: &ApiConfig) -> Result<Self, Exit> {
         let address = config.api_addr;
-        let api = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("bind {address} (DRYDOCK_API_ADDR)"));
+        let api = TcpListener::bind(address).await.with_context(|| format!("bind {address} (DRYDOCK_API_ADDR)"));
         let api = api.map_err(Exit::Usage)?;
         let admin = match config.admin_addr {
             Some(address) => Some(admin::bind(address).await.map_err(Exit::Usage)?),
@@ -58,17 +56,10 @@ impl Listeners {
 ///
 /// # Errors
 /// Settings that cannot work, or PostgreSQL or object storage that cannot be reached.
-pub async fn run(
-    config: ApiConfig,
-    secrets: Secrets,
-    listeners: Listeners,
-    shutdown: Shutdown,
-) -> Result<(), Exit> {
+pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shutdown: Shutdown) -> Result<(), Exit> {
     config.check().map_err(|error| Exit::Usage(error.into()))?;
     if config.insecure_open.0 {
-        tracing::warn!(
-            "DRYDOCK_INSECURE_OPEN is set: whoever reaches this address can do everything"
-        );
+        tracing::warn!("DRYDOCK_INSECURE_OPEN is set: whoever reaches this address can do everything");
     }
     let registry = metrics::registry("api").map_err(|error| Exit::Failure(error.into()))?;
     let (routes, document) = router::routes();
@@ -79,8 +70,7 @@ pub async fn run(
         let router = admin::router("api", registry.clone(), readiness.clone(), shutdown.clone());
         tasks::spawn("admin", admin::serve(listener, router, shutdown.clone()));
     }
-    let router = router::service(routes, &app, &registry, readiness)
-        .map_err(|error| Exit::Usage(error.into()))?;
+    let router = router::service(routes, &app, &registry, readiness).map_err(|error| Exit::Usage(error.into()))?;
     if let Ok(address) = listeners.api.local_addr() {
         tracing::info!(%address, "serving; no keys are configured, so every request may do everything");
     }
@@ -98,25 +88,18 @@ async fn connect(
     let api_metrics = ApiMetrics::register(registry).map_err(broken)?;
     let storage_metrics = StorageMetrics::register(registry).map_err(broken)?;
     let storage = Storage::connect(&config.storage, &secrets.credentials, storage_metrics);
-    let database = Database::connect(&config.database, &secrets.database_url)
-        .await
-        .map_err(|error| match error {
-            DatabaseError::Url(_) => Exit::Usage(error.into()),
-            other => Exit::Unavailable(other.into()),
-        })?;
-    storage
-        .check()
-        .await
-        .map_err(|error| Exit::Unavailable(error.into()))?;
+    let database = Database::connect(&config.database, &secrets.database_url).await.map_err(|error| match error {
+        DatabaseError::Url(_) => Exit::Usage(error.into()),
+        other => Exit::Unavailable(other.into()),
+    })?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok(Arc::new(App {
         manifests: ManifestCache::new(config.manifest_cache, Limits::default()),
         waker: Waker::start(&database, shutdown),
         feed: Feed::start(&database, shutdown),
         agents: KnownAgents::default(),
         metrics: api_metrics,
-        streams: Arc::new(Semaphore::new(
-            config.stream_limit.min(Semaphore::MAX_PERMITS),
-        )),
+        streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),
         config,
         database,
@@ -135,17 +118,11 @@ fn readiness(app: &Shared) -> Readiness {
     })
 }
 
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    app: &Shared,
-    shutdown: &Shutdown,
-) -> Result<(), Exit> {
+async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &Shutdown) -> Result<(), Exit> {
     let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
     let stop = shutdown.clone();
     let service = axum::ServiceExt::<Request>::into_make_service(service);
-    let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stop.triggered().await });
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.triggered().await });
     let grace = app.config.shutdown_grace;
     let patience = async {
         shutdown.triggered().await;

@@ -32,10 +32,7 @@ pub(crate) struct App {
 
 impl App {
     /// Whom a request acts for. Until keys exist there is one tenant.
-    #[expect(
-        clippy::unused_self,
-        reason = "the request will decide once it can say who it comes from"
-    )]
+    #[expect(clippy::unused_self, reason = "the request will decide once it can say who it comes from")]
     pub(crate) const fn tenant(&self) -> TenantId {
         TenantId::DEFAULT
     }

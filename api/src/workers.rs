@@ -64,13 +64,8 @@ impl From<WorkerRow> for WorkerView {
 
 /// List workers
 #[utoipa::path(get, path = "/api/v1/workers", tag = "fleet", responses((status = 200, body = WorkerList)))]
-pub(crate) async fn list_workers(
-    State(app): State<Shared>,
-    query: Query,
-) -> Result<Json<WorkerList>, ApiError> {
+pub(crate) async fn list_workers(State(app): State<Shared>, query: Query) -> Result<Json<WorkerList>, ApiError> {
     query.fields().finish(|| Some(()))?;
     let rows = worker_list::list(&app.client().await?, MAX).await?;
-    Ok(Json(WorkerList {
-        items: rows.into_iter().map(WorkerView::from).collect(),
-    }))
+    Ok(Json(WorkerList { items: rows.into_iter().map(WorkerView::from).collect() }))
 }

@@ -41,9 +41,9 @@ impl CliError {
             Self::Settings(_) => Exit::Config,
             Self::Database(error) => match error {
                 DatabaseError::Url(_) => Exit::Config,
-                DatabaseError::Schema { .. }
-                | DatabaseError::Migrate(_)
-                | DatabaseError::Different(_) => Exit::Conflict,
+                DatabaseError::Schema { .. } | DatabaseError::Migrate(_) | DatabaseError::Different(_) => {
+                    Exit::Conflict
+                }
                 _ => Exit::Unavailable,
             },
             // Whoever read our output has had enough, like `head`.

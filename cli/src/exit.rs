@@ -52,11 +52,7 @@ impl Exit {
             Self::Failed => 2,
             _ => 3,
         };
-        if weight(other) > weight(self) {
-            other
-        } else {
-            self
-        }
+        if weight(other) > weight(self) { other } else { self }
     }
 
     /// What a refusal with this HTTP status means.
@@ -117,14 +113,8 @@ mod tests {
     #[test]
     fn the_worst_of_several_jobs_counts() {
         let worst = |exits: &[Exit]| exits.iter().copied().fold(Exit::Ok, Exit::worse);
-        assert_eq!(
-            worst(&[Exit::Ok, Exit::Cancelled, Exit::Failed, Exit::Ok]),
-            Exit::Failed
-        );
+        assert_eq!(worst(&[Exit::Ok, Exit::Cancelled, Exit::Failed, Exit::Ok]), Exit::Failed);
         assert_eq!(worst(&[Exit::Cancelled, Exit::Ok]), Exit::Cancelled);
-        assert_eq!(
-            worst(&[Exit::Failed, Exit::TimedOut, Exit::Cancelled]),
-            Exit::TimedOut
-        );
+        assert_eq!(worst(&[Exit::Failed, Exit::TimedOut, Exit::Cancelled]), Exit::TimedOut);
     }
 }

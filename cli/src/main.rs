@@ -7,10 +7,7 @@ use drydock_cli::{Cli, Exit, run};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let exit = runtime.block_on(run(cli));
             // A blocked read of a file to send must not hold the exit up.

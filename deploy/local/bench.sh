@@ -7,4 +7,4 @@ source "$(dirname "$0")/lib/all.sh"
 
 environment_load
 build_release
-exec "$BINARIES/drydock-bench" "$@"
+exec "$BINARIES/drydock-bench" --pids "$STATE/run" "$@"

@@ -17,19 +17,8 @@ pub(crate) fn start(
     shutdown: Shutdown,
 ) -> (watch::Receiver<Option<Lead>>, tokio::task::JoinHandle<()>) {
     let (sender, receiver) = watch::channel(None);
-    let task = tasks::spawn(
-        "lead",
-        stand(
-            Candidate {
-                database,
-                holder: Uuid::now_v7(),
-                ttl,
-                metrics,
-                sender,
-            },
-            shutdown,
-        ),
-    );
+    let task =
+        tasks::spawn("lead", stand(Candidate { database, holder: Uuid::now_v7(), ttl, metrics, sender }, shutdown));
     (receiver, task)
 }
 
@@ -48,10 +37,7 @@ async fn stand(candidate: Candidate, shutdown: Shutdown) {
         match tokio::time::timeout(candidate.ttl / 2, candidate.ask()).await {
             Ok(Ok(term)) => candidate.hold(term, asked),
             Ok(Err(error)) => {
-                tracing::warn!(
-                    "failed to keep the lead: {}",
-                    drydock_runtime::exit::chain(&error)
-                );
+                tracing::warn!("failed to keep the lead: {}", drydock_runtime::exit::chain(&error));
                 candidate.hold(None, asked);
             }
             Err(_) => candidate.hold(None, asked),
@@ -75,18 +61,12 @@ impl Candidate {
     async fn resign(&self) {
         let resigned = async { leader::resign(&self.database.client().await?, self.holder).await };
         if let Err(error) = resigned.await {
-            tracing::warn!(
-                "failed to give back the lead: {}",
-                drydock_runtime::exit::chain(&error)
-            );
+            tracing::warn!("failed to give back the lead: {}", drydock_runtime::exit::chain(&error));
         }
     }
 
     fn hold(&self, number: Option<i64>, asked: Instant) {
-        let term = number.map(|number| Term {
-            holder: self.holder,
-            number,
-        });
+        let term = number.map(|number| Term { holder: self.holder, number });
         self.metrics.leads(term.is_some());
         self.sender.send_if_modified(|lead| {
             if lead.map(|lead| lead.term) == term {

@@ -7,9 +7,9 @@ use drydock_runtime::exit::{parse, run_service};
 
 fn main() -> ExitCode {
     match parse::<DispatcherConfig>() {
-        Ok(config) => run_service("dispatcher", &config.telemetry.clone(), async |shutdown| {
-            run(config, shutdown).await
-        }),
+        Ok(config) => {
+            run_service("dispatcher", &config.telemetry.clone(), async |shutdown| run(config, shutdown).await)
+        }
         Err(code) => code,
     }
 }

@@ -24,10 +24,7 @@ impl DispatcherMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let leader = IntGauge::new(
-            "drydock_dispatcher_leader",
-            "1 while this process leads the fleet.",
-        )?;
+        let leader = IntGauge::new("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
         registry.register(Box::new(leader.clone()))?;
         let reaped = IntCounterVec::new(
             Opts::new(
@@ -38,20 +35,12 @@ impl DispatcherMetrics {
         )?;
         registry.register(Box::new(reaped.clone()))?;
         let jobs = IntGaugeVec::new(
-            Opts::new(
-                "drydock_jobs",
-                "Live jobs by state; from the leader, query with max by.",
-            ),
+            Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
         )?;
         registry.register(Box::new(jobs.clone()))?;
-        let slots = IntGaugeVec::new(
-            Opts::new(
-                "drydock_pool_slots",
-                "Slots of live workers; from the leader.",
-            ),
-            &["pool"],
-        )?;
+        let slots =
+            IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
         registry.register(Box::new(slots.clone()))?;
         Ok(Self {
             leader,
@@ -65,10 +54,7 @@ impl DispatcherMetrics {
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
             reaped,
-            sealed: counter(
-                "drydock_dispatcher_logs_sealed_total",
-                "Logs sealed in place of a worker that died.",
-            )?,
+            sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             jobs,
             slots,
         })
@@ -89,13 +75,8 @@ impl DispatcherMetrics {
     pub(crate) fn pool(&self, pool: &str, slots: i64, counts: &[(JobState, i64)]) {
         self.slots.with_label_values(&[pool]).set(slots);
         for state in JobState::ALL.iter().filter(|state| !state.is_terminal()) {
-            let count = counts
-                .iter()
-                .find(|(counted, _)| counted == state)
-                .map_or(0, |(_, count)| *count);
-            self.jobs
-                .with_label_values(&[pool, state.as_str()])
-                .set(count);
+            let count = counts.iter().find(|(counted, _)| counted == state).map_or(0, |(_, count)| *count);
+            self.jobs.with_label_values(&[pool, state.as_str()]).set(count);
         }
     }
 }

@@ -32,23 +32,10 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = DispatcherMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
-    let operations = admin::router(
-        "dispatcher",
-        registry,
-        database.readiness(),
-        shutdown.clone(),
-    );
-    tasks::spawn(
-        "admin",
-        admin::serve(listener, operations, shutdown.clone()),
-    );
+    let operations = admin::router("dispatcher", registry, database.readiness(), shutdown.clone());
+    tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
-    let (lead, candidate) = lead::start(
-        database.clone(),
-        config.lead_ttl,
-        fleet.clone(),
-        shutdown.clone(),
-    );
+    let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
     let context = Context {
         waker: Waker::start(&database, &shutdown),
         work: Arc::new(Notify::new()),
@@ -77,26 +64,13 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
     Ok(())
 }
 
-async fn connect(
-    config: &DispatcherConfig,
-    registry: &Registry,
-) -> Result<(Database, Broker, Storage), Exit> {
-    let (database_url, amqp_url) = (
-        drydock_database::config::url()?,
-        drydock_queue::config::url()?,
-    );
+async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Database, Broker, Storage), Exit> {
+    let (database_url, amqp_url) = (drydock_database::config::url()?, drydock_queue::config::url()?);
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
-    let storage = Storage::connect(
-        &config.storage,
-        &Credentials::from_env()?,
-        StorageMetrics::register(registry)?,
-    );
+    let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
     let database = Database::connect(&config.database, &database_url).await?;
     broker.wait().await?;
-    storage
-        .check()
-        .await
-        .map_err(|error| Exit::Unavailable(error.into()))?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
 }
 
@@ -121,22 +95,9 @@ fn relay_wakes(context: &Context) {
 fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
     let repair = context.config.repair_period;
     let mut tickets = loops::tickets::Tickets::new(context.clone());
-    let (poll, work, shutdown) = (
-        context.config.dispatch_poll,
-        context.work.clone(),
-        context.shutdown.clone(),
-    );
+    let (poll, work, shutdown) = (context.config.dispatch_poll, context.work.clone(), context.shutdown.clone());
     let tickets = tasks::spawn("tickets", async move {
-        tickets
-            .run(
-                Schedule {
-                    name: "tickets",
-                    period: poll,
-                    wake: work,
-                },
-                shutdown,
-            )
-            .await;
+        tickets.run(Schedule { name: "tickets", period: poll, wake: work }, shutdown).await;
     });
     vec![
         tickets,
@@ -158,14 +119,7 @@ where
     Fut: Future<Output = Result<Next, E>> + Send + 'static,
     E: std::error::Error + Send + 'static,
 {
-    let schedule = Schedule {
-        name,
-        period,
-        wake: Arc::new(Notify::new()),
-    };
+    let schedule = Schedule { name, period, wake: Arc::new(Notify::new()) };
     let (context, shutdown) = (context.clone(), context.shutdown.clone());
-    tasks::spawn(
-        name,
-        periodic::run(schedule, shutdown, move || once(context.clone())),
-    )
+    tasks::spawn(name, periodic::run(schedule, shutdown, move || once(context.clone())))
 }

@@ -10,10 +10,7 @@ impl BootInstant {
     /// Now.
     pub(crate) fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Self(Duration::new(
-            now.tv_sec.unsigned_abs(),
-            u32::try_from(now.tv_nsec).unwrap_or(0),
-        ))
+        Self(Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0)))
     }
 
     /// Time since then.

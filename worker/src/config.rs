@@ -26,11 +26,7 @@ pub struct WorkerConfig {
     #[arg(long, env = "DRYDOCK_SLOTS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: Option<u16>,
     /// Directory for workspaces, this worker's alone; on the fastest local disk
-    #[arg(
-        long,
-        env = "DRYDOCK_SCRATCH_DIR",
-        default_value = "/var/lib/drydock/scratch"
-    )]
+    #[arg(long, env = "DRYDOCK_SCRATCH_DIR", default_value = "/var/lib/drydock/scratch")]
     pub scratch_dir: PathBuf,
     /// How long the lease lasts; renewed every sixth of it
     #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]
@@ -67,19 +63,15 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Jobs at once.
     pub fn slots(&self) -> u16 {
-        let cores = || {
-            std::thread::available_parallelism()
-                .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
-        };
+        let cores =
+            || std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
         self.slots.unwrap_or_else(cores)
     }
 }
 
 fn pool_name(text: &str) -> Result<String, String> {
     let fits = (1..=63).contains(&text.len());
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if fits && plain {
         Ok(text.to_owned())
     } else {

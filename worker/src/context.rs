@@ -7,9 +7,7 @@ use drydock_domain::{Isolation, WorkerId};
 use drydock_storage::{ManifestCache, Storage};
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    WorkerConfig, agent::Agents, metrics::WorkerMetrics, running::Running, workspace::ScratchRoot,
-};
+use crate::{WorkerConfig, agent::Agents, metrics::WorkerMetrics, running::Running, workspace::ScratchRoot};
 
 /// Handles and settings; cheap to clone.
 #[derive(Clone)]

@@ -48,21 +48,10 @@ enum Leave {
 }
 
 impl Intake {
-    pub(crate) fn new(
-        context: Context,
-        broker: Broker,
-        identity: Identity,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
-        Self {
-            context,
-            broker,
-            identity,
-            slots,
-            shutdown,
-        }
+        Self { context, broker, identity, slots, shutdown }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
@@ -78,11 +67,7 @@ impl Intake {
                 Leave::Full => {}
                 Leave::Ended | Leave::Queue(_) | Leave::Scratch(_) | Leave::Database(_) => {
                     let delay = backoff.next_delay();
-                    tracing::warn!(
-                        retry_ms = delay.as_millis(),
-                        "lost the subscription: {}",
-                        chain(&left)
-                    );
+                    tracing::warn!(retry_ms = delay.as_millis(), "lost the subscription: {}", chain(&left));
                     let _stopping = self.unless_stopping(tokio::time::sleep(delay)).await;
                 }
             }
@@ -98,11 +83,7 @@ impl Intake {
     }
 
     async fn slot(&self) -> OwnedSemaphorePermit {
-        self.slots
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
+        self.slots.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
     async fn subscribed(&self, slot: OwnedSemaphorePermit, backoff: &mut Backoff) -> Leave {
@@ -111,19 +92,12 @@ impl Intake {
             Err(error) => return error.into(),
         };
         backoff.reset();
-        let left = self
-            .consume(&mut subscription, slot)
-            .await
-            .unwrap_or_else(|left| left);
+        let left = self.consume(&mut subscription, slot).await.unwrap_or_else(|left| left);
         subscription.close().await;
         left
     }
 
-    async fn consume(
-        &self,
-        subscription: &mut Subscription,
-        mut slot: OwnedSemaphorePermit,
-    ) -> Result<Leave, Leave> {
+    async fn consume(&self, subscription: &mut Subscription, mut slot: OwnedSemaphorePermit) -> Result<Leave, Leave> {
         loop {
             let Some(delivery) = self.unless_stopping(subscription.next()).await?? else {
                 return Ok(Leave::Ended);
@@ -133,11 +107,7 @@ impl Intake {
     }
 
     /// Claims a delivery's job and starts it; answers the slot for the next one.
-    async fn take(
-        &self,
-        delivery: Delivery,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<OwnedSemaphorePermit, Leave> {
+    async fn take(&self, delivery: Delivery, slot: OwnedSemaphorePermit) -> Result<OwnedSemaphorePermit, Leave> {
         let Some(attempt) = self.claim(&delivery.ticket).await? else {
             delivery.ack().await?;
             return Ok(slot);
@@ -158,17 +128,8 @@ impl Intake {
         let id = AttemptId::generate();
         // Before the claim: a full disk must not cost a job an attempt.
         let scratch = self.context.scratch.create(id)?;
-        match self
-            .ask(ticket, id, &scratch.workspace().display().to_string())
-            .await?
-        {
-            Claimed::Mine(claim) => Ok(Some(Attempt::new(
-                &self.context,
-                ticket.job,
-                id,
-                *claim,
-                scratch,
-            ))),
+        match self.ask(ticket, id, &scratch.workspace().display().to_string()).await? {
+            Claimed::Mine(claim) => Ok(Some(Attempt::new(&self.context, ticket.job, id, *claim, scratch))),
             Claimed::Stale => Ok(None),
             // Unacknowledged, it goes to another worker once this subscription closes.
             Claimed::Refused => Err(Leave::Ended),
@@ -181,26 +142,12 @@ impl Intake {
     }
 
     /// Asks until the database answers; the attempt's id makes a repeated question harmless.
-    async fn ask(
-        &self,
-        ticket: &Ticket,
-        id: AttemptId,
-        path: &str,
-    ) -> Result<Claimed, DatabaseError> {
+    async fn ask(&self, ticket: &Ticket, id: AttemptId, path: &str) -> Result<Claimed, DatabaseError> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let deadline = tokio::time::Instant::now() + CLAIM_PATIENCE;
         loop {
             let worker = *self.identity.borrow();
-            let asked = async {
-                job::claim(
-                    &self.context.database.client().await?,
-                    ticket,
-                    id,
-                    worker,
-                    path,
-                )
-                .await
-            };
+            let asked = async { job::claim(&self.context.database.client().await?, ticket, id, worker, path).await };
             match asked.await {
                 Err(error) if error.is_unavailable() && tokio::time::Instant::now() < deadline => {
                     tracing::warn!(job = %ticket.job, "failed to claim, trying again: {}", chain(&error));

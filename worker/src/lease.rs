@@ -37,14 +37,7 @@ impl Lease {
         let asked = BootInstant::now();
         let id = register(&context).await?;
         let (identity, receiver) = watch::channel(id);
-        Ok((
-            Self {
-                context,
-                identity,
-                renewed: asked,
-            },
-            receiver,
-        ))
+        Ok((Self { context, identity, renewed: asked }, receiver))
     }
 
     /// Keeps the lease until `shutdown` is forced.
@@ -56,20 +49,11 @@ impl Lease {
                 () = tokio::time::sleep(interval) => {}
                 () = told_phase(&self.context.running) => {}
             }
-            let limit = self
-                .patience()
-                .max(Duration::from_millis(100))
-                .min(interval.max(Duration::from_secs(1)));
+            let limit = self.patience().max(Duration::from_millis(100)).min(interval.max(Duration::from_secs(1)));
             match tokio::time::timeout(limit, self.renew()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(
-                    "failed to renew the lease: {}",
-                    drydock_runtime::exit::chain(&error)
-                ),
-                Err(_) => tracing::warn!(
-                    after_ms = limit.as_millis(),
-                    "failed to renew the lease: no answer in time"
-                ),
+                Ok(Err(error)) => tracing::warn!("failed to renew the lease: {}", drydock_runtime::exit::chain(&error)),
+                Err(_) => tracing::warn!(after_ms = limit.as_millis(), "failed to renew the lease: no answer in time"),
             }
             if self.patience().is_zero() && self.context.running.len() > 0 {
                 tracing::error!("the lease ran out without a renewal: stopping all agents");
@@ -112,12 +96,7 @@ async fn told_phase(running: &Running) {
 
 async fn register(context: &Context) -> Result<WorkerId, DatabaseError> {
     let worker = context.describe(WorkerId::generate());
-    worker::start(
-        &context.database.client().await?,
-        &worker,
-        context.config.lease_ttl,
-    )
-    .await?;
+    worker::start(&context.database.client().await?, &worker, context.config.lease_ttl).await?;
     tracing::info!(worker = %worker.id, instance = worker.instance, pool = worker.pool, slots = worker.slots,
         agents = worker.agents.join(","), isolation = %worker.isolation, rung = worker.rung, "registered");
     Ok(worker.id)
@@ -127,9 +106,6 @@ async fn register(context: &Context) -> Result<WorkerId, DatabaseError> {
 pub(crate) async fn end(database: &Database, id: WorkerId) {
     let ended = async { worker::end(&database.client().await?, id).await };
     if let Err(error) = ended.await {
-        tracing::warn!(
-            "failed to end the worker: {}",
-            drydock_runtime::exit::chain(&error)
-        );
+        tracing::warn!("failed to end the worker: {}", drydock_runtime::exit::chain(&error));
     }
 }

@@ -7,9 +7,7 @@ use drydock_worker::{WorkerConfig, run};
 
 fn main() -> ExitCode {
     match parse::<WorkerConfig>() {
-        Ok(config) => run_service("worker", &config.telemetry.clone(), async |shutdown| {
-            run(config, shutdown).await
-        }),
+        Ok(config) => run_service("worker", &config.telemetry.clone(), async |shutdown| run(config, shutdown).await),
         Err(code) => code,
     }
 }

@@ -2,9 +2,7 @@
 
 use drydock_domain::Outcome;
 use drydock_runtime::metrics::{LATENCY_SECONDS, RUN_SECONDS};
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Counters, gauges and histograms of this crate.
 #[derive(Clone, Debug)]
@@ -33,10 +31,7 @@ impl WorkerMetrics {
             Ok(gauge)
         };
         let attempts = IntCounterVec::new(
-            Opts::new(
-                "drydock_worker_attempts_total",
-                "Attempts ended, by outcome.",
-            ),
+            Opts::new("drydock_worker_attempts_total", "Attempts ended, by outcome."),
             &["outcome"],
         )?;
         registry.register(Box::new(attempts.clone()))?;
@@ -44,17 +39,13 @@ impl WorkerMetrics {
             attempts.with_label_values(&[outcome.as_str()]);
         }
         let stages = HistogramVec::new(
-            HistogramOpts::new(
-                "drydock_worker_stage_seconds",
-                "Time of our own stages of an attempt.",
-            )
-            .buckets(LATENCY_SECONDS.to_vec()),
+            HistogramOpts::new("drydock_worker_stage_seconds", "Time of our own stages of an attempt.")
+                .buckets(LATENCY_SECONDS.to_vec()),
             &["stage"],
         )?;
         registry.register(Box::new(stages.clone()))?;
         let run_seconds = Histogram::with_opts(
-            HistogramOpts::new("drydock_worker_run_seconds", "Time agents ran.")
-                .buckets(RUN_SECONDS.to_vec()),
+            HistogramOpts::new("drydock_worker_run_seconds", "Time agents ran.").buckets(RUN_SECONDS.to_vec()),
         )?;
         registry.register(Box::new(run_seconds.clone()))?;
         Ok(Self {
@@ -63,10 +54,7 @@ impl WorkerMetrics {
             attempts,
             stages,
             run_seconds,
-            log_bytes: counter(
-                "drydock_worker_log_bytes_total",
-                "Bytes of job output kept.",
-            )?,
+            log_bytes: counter("drydock_worker_log_bytes_total", "Bytes of job output kept.")?,
             log_bytes_dropped: counter(
                 "drydock_worker_log_bytes_dropped_total",
                 "Bytes of job output beyond a job's cap.",

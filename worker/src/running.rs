@@ -69,27 +69,14 @@ impl Running {
     /// Registers an attempt whose claim has returned: a renewal sent later must list it as ours.
     pub(crate) fn register(&self, id: AttemptId) -> Registration {
         let stop = StopSignal::default();
-        let entry = Entry {
-            phase: Phase::Materializing,
-            stop: stop.clone(),
-            finishing: false,
-        };
+        let entry = Entry { phase: Phase::Materializing, stop: stop.clone(), finishing: false };
         self.with(|attempts| attempts.insert(id, entry));
-        Registration {
-            running: self.clone(),
-            id,
-            stop,
-        }
+        Registration { running: self.clone(), id, stop }
     }
 
     /// What to tell with a renewal.
     pub(crate) fn phases(&self) -> Vec<(AttemptId, Phase)> {
-        self.with(|attempts| {
-            attempts
-                .iter()
-                .map(|(id, entry)| (*id, entry.phase))
-                .collect()
-        })
+        self.with(|attempts| attempts.iter().map(|(id, entry)| (*id, entry.phase)).collect())
     }
 
     /// Heeds a renewal's answer: `asked` are the attempts known when it was sent; one that is not `owned` and not just being
@@ -174,10 +161,7 @@ mod tests {
     #[test]
     fn a_finish_under_way_is_left_alone_and_a_cancel_is_heeded() {
         let running = Running::default();
-        let (finishing, canceled) = (
-            running.register(AttemptId::generate()),
-            running.register(AttemptId::generate()),
-        );
+        let (finishing, canceled) = (running.register(AttemptId::generate()), running.register(AttemptId::generate()));
         finishing.finishing();
         let asked = running.phases();
         running.reconcile(&asked, &[(canceled.id, true)]);

@@ -42,10 +42,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let fleet = WorkerMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
     let operations = admin::router("worker", registry, database.readiness(), shutdown.clone());
-    tasks::spawn(
-        "admin",
-        admin::serve(listener, operations, shutdown.clone()),
-    );
+    tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
     let context = Context {
         instance: instance(&config).into(),
@@ -80,19 +77,11 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
 }
 
 /// Claims stop at once, jobs get their time, what is left is handed back; the lease is kept meanwhile.
-async fn drain(
-    context: &Context,
-    identity: &Identity,
-    intake: tokio::task::JoinHandle<()>,
-    shutdown: &Shutdown,
-) {
+async fn drain(context: &Context, identity: &Identity, intake: tokio::task::JoinHandle<()>, shutdown: &Shutdown) {
     let id = *identity.borrow();
     let drained = async { worker::drain(&context.database.client().await?, id).await };
     if let Err(error) = drained.await {
-        tracing::warn!(
-            "failed to say that this worker drains: {}",
-            drydock_runtime::exit::chain(&error)
-        );
+        tracing::warn!("failed to say that this worker drains: {}", drydock_runtime::exit::chain(&error));
     }
     let _stopped = intake.await;
     context.tasks.close();
@@ -104,10 +93,7 @@ async fn drain(
     }
     tracing::warn!(jobs = context.running.len(), "handing back what still runs");
     context.running.stop_all(Stop::Draining);
-    if tokio::time::timeout(HAND_BACK, context.tasks.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(HAND_BACK, context.tasks.wait()).await.is_err() {
         tracing::error!(
             jobs = context.running.len(),
             "some jobs could not be handed back; the dispatcher takes them back"
@@ -123,48 +109,25 @@ async fn take_scratch(config: &WorkerConfig) -> Result<ScratchRoot, Exit> {
         let removed = root.sweep()?;
         Ok::<_, anyhow::Error>((root, strays, removed))
     });
-    let (root, strays, removed) = taken
-        .await
-        .map_err(|error| Exit::Failure(error.into()))?
-        .map_err(Exit::Usage)?;
+    let (root, strays, removed) = taken.await.map_err(|error| Exit::Failure(error.into()))?.map_err(Exit::Usage)?;
     if strays > 0 || removed > 0 {
-        tracing::warn!(
-            processes = strays,
-            entries = removed,
-            "removed what an earlier worker left behind"
-        );
+        tracing::warn!(processes = strays, entries = removed, "removed what an earlier worker left behind");
     }
     Ok(root)
 }
 
-async fn connect(
-    config: &WorkerConfig,
-    registry: &Registry,
-) -> Result<(Database, Broker, Storage), Exit> {
-    let (database_url, amqp_url) = (
-        drydock_database::config::url()?,
-        drydock_queue::config::url()?,
-    );
+async fn connect(config: &WorkerConfig, registry: &Registry) -> Result<(Database, Broker, Storage), Exit> {
+    let (database_url, amqp_url) = (drydock_database::config::url()?, drydock_queue::config::url()?);
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
-    let storage = Storage::connect(
-        &config.storage,
-        &Credentials::from_env()?,
-        StorageMetrics::register(registry)?,
-    );
+    let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
     let database = Database::connect(&config.database, &database_url).await?;
     broker.wait().await?;
-    storage
-        .check()
-        .await
-        .map_err(|error| Exit::Unavailable(error.into()))?;
+    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
 }
 
 /// Host and scratch directory; the lock on the latter makes it one worker's.
 fn instance(config: &WorkerConfig) -> String {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", config.scratch_dir.display())
 }

@@ -8,25 +8,13 @@ use super::List;
 #[derive(Clone, Debug, clap::Args)]
 pub struct CorsConfig {
     /// Origins that may call, comma-separated or a JSON list
-    #[arg(
-        long,
-        env = "ALLOW_ORIGINS",
-        default_value = "http://localhost:3000,http://127.0.0.1:3000"
-    )]
+    #[arg(long, env = "ALLOW_ORIGINS", default_value = "http://localhost:3000,http://127.0.0.1:3000")]
     pub allow_origins: List,
     /// Methods they may use
-    #[arg(
-        long,
-        env = "ALLOW_METHODS",
-        default_value = "GET,POST,PUT,PATCH,DELETE,OPTIONS"
-    )]
+    #[arg(long, env = "ALLOW_METHODS", default_value = "GET,POST,PUT,PATCH,DELETE,OPTIONS")]
     pub allow_methods: List,
     /// Headers they may send
-    #[arg(
-        long,
-        env = "ALLOW_HEADERS",
-        default_value = "Authorization,Content-Type,If-Match,Idempotency-Key"
-    )]
+    #[arg(long, env = "ALLOW_HEADERS", default_value = "Authorization,Content-Type,If-Match,Idempotency-Key")]
     pub allow_headers: List,
     /// Whether they may send cookies and the like
     #[arg(long, env = "ALLOW_CREDENTIALS", default_value = "False", value_parser = flag)]
@@ -56,8 +44,7 @@ impl CorsConfig {
         ];
         for (name, list) in lists {
             if self.allow_credentials.0 && list.has_wildcard() {
-                let reason =
-                    "'*' cannot go with ALLOW_CREDENTIALS=true: list what you mean".to_owned();
+                let reason = "'*' cannot go with ALLOW_CREDENTIALS=true: list what you mean".to_owned();
                 return Err(ConfigError::Invalid { name, reason });
             }
         }

@@ -19,15 +19,11 @@ impl FromStr for List {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let items: Vec<String> = if text.starts_with('[') {
-            serde_json::from_str(text)
-                .map_err(|error| format!("not a JSON list of texts: {error}"))?
+            serde_json::from_str(text).map_err(|error| format!("not a JSON list of texts: {error}"))?
         } else {
             text.split(',').map(str::to_owned).collect()
         };
-        let items = items
-            .iter()
-            .map(|item| item.trim())
-            .filter(|item| !item.is_empty());
+        let items = items.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
         Ok(Self(items.map(str::to_owned).collect()))
     }
 }

@@ -23,11 +23,7 @@ pub use self::{
 
 /// Settings of the HTTP API.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(
-    name = "drydock-api",
-    about = "Drydock's HTTP API",
-    disable_version_flag = true
-)]
+#[command(name = "drydock-api", about = "Drydock's HTTP API", disable_version_flag = true)]
 pub struct ApiConfig {
     /// Address to serve on
     #[arg(long, env = "DRYDOCK_API_ADDR", default_value = "127.0.0.1:8080")]
@@ -97,10 +93,7 @@ impl Secrets {
     /// # Errors
     /// One is missing, given twice or unreadable.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Ok(Self {
-            database_url: drydock_database::config::url()?,
-            credentials: Credentials::from_env()?,
-        })
+        Ok(Self { database_url: drydock_database::config::url()?, credentials: Credentials::from_env()? })
     }
 }
 

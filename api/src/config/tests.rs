@@ -3,9 +3,7 @@ use clap::Parser as _;
 use super::*;
 
 fn config(arguments: &[&str]) -> ApiConfig {
-    let given = ["drydock-api", "--s3-bucket", "b"]
-        .into_iter()
-        .chain(arguments.iter().copied());
+    let given = ["drydock-api", "--s3-bucket", "b"].into_iter().chain(arguments.iter().copied());
     ApiConfig::try_parse_from(given).unwrap()
 }
 
@@ -28,14 +26,7 @@ fn lists_are_trimmed_and_may_be_json() {
 
 #[test]
 fn flags_have_the_usual_spellings() {
-    for (text, value) in [
-        ("True", true),
-        (" yes ", true),
-        ("1", true),
-        ("False", false),
-        ("", false),
-        ("off", false),
-    ] {
+    for (text, value) in [("True", true), (" yes ", true), ("1", true), ("False", false), ("", false), ("off", false)] {
         assert_eq!(cors::flag(text), Ok(Flag(value)), "{text:?}");
     }
     assert!(cors::flag("maybe").is_err());
@@ -49,56 +40,23 @@ fn settings_that_do_not_go_together_are_refused() {
         (&["--api-addr", "[::1]:1"], None),
         (&["--api-addr", "0.0.0.0:1"], Some("DRYDOCK_API_ADDR")),
         (&["--api-addr", "192.0.2.1:1"], Some("DRYDOCK_API_ADDR")),
-        (
-            &["--api-addr", "0.0.0.0:1", "--insecure-open", "true"],
-            None,
-        ),
+        (&["--api-addr", "0.0.0.0:1", "--insecure-open", "true"], None),
         (&["--allow-origins", "*"], None),
-        (
-            &["--allow-origins", "*", "--allow-credentials", "True"],
-            Some("ALLOW_ORIGINS"),
-        ),
-        (
-            &["--allow-headers", "a,*", "--allow-credentials", "true"],
-            Some("ALLOW_HEADERS"),
-        ),
+        (&["--allow-origins", "*", "--allow-credentials", "True"], Some("ALLOW_ORIGINS")),
+        (&["--allow-headers", "a,*", "--allow-credentials", "true"], Some("ALLOW_HEADERS")),
     ];
     for (arguments, refused) in cases {
-        let error = config(arguments)
-            .check()
-            .err()
-            .map(|error| error.to_string());
-        assert_eq!(
-            error.is_some(),
-            refused.is_some(),
-            "{arguments:?}: {error:?}"
-        );
-        assert!(
-            error.is_none_or(|text| text.starts_with(refused.unwrap())),
-            "{arguments:?}"
-        );
+        let error = config(arguments).check().err().map(|error| error.to_string());
+        assert_eq!(error.is_some(), refused.is_some(), "{arguments:?}: {error:?}");
+        assert!(error.is_none_or(|text| text.starts_with(refused.unwrap())), "{arguments:?}");
     }
 }
 
 #[test]
 fn the_cors_defaults_are_the_documented_ones() {
     let cors = config(&[]).cors;
-    assert_eq!(
-        cors.allow_origins.0,
-        ["http://localhost:3000", "http://127.0.0.1:3000"]
-    );
-    assert_eq!(
-        cors.allow_methods.0,
-        ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    );
-    assert_eq!(
-        cors.allow_headers.0,
-        [
-            "Authorization",
-            "Content-Type",
-            "If-Match",
-            "Idempotency-Key"
-        ]
-    );
+    assert_eq!(cors.allow_origins.0, ["http://localhost:3000", "http://127.0.0.1:3000"]);
+    assert_eq!(cors.allow_methods.0, ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+    assert_eq!(cors.allow_headers.0, ["Authorization", "Content-Type", "If-Match", "Idempotency-Key"]);
     assert_eq!(cors.allow_credentials, Flag(false));
 }

@@ -57,11 +57,7 @@ pub(crate) struct Kind {
 
 impl Kind {
     const fn new(status: StatusCode, error: &'static str, message: &'static str) -> Self {
-        Self {
-            status,
-            error,
-            message,
-        }
+        Self { status, error, message }
     }
 
     /// The words for a status, for answers that did not come from an [`ApiError`].
@@ -80,14 +76,8 @@ impl Kind {
             422 => Self::new(status, "validation_error", "Validation failed"),
             429 => Self::new(status, "rate_limited", "Too many requests"),
             503 => Self::new(status, "unavailable", "Service unavailable"),
-            _ if status.is_client_error() => {
-                Self::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request")
-            }
-            _ => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Internal server error",
-            ),
+            _ if status.is_client_error() => Self::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request"),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal server error"),
         }
     }
 }
@@ -120,10 +110,7 @@ impl ApiError {
         match self {
             Self::Unavailable { .. } => one(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             Self::RangeNotSatisfiable(size) => HeaderValue::try_from(format!("bytes */{size}"))
-                .map_or_else(
-                    |_| HeaderMap::new(),
-                    |value| one(header::CONTENT_RANGE, value),
-                ),
+                .map_or_else(|_| HeaderMap::new(), |value| one(header::CONTENT_RANGE, value)),
             _ => HeaderMap::new(),
         }
     }
@@ -133,9 +120,7 @@ impl ApiError {
             Self::BadRequest(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
             Self::NotFound(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
-            Self::RangeNotSatisfiable(size) => {
-                Some(Value::from(format!("The content has {size} bytes")))
-            }
+            Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),
             Self::Unavailable { detail, .. } => Some(Value::from(*detail)),
             Self::Internal(_) => None,
@@ -146,10 +131,7 @@ impl ApiError {
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
         if error.is_unavailable() {
-            Self::Unavailable {
-                detail: "The database does not answer",
-                cause: Some(chain(&error)),
-            }
+            Self::Unavailable { detail: "The database does not answer", cause: Some(chain(&error)) }
         } else {
             Self::Internal(chain(&error))
         }
@@ -164,10 +146,7 @@ impl IntoResponse for ApiError {
             Self::Unavailable { cause, .. } => cause.clone(),
             _ => None,
         };
-        response.extensions_mut().insert(Body {
-            detail: self.detail(),
-            cause,
-        });
+        response.extensions_mut().insert(Body { detail: self.detail(), cause });
         response
     }
 }

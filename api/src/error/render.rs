@@ -43,8 +43,6 @@ pub(crate) fn render(response: Response, request_id: &str) -> (Response, Option<
             rendered.headers_mut().append(name, value.clone());
         }
     }
-    rendered
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    rendered.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     (rendered, cause)
 }

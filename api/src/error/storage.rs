@@ -8,10 +8,9 @@ use super::ApiError;
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error.kind() {
-            Kind::Unavailable | Kind::Unauthorized => Self::Unavailable {
-                detail: "Object storage does not answer",
-                cause: Some(chain(&error)),
-            },
+            Kind::Unavailable | Kind::Unauthorized => {
+                Self::Unavailable { detail: "Object storage does not answer", cause: Some(chain(&error)) }
+            }
             Kind::TooLarge => Self::TooLarge(error.to_string().into()),
             Kind::InvalidInput => Self::BadRequest(chain(&error).into()),
             // Something the database says exists is not there: our fault, not a 404.

@@ -28,16 +28,13 @@ pub(crate) async fn all_events(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let after: Option<EventCursor> =
-        stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
+    let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
     let after = match after {
         Some(after) => after,
         None => event::now(&app.client().await?).await?,
     };
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| {
-        follow(source, outlet, after)
-    })
+    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, after))
 }
 
 async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
@@ -54,11 +51,7 @@ async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
     }
 }
 
-async fn step(
-    app: &App,
-    outlet: &mut Outlet,
-    after: &mut EventCursor,
-) -> Result<Result<(), Closed>, DatabaseError> {
+async fn step(app: &App, outlet: &mut Outlet, after: &mut EventCursor) -> Result<Result<(), Closed>, DatabaseError> {
     loop {
         let rows = event::of_tenant(&app.client().await?, app.tenant(), *after, PAGE).await?;
         if rows.is_empty() {

@@ -34,19 +34,13 @@ impl Feed {
         let wakes = wake::listen(database, wake::Channel::Events, shutdown);
         let (jobs, _) = broadcast::channel(HINTS);
         let feed = Self { jobs, wakes };
-        tasks::spawn_critical(
-            "event feed",
-            shutdown,
-            follow(database.clone(), feed.clone(), shutdown.clone()),
-        );
+        tasks::spawn_critical("event feed", shutdown, follow(database.clone(), feed.clone(), shutdown.clone()));
         feed
     }
 
     /// Starts to take notice; look at the rows after this, not before.
     pub(crate) fn watch(&self) -> Watch {
-        Watch {
-            jobs: self.jobs.subscribe(),
-        }
+        Watch { jobs: self.jobs.subscribe() }
     }
 
     /// Counts wake-ups of any kind, log bytes included.
@@ -83,10 +77,7 @@ async fn follow(database: Database, feed: Feed, shutdown: Shutdown) {
     while !shutdown.is_triggered() {
         let step = read(&database, &feed, &mut after).await;
         if let Err(error) = &step {
-            tracing::debug!(
-                "failed to read new events: {}",
-                drydock_runtime::exit::chain(error)
-            );
+            tracing::debug!("failed to read new events: {}", drydock_runtime::exit::chain(error));
         }
         pause = match step {
             Ok(0) | Err(_) => (pause * 2).min(NET),

@@ -36,15 +36,10 @@ pub(crate) async fn job_events(
     query: Query,
 ) -> Result<Response, ApiError> {
     let job = ids.job()?;
-    let after: Option<EventCursor> =
-        stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
-    job::state(&app.client().await?, app.tenant(), job)
-        .await?
-        .ok_or(ApiError::NO_JOB)?;
+    let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
+    job::state(&app.client().await?, app.tenant(), job).await?.ok_or(ApiError::NO_JOB)?;
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| {
-        follow(source, outlet, job, after.unwrap_or_default())
-    })
+    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, job, after.unwrap_or_default()))
 }
 
 async fn follow(app: Shared, mut outlet: Outlet, job: JobId, mut after: EventCursor) {
@@ -57,11 +52,7 @@ async fn follow(app: Shared, mut outlet: Outlet, job: JobId, mut after: EventCur
             Err(error) => return tracing::warn!("failed to stream events: {}", chain(&error)),
         };
         if let Some(state) = end {
-            let _gone = outlet
-                .send(&Frame::End(
-                    json!({"job_id": job, "status": state.status()}),
-                ))
-                .await;
+            let _gone = outlet.send(&Frame::End(json!({"job_id": job, "status": state.status()}))).await;
             return;
         }
         if outlet.wait(watch.news(Some(job))).await.is_err() {
@@ -91,7 +82,5 @@ async fn step(
             }
         }
     }
-    Ok(Ok(standing.and_then(|(state, unseen)| {
-        (state.is_terminal() && !unseen).then_some(state)
-    })))
+    Ok(Ok(standing.and_then(|(state, unseen)| (state.is_terminal() && !unseen).then_some(state))))
 }

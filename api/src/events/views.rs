@@ -24,16 +24,7 @@ pub(crate) struct EventView {
 }
 
 pub(super) fn frame(row: EventRow) -> Frame {
-    let view = EventView {
-        job_id: row.job_id,
-        project_id: row.project_id,
-        at: row.at,
-        data: row.data,
-    };
+    let view = EventView { job_id: row.job_id, project_id: row.project_id, at: row.at, data: row.data };
     let data = serde_json::to_value(view).unwrap_or_default();
-    Frame::Event {
-        id: row.cursor.to_string(),
-        name: row.kind,
-        data,
-    }
+    Frame::Event { id: row.cursor.to_string(), name: row.kind, data }
 }

@@ -18,17 +18,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         // Fails on bytes that are not UTF-8: file routes read those from the URI, and no id has any.
-        let found = RawPathParams::from_request_parts(parts, state)
-            .await
-            .map_or_else(
-                |_| from_raw_path(parts.uri.path()),
-                |params| {
-                    params
-                        .iter()
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect()
-                },
-            );
+        let found = RawPathParams::from_request_parts(parts, state).await.map_or_else(
+            |_| from_raw_path(parts.uri.path()),
+            |params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        );
         Ok(Self(found))
     }
 }
@@ -36,35 +29,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 impl Ids {
     /// `{id}` of a project, or `{project_id}` in the routes of older clients.
     pub(crate) fn project(&self) -> Result<ProjectId, ApiError> {
-        self.get("id")
-            .or_else(|| self.get("project_id"))
-            .and_then(|id| id.parse().ok())
-            .ok_or(ApiError::NO_PROJECT)
+        self.get("id").or_else(|| self.get("project_id")).and_then(|id| id.parse().ok()).ok_or(ApiError::NO_PROJECT)
     }
 
     /// `{job_id}` below a project, else `{id}`.
     pub(crate) fn job(&self) -> Result<JobId, ApiError> {
-        self.get("job_id")
-            .or_else(|| self.get("id"))
-            .and_then(|id| id.parse().ok())
-            .ok_or(ApiError::NO_JOB)
+        self.get("job_id").or_else(|| self.get("id")).and_then(|id| id.parse().ok()).ok_or(ApiError::NO_JOB)
     }
 
     /// A version's number.
     pub(crate) fn version(&self, name: &str) -> Result<i32, ApiError> {
-        let digits = self
-            .get(name)
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        digits
-            .and_then(|text| text.parse().ok())
-            .ok_or(ApiError::NO_VERSION)
+        let digits = self.get(name).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|text| text.parse().ok()).ok_or(ApiError::NO_VERSION)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 

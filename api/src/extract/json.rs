@@ -21,43 +21,27 @@ impl FromRequest<Shared> for JsonBody {
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, ApiError> {
         if !is_json(&request) {
-            return Err(ApiError::UnsupportedMediaType(
-                "Content-Type should be application/json",
-            ));
+            return Err(ApiError::UnsupportedMediaType("Content-Type should be application/json"));
         }
         let limit = app.config.body_limit;
-        let body = Limited::new(request.into_body(), limit)
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ApiError::TooLarge(format!("Body should have at most {limit} bytes").into())
-                } else {
-                    ApiError::BadRequest("Body could not be read".into())
-                }
-            })?;
-        let raw = body.to_bytes();
-        let text = std::str::from_utf8(&raw)
-            .map_err(|_| ApiError::BadRequest("Body is not valid UTF-8".into()))?;
-        let value = serde_json::from_str(text).map_err(|error| {
-            ApiError::BadRequest(format!("Body is not valid JSON: {error}").into())
+        let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::TooLarge(format!("Body should have at most {limit} bytes").into())
+            } else {
+                ApiError::BadRequest("Body could not be read".into())
+            }
         })?;
+        let raw = body.to_bytes();
+        let text = std::str::from_utf8(&raw).map_err(|_| ApiError::BadRequest("Body is not valid UTF-8".into()))?;
+        let value = serde_json::from_str(text)
+            .map_err(|error| ApiError::BadRequest(format!("Body is not valid JSON: {error}").into()))?;
         Ok(Self { value, raw })
     }
 }
 
 /// `application/json` or `application/…+json`, as in RFC 6839.
 fn is_json(request: &Request) -> bool {
-    let given = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }

@@ -21,19 +21,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(
-            Pairs::try_from_uri(&parts.uri).map_or_else(|_| Vec::new(), |Pairs(pairs)| pairs),
-        ))
+        Ok(Self(Pairs::try_from_uri(&parts.uri).map_or_else(|_| Vec::new(), |Pairs(pairs)| pairs)))
     }
 }
 
 impl Query {
     /// The first value of a parameter, without taking it.
     pub(crate) fn first(&self, name: &str) -> Option<serde_json::Value> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, text)| text.as_str().into())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str().into())
     }
 
     /// The parameter `name` apart from the others.
@@ -57,17 +52,11 @@ pub(crate) struct Paging {
 impl Paging {
     /// Takes `limit` and `cursor`.
     pub(crate) fn take(fields: &mut Fields) -> Self {
-        let limit = fields
-            .optional("limit", rules::number(1, MAX_PAGE))
-            .unwrap_or(DEFAULT_PAGE);
+        let limit = fields.optional("limit", rules::number(1, MAX_PAGE)).unwrap_or(DEFAULT_PAGE);
         let cursor = fields.optional("cursor", |value| {
             let text = value.as_str().unwrap_or_default();
-            text.parse()
-                .map_err(|_| Fault::value("Input should be a next_cursor of this list"))
+            text.parse().map_err(|_| Fault::value("Input should be a next_cursor of this list"))
         });
-        Self {
-            after: cursor.unwrap_or(Cursor::start()),
-            limit,
-        }
+        Self { after: cursor.unwrap_or(Cursor::start()), limit }
     }
 }

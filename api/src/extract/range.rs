@@ -17,22 +17,11 @@ pub(crate) enum ByteRange {
 
 impl ByteRange {
     /// Reads `Range`, unless `If-Range` names another content than `etag`. A range outside the content is 416.
-    pub(crate) fn wanted(
-        headers: &HeaderMap,
-        size: u64,
-        etag: Option<&str>,
-    ) -> Result<Self, ApiError> {
-        let text = |name| {
-            headers
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-        };
+    pub(crate) fn wanted(headers: &HeaderMap, size: u64, etag: Option<&str>) -> Result<Self, ApiError> {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let stale = text(header::IF_RANGE).is_some_and(|given| etag != Some(given));
         match text(header::RANGE).and_then(parse) {
-            Some(spec) if !stale => spec
-                .resolve(size)
-                .map(Self::Part)
-                .ok_or(ApiError::RangeNotSatisfiable(size)),
+            Some(spec) if !stale => spec.resolve(size).map(Self::Part).ok_or(ApiError::RangeNotSatisfiable(size)),
             _ => Ok(Self::Whole),
         }
     }
@@ -67,12 +56,7 @@ impl Spec {
 /// A range that is not understood is none (RFC 9110 §14.2).
 fn parse(header: &str) -> Option<Spec> {
     let (start, end) = header.strip_prefix("bytes=")?.trim().split_once('-')?;
-    let number = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten()
-    };
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     match (start, end) {
         ("", count) => number(count).map(Spec::Last),
         (start, "") => number(start).map(Spec::From),
@@ -98,37 +82,17 @@ mod tests {
             ("bytes=9-18446744073709551615", Some(9..10)),
         ];
         for (header, expected) in cases {
-            assert_eq!(
-                parse(header).and_then(|spec| spec.resolve(10)),
-                expected,
-                "{header}"
-            );
+            assert_eq!(parse(header).and_then(|spec| spec.resolve(10)), expected, "{header}");
         }
         for outside in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
-            assert_eq!(
-                parse(outside).map(|spec| spec.resolve(10)),
-                Some(None),
-                "{outside}"
-            );
+            assert_eq!(parse(outside).map(|spec| spec.resolve(10)), Some(None), "{outside}");
         }
-        for ignored in [
-            "",
-            "bytes",
-            "bytes=",
-            "bytes=-",
-            "bytes=2-1",
-            "bytes=a-b",
-            "lines=0-1",
-            "bytes=0-1,3-4",
-            "bytes=+1-2",
-        ] {
+        for ignored in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=2-1", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4", "bytes=+1-2"]
+        {
             assert!(parse(ignored).is_none(), "{ignored}");
         }
-        assert_eq!(
-            parse("bytes=0-").and_then(|spec| spec.resolve(0)),
-            None,
-            "an empty content has no range"
-        );
+        assert_eq!(parse("bytes=0-").and_then(|spec| spec.resolve(0)), None, "an empty content has no range");
     }
 
     #[test]
@@ -137,17 +101,8 @@ mod tests {
             let pairs = [(header::RANGE, "bytes=0-1"), (header::IF_RANGE, if_range)];
             HeaderMap::from_iter(pairs.map(|(name, value)| (name, HeaderValue::from_static(value))))
         };
-        assert_eq!(
-            ByteRange::wanted(&headers("\"a\""), 10, Some("\"a\"")).unwrap(),
-            ByteRange::Part(0..2)
-        );
-        assert_eq!(
-            ByteRange::wanted(&headers("\"b\""), 10, Some("\"a\"")).unwrap(),
-            ByteRange::Whole
-        );
-        assert_eq!(
-            ByteRange::wanted(&headers("\"b\""), 10, None).unwrap(),
-            ByteRange::Whole
-        );
+        assert_eq!(ByteRange::wanted(&headers("\"a\""), 10, Some("\"a\"")).unwrap(), ByteRange::Part(0..2));
+        assert_eq!(ByteRange::wanted(&headers("\"b\""), 10, Some("\"a\"")).unwrap(), ByteRange::Whole);
+        assert_eq!(ByteRange::wanted(&headers("\"b\""), 10, None).unwrap(), ByteRange::Whole);
     }
 }

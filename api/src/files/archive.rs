@@ -33,11 +33,7 @@ const EMPTY_TAR: [u8; 1024] = [0; 1024];
     ),
     responses((status = 200, body = Vec<u8>, content_type = "application/x-tar"), (status = 404))
 )]
-pub(crate) async fn archive(
-    State(app): State<Shared>,
-    ids: Ids,
-    query: Query,
-) -> Result<Response, ApiError> {
+pub(crate) async fn archive(State(app): State<Shared>, ids: Ids, query: Query) -> Result<Response, ApiError> {
     let project = ids.project()?;
     let mut fields = query.fields();
     let which = which(&mut fields);
@@ -54,9 +50,7 @@ pub(crate) async fn archive(
         Some(manifest) => {
             let tar = export_tar(&app.storage, app.tenant(), Arc::clone(manifest));
             // A failure breaks the connection, so that no client takes a part for the whole.
-            Body::from_stream(tar.inspect_err(|error| {
-                tracing::warn!("failed to export a version: {}", chain(error))
-            }))
+            Body::from_stream(tar.inspect_err(|error| tracing::warn!("failed to export a version: {}", chain(error))))
         }
     };
     Ok((headers, body).into_response())

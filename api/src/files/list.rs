@@ -59,11 +59,7 @@ struct FileView {
     ),
     responses((status = 200, body = FileList), (status = 404))
 )]
-pub(crate) async fn list_files(
-    State(app): State<Shared>,
-    ids: Ids,
-    query: Query,
-) -> Result<Json<FileList>, ApiError> {
+pub(crate) async fn list_files(State(app): State<Shared>, ids: Ids, query: Query) -> Result<Json<FileList>, ApiError> {
     files(&app, &ids, query).await
 }
 
@@ -71,13 +67,9 @@ pub(crate) async fn files(app: &App, ids: &Ids, query: Query) -> Result<Json<Fil
     let project = ids.project()?;
     let mut fields = query.fields();
     let which = which(&mut fields);
-    let limit = fields
-        .optional("limit", rules::number(1, MAX_FILES_PAGE))
-        .unwrap_or(DEFAULT_FILES);
+    let limit = fields.optional("limit", rules::number(1, MAX_FILES_PAGE)).unwrap_or(DEFAULT_FILES);
     let after = fields.optional("cursor", |value| {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(value.as_str().unwrap_or_default())
-            .ok();
+        let bytes = URL_SAFE_NO_PAD.decode(value.as_str().unwrap_or_default()).ok();
         let path = bytes.and_then(|bytes| RelativePath::new(bytes).ok());
         path.ok_or_else(|| Fault::value("Input should be a next_cursor of this list"))
     });
@@ -96,15 +88,8 @@ fn page(loaded: &Loaded, after: Option<&RelativePath>, limit: usize) -> FileList
         }
         files.push((path, view));
     }
-    let last = files
-        .last()
-        .filter(|_| more)
-        .map(|(path, _)| URL_SAFE_NO_PAD.encode(path.as_bytes()));
-    FileList {
-        version: loaded.number,
-        files: files.into_iter().map(|(_, view)| view).collect(),
-        next_cursor: last,
-    }
+    let last = files.last().filter(|_| more).map(|(path, _)| URL_SAFE_NO_PAD.encode(path.as_bytes()));
+    FileList { version: loaded.number, files: files.into_iter().map(|(_, view)| view).collect(), next_cursor: last }
 }
 
 /// The tree's entries after `after`, with the documents where they belong in the order.
@@ -113,29 +98,13 @@ fn merged<'a>(
     after: Option<&RelativePath>,
 ) -> impl Iterator<Item = (RelativePath, FileView)> + use<'a> {
     let tree = loaded.tree();
-    let start = after.map_or(0, |after| {
-        tree.entries().partition_point(|entry| entry.path <= *after)
-    });
-    let entries = tree
-        .entries()
-        .iter()
-        .skip(start)
-        .filter(|entry| is_listed(loaded.tree(), entry));
-    let mut entries = entries
-        .map(|entry| (entry.path.clone(), view(entry)))
-        .peekable();
+    let start = after.map_or(0, |after| tree.entries().partition_point(|entry| entry.path <= *after));
+    let entries = tree.entries().iter().skip(start).filter(|entry| is_listed(loaded.tree(), entry));
+    let mut entries = entries.map(|entry| (entry.path.clone(), view(entry))).peekable();
     let names = ["request", "result"].map(|name| RelativePath::new(format!(".codex/{name}.json")));
-    let names = names
-        .into_iter()
-        .flatten()
-        .filter(|path| after.is_none_or(|after| path > after));
-    let documents: Vec<_> = names
-        .filter_map(|path| Some((document(&path, loaded)?, path)))
-        .collect();
-    let mut documents = documents
-        .into_iter()
-        .map(|(view, path)| (path, view))
-        .peekable();
+    let names = names.into_iter().flatten().filter(|path| after.is_none_or(|after| path > after));
+    let documents: Vec<_> = names.filter_map(|path| Some((document(&path, loaded)?, path))).collect();
+    let mut documents = documents.into_iter().map(|(view, path)| (path, view)).peekable();
     std::iter::from_fn(move || match (documents.peek(), entries.peek()) {
         (Some((document, _)), Some((entry, _))) if document < entry => documents.next(),
         (Some(_), None) => documents.next(),
@@ -159,22 +128,10 @@ fn view(entry: &Entry) -> FileView {
     let (kind, mode, blake3, link_target) = match &entry.kind {
         EntryKind::File { mode, blob, .. } => ("file", mode.bits(), Some(blob.to_string()), None),
         EntryKind::Dir { mode } => ("dir", mode.bits(), None, None),
-        EntryKind::Symlink { target } => (
-            "symlink",
-            0o777,
-            None,
-            Some(String::from_utf8_lossy(target.as_bytes()).into_owned()),
-        ),
+        EntryKind::Symlink { target } => {
+            ("symlink", 0o777, None, Some(String::from_utf8_lossy(target.as_bytes()).into_owned()))
+        }
     };
-    let size = link_target
-        .as_ref()
-        .map_or_else(|| entry.size(), |target| target.len() as u64);
-    FileView {
-        path: entry.path.to_string(),
-        kind,
-        size,
-        mode: format!("{mode:04o}"),
-        blake3,
-        link_target,
-    }
+    let size = link_target.as_ref().map_or_else(|| entry.size(), |target| target.len() as u64);
+    FileView { path: entry.path.to_string(), kind, size, mode: format!("{mode:04o}"), blake3, link_target }
 }

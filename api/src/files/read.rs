@@ -65,20 +65,13 @@ pub(crate) async fn file(
 ) -> Result<Response, ApiError> {
     let project = ids.project()?;
     // Not the router's parameter: that is decoded already, and only where it is UTF-8.
-    let raw = uri
-        .path()
-        .split_once("/files/")
-        .map_or("", |(_, path)| path);
+    let raw = uri.path().split_once("/files/").map_or("", |(_, path)| path);
     let asked = parse(raw)?;
     let mut fields = query.fields();
     let which = which(&mut fields);
     fields.finish(|| Some(()))?;
     let loaded = load(app, project, which).await?;
-    let form = if wants_json(headers) {
-        Form::Json
-    } else {
-        Form::Raw
-    };
+    let form = if wants_json(headers) { Form::Json } else { Form::Raw };
     serve(headers, form, open(app, &loaded, &asked)?).await
 }
 
@@ -91,16 +84,10 @@ fn open(app: &App, loaded: &Loaded, asked: &RelativePath) -> Result<Content, Api
         Target::Entry(entry) => entry,
         Target::Top => return Err(ApiError::NO_FILE),
     };
-    let (EntryKind::File { size, blob, .. }, Some(manifest)) = (&entry.kind, &loaded.manifest)
-    else {
+    let (EntryKind::File { size, blob, .. }, Some(manifest)) = (&entry.kind, &loaded.manifest) else {
         return Err(ApiError::NO_FILE);
     };
-    let (storage, tenant, manifest, path) = (
-        app.storage.clone(),
-        app.tenant(),
-        manifest.clone(),
-        entry.path.clone(),
-    );
+    let (storage, tenant, manifest, path) = (app.storage.clone(), app.tenant(), manifest.clone(), entry.path.clone());
     Ok(Content {
         path: asked.clone(),
         size: *size,
@@ -114,10 +101,6 @@ fn open(app: &App, loaded: &Loaded, asked: &RelativePath) -> Result<Content, Api
 
 /// JSON only where it is asked for by name: `*/*` means the file.
 fn wants_json(headers: &HeaderMap) -> bool {
-    let asks = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    asks.flat_map(|accept| accept.split(','))
-        .any(|kind| media(kind) == "application/json")
+    let asks = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    asks.flat_map(|accept| accept.split(',')).any(|kind| media(kind) == "application/json")
 }

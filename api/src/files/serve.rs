@@ -35,19 +35,12 @@ impl Content {
     pub(super) fn held(path: RelativePath, bytes: Bytes) -> Self {
         let (size, digest) = (bytes.len() as u64, Digest::of(&bytes));
         let open = move |range: Range<u64>| {
-            let range = usize::try_from(range.start).unwrap_or(usize::MAX)
-                ..usize::try_from(range.end).unwrap_or(usize::MAX);
-            let part = bytes
-                .get(range)
-                .map_or_else(Bytes::new, |part| bytes.slice_ref(part));
+            let range =
+                usize::try_from(range.start).unwrap_or(usize::MAX)..usize::try_from(range.end).unwrap_or(usize::MAX);
+            let part = bytes.get(range).map_or_else(Bytes::new, |part| bytes.slice_ref(part));
             Ok(stream::iter([Ok(part)]).boxed())
         };
-        Self {
-            path,
-            size,
-            digest,
-            open: Box::new(open),
-        }
+        Self { path, size, digest, open: Box::new(open) }
     }
 }
 
@@ -60,20 +53,13 @@ pub(super) enum Form {
     Json,
 }
 
-pub(super) async fn serve(
-    headers: &HeaderMap,
-    form: Form,
-    content: Content,
-) -> Result<Response, ApiError> {
+pub(super) async fn serve(headers: &HeaderMap, form: Form, content: Content) -> Result<Response, ApiError> {
     let etag = match form {
         Form::Raw => format!("\"{}\"", content.digest),
         Form::Json => format!("\"{}-json\"", content.digest),
     };
     let common = [
-        (
-            header::ETAG,
-            HeaderValue::try_from(&etag).map_err(|error| ApiError::Internal(error.to_string()))?,
-        ),
+        (header::ETAG, HeaderValue::try_from(&etag).map_err(|error| ApiError::Internal(error.to_string()))?),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::VARY, HeaderValue::from_static("accept")),
     ];
@@ -96,49 +82,29 @@ fn raw(
     let wanted = ByteRange::wanted(headers, size, Some(etag))?;
     let bytes = wanted.bytes(size);
     let body = (content.open)(bytes.clone())?.inspect_err(|error| {
-        tracing::warn!(
-            "failed to read a file to its end: {}",
-            drydock_runtime::exit::chain(error)
-        );
+        tracing::warn!("failed to read a file to its end: {}", drydock_runtime::exit::chain(error));
     });
     let own = [
         // Never a type a browser would run: files are anyone's.
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (
-            header::CONTENT_LENGTH,
-            HeaderValue::from(bytes.end - bytes.start),
-        ),
+        (header::CONTENT_LENGTH, HeaderValue::from(bytes.end - bytes.start)),
     ];
     let mut response = (common, own, Body::from_stream(body)).into_response();
     if let ByteRange::Part(_) = wanted {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_RANGE, content_range(&bytes, size)?);
+        response.headers_mut().insert(header::CONTENT_RANGE, content_range(&bytes, size)?);
     }
     Ok(response)
 }
 
-async fn as_json(
-    common: [(HeaderName, HeaderValue); 3],
-    content: Content,
-) -> Result<Response, ApiError> {
-    let Content {
-        path, size, open, ..
-    } = content;
+async fn as_json(common: [(HeaderName, HeaderValue); 3], content: Content) -> Result<Response, ApiError> {
+    let Content { path, size, open, .. } = content;
     if size > MAX_JSON_FILE {
-        let detail =
-            format!("As JSON a file should have at most {MAX_JSON_FILE} bytes: ask for it raw");
+        let detail = format!("As JSON a file should have at most {MAX_JSON_FILE} bytes: ask for it raw");
         return Err(ApiError::TooLarge(detail.into()));
     }
-    let bytes: Vec<u8> = open(0..size)?
-        .map_ok(|part| part.to_vec())
-        .try_concat()
-        .await?;
+    let bytes: Vec<u8> = open(0..size)?.map_ok(|part| part.to_vec()).try_concat().await?;
     let (content, encoding) = match String::from_utf8(bytes) {
         Ok(text) => (text, "utf-8"),
         Err(error) => (STANDARD.encode(error.as_bytes()), "base64"),
@@ -149,22 +115,12 @@ async fn as_json(
 
 /// `If-None-Match`, compared weakly.
 fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    let given = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    given
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    given.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 /// `bytes 0-9/100`
 pub(crate) fn content_range(bytes: &Range<u64>, size: u64) -> Result<HeaderValue, ApiError> {
-    let text = format!(
-        "bytes {}-{}/{size}",
-        bytes.start,
-        bytes.end.saturating_sub(1)
-    );
+    let text = format!("bytes {}-{}/{size}", bytes.start, bytes.end.saturating_sub(1));
     HeaderValue::try_from(text).map_err(|error| ApiError::Internal(error.to_string()))
 }

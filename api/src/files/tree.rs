@@ -39,9 +39,7 @@ static EMPTY: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default
 impl Loaded {
     /// Its entries.
     pub(crate) fn tree(&self) -> &Tree {
-        self.manifest
-            .as_ref()
-            .map_or(&EMPTY, |manifest| manifest.tree())
+        self.manifest.as_ref().map_or(&EMPTY, |manifest| manifest.tree())
     }
 
     /// A document's bytes, by the end of its path.
@@ -60,18 +58,12 @@ pub(super) fn which(fields: &mut Fields) -> Which {
     let number = fields.optional("version", rules::number(0, i32::MAX.into()));
     let job: Option<JobId> = fields.optional("job", uuid_of("a job id"));
     let attempt = fields.optional("attempt", |value| attempt_of(value, job));
-    match (
-        number,
-        attempt.or(job.map(|job| AttemptRef::OfJob(job, None))),
-    ) {
+    match (number, attempt.or(job.map(|job| AttemptRef::OfJob(job, None)))) {
         (None, None) => Which::Head,
         (Some(number), None) => Which::Version(number),
         (None, Some(attempt)) => Which::Attempt(attempt),
         (Some(_), Some(_)) => {
-            fields.refuse(
-                "version",
-                Fault::value("version does not go with job or attempt"),
-            );
+            fields.refuse("version", Fault::value("version does not go with job or attempt"));
             Which::Head
         }
     }
@@ -80,8 +72,7 @@ pub(super) fn which(fields: &mut Fields) -> Which {
 /// An attempt's id, or its number where the job is named.
 fn attempt_of(value: &Value, job: Option<JobId>) -> Result<AttemptRef, Fault> {
     match job {
-        Some(job) => rules::number(1, i16::MAX.into())(value)
-            .map(|number| AttemptRef::OfJob(job, Some(number))),
+        Some(job) => rules::number(1, i16::MAX.into())(value).map(|number| AttemptRef::OfJob(job, Some(number))),
         None => uuid_of("an attempt id, or a number beside job")(value).map(AttemptRef::Id),
     }
 }
@@ -97,51 +88,30 @@ fn uuid_of<T: std::str::FromStr>(what: &'static str) -> impl Fn(&Value) -> Resul
 pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<Loaded, ApiError> {
     let client = app.client().await?;
     let (found, of) = match which {
-        Which::Head => (
-            version::tree(&client, app.tenant(), project, None).await?,
-            None,
-        ),
-        Which::Version(number) => (
-            version::tree(&client, app.tenant(), project, Some(number)).await?,
-            None,
-        ),
-        Which::Attempt(attempt) => (
-            version::tree_of_attempt(&client, app.tenant(), project, attempt).await?,
-            Some(attempt),
-        ),
+        Which::Head => (version::tree(&client, app.tenant(), project, None).await?, None),
+        Which::Version(number) => (version::tree(&client, app.tenant(), project, Some(number)).await?, None),
+        Which::Attempt(attempt) => {
+            (version::tree_of_attempt(&client, app.tenant(), project, attempt).await?, Some(attempt))
+        }
     };
     let TreeRef { number, manifest } = found.map_err(missing)?;
     let exchange = version::exchange(&client, project, of).await?;
     drop(client);
-    Ok(Loaded {
-        number,
-        manifest: fetch(app, manifest).await?,
-        exchange,
-    })
+    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange })
 }
 
 /// A version's tree, without documents.
-pub(crate) async fn load_version(
-    app: &App,
-    project: ProjectId,
-    number: i32,
-) -> Result<Loaded, ApiError> {
+pub(crate) async fn load_version(app: &App, project: ProjectId, number: i32) -> Result<Loaded, ApiError> {
     let found = version::tree(&app.client().await?, app.tenant(), project, Some(number)).await?;
     let TreeRef { number, manifest } = found.map_err(missing)?;
-    Ok(Loaded {
-        number,
-        manifest: fetch(app, manifest).await?,
-        exchange: Exchange::default(),
-    })
+    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange: Exchange::default() })
 }
 
 async fn fetch(app: &App, manifest: Option<[u8; 32]>) -> Result<Option<Arc<Manifest>>, ApiError> {
     let Some(id) = manifest.map(Digest::from_bytes) else {
         return Ok(None);
     };
-    Ok(Some(
-        app.manifests.get(&app.storage, app.tenant(), id).await?,
-    ))
+    Ok(Some(app.manifests.get(&app.storage, app.tenant(), id).await?))
 }
 
 fn missing(missing: Missing) -> ApiError {

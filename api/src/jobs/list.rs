@@ -32,10 +32,7 @@ pub(crate) struct JobList {
 /// Filters of a list of jobs, for the document.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "documents the parameters, which are validated by hand"
-)]
+#[expect(dead_code, reason = "documents the parameters, which are validated by hand")]
 struct JobQuery {
     /// `queued`, `in_progress`, `completed`, `error`, `cancelled`; repeated or with commas.
     status: Option<String>,
@@ -53,10 +50,7 @@ struct JobQuery {
 
 /// List jobs
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery), responses((status = 200, body = JobList)))]
-pub(crate) async fn list_jobs(
-    State(app): State<Shared>,
-    query: Query,
-) -> Result<Json<JobList>, ApiError> {
+pub(crate) async fn list_jobs(State(app): State<Shared>, query: Query) -> Result<Json<JobList>, ApiError> {
     page(&app, query, JobFilter::default()).await
 }
 
@@ -72,57 +66,23 @@ pub(crate) async fn list_project_jobs(
     query: Query,
 ) -> Result<Json<JobList>, ApiError> {
     let id = ids.project()?;
-    project::find(&app.client().await?, app.tenant(), id)
-        .await?
-        .ok_or(ApiError::NO_PROJECT)?;
-    page(
-        &app,
-        query,
-        JobFilter {
-            project: Some(id),
-            ..JobFilter::default()
-        },
-    )
-    .await
+    project::find(&app.client().await?, app.tenant(), id).await?.ok_or(ApiError::NO_PROJECT)?;
+    page(&app, query, JobFilter { project: Some(id), ..JobFilter::default() }).await
 }
 
 async fn page(app: &App, query: Query, filter: JobFilter) -> Result<Json<JobList>, ApiError> {
     let mut fields = query.fields();
-    let statuses = fields
-        .optional("status", rules::some_of::<Status>(STATUSES))
-        .unwrap_or_default();
-    let types = fields
-        .optional("type", rules::some_of::<JobType>(JOB_TYPES))
-        .unwrap_or_default();
+    let statuses = fields.optional("status", rules::some_of::<Status>(STATUSES)).unwrap_or_default();
+    let types = fields.optional("type", rules::some_of::<JobType>(JOB_TYPES)).unwrap_or_default();
     let labels = fields.optional("label", rules::label_pairs);
     let since = fields.optional("since", rules::timestamp);
     let paging = Paging::take(&mut fields);
     let states = statuses.into_iter().flat_map(Status::states).collect();
-    let labels = labels
-        .as_ref()
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let labels = labels
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect();
-    let filter = fields.finish(|| {
-        Some(JobFilter {
-            states,
-            types,
-            labels,
-            since,
-            ..filter
-        })
-    })?;
-    let Page { items, next } = job::list(
-        &app.client().await?,
-        app.tenant(),
-        &filter,
-        paging.after,
-        paging.limit,
-    )
-    .await?;
+    let labels = labels.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let filter = fields.finish(|| Some(JobFilter { states, types, labels, since, ..filter }))?;
+    let Page { items, next } =
+        job::list(&app.client().await?, app.tenant(), &filter, paging.after, paging.limit).await?;
     Ok(Json(JobList {
         items: items.into_iter().map(JobView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

@@ -13,8 +13,7 @@ use crate::{
 };
 
 /// How the levels are told in a refusal.
-pub(crate) const ISOLATIONS: &str =
-    "'none', 'landlock-weak', 'landlock', 'namespace', 'userkernel' or 'vm'";
+pub(crate) const ISOLATIONS: &str = "'none', 'landlock-weak', 'landlock', 'namespace', 'userkernel' or 'vm'";
 /// What a job accepts that says nothing: anything, the project's own least level still holds.
 pub(crate) const DEFAULT_ISOLATION: Isolation = Isolation::None;
 pub(super) const JOB_TYPES: &str = "'initial_project', 'edit' or 'command'";
@@ -49,26 +48,17 @@ impl JobRequest {
         let job_type = fields.required("job_type", rules::one_of::<JobType>(JOB_TYPES));
         let command = job_type == Some(JobType::Command);
         let check = rules::instruction(Instruction::for_job);
-        let instruction = if command {
-            fields.optional("instruction", check)
-        } else {
-            fields.required("instruction", check)
-        };
+        let instruction =
+            if command { fields.optional("instruction", check) } else { fields.required("instruction", check) };
         let title = fields.optional("title", rules::text(1, MAX_TITLE));
         let argv = match job_type {
             Some(JobType::Command) => fields.required("argv", rules::argv),
-            Some(_) => fields.optional("argv", |_| {
-                Err(Fault::value("argv goes with job_type 'command' only"))
-            }),
+            Some(_) => fields.optional("argv", |_| Err(Fault::value("argv goes with job_type 'command' only"))),
             None => fields.optional("argv", rules::argv),
         };
         let agent = fields.optional("agent", |value| {
             let name = rules::name(value)?;
-            if command {
-                Ok(name)
-            } else {
-                offer.fault(&name).map_or(Ok(name), Err)
-            }
+            if command { Ok(name) } else { offer.fault(&name).map_or(Ok(name), Err) }
         });
         let priority = fields.optional("priority", rules::number(0, 9));
         let run_at = fields.optional("run_at", rules::timestamp);
@@ -79,17 +69,12 @@ impl JobRequest {
         let min_isolation = fields.optional("min_isolation", rules::one_of(ISOLATIONS));
         let labels = fields.optional("labels", rules::labels);
         fields.finish(|| {
-            let first_words = || {
-                instruction
-                    .as_ref()
-                    .map_or_else(|| command_title(argv.as_deref()), Instruction::title)
-            };
+            let first_words =
+                || instruction.as_ref().map_or_else(|| command_title(argv.as_deref()), Instruction::title);
             Some(Self {
                 job_type: job_type?,
                 title: title.unwrap_or_else(first_words),
-                instruction: instruction
-                    .map(|text| text.as_str().to_owned())
-                    .unwrap_or_default(),
+                instruction: instruction.map(|text| text.as_str().to_owned()).unwrap_or_default(),
                 argv,
                 agent,
                 priority: priority.unwrap_or_default(),
@@ -108,38 +93,19 @@ impl JobRequest {
 /// The first line of a command, as one would type it.
 fn command_title(argv: Option<&[String]>) -> String {
     let command = argv.unwrap_or_default().join(" ");
-    command
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(MAX_TITLE)
-        .collect()
+    command.lines().next().unwrap_or_default().chars().take(MAX_TITLE).collect()
 }
 
 /// The `Idempotency-Key`, with the hash of what the request asks for: `scope` is its route with ids.
-pub(crate) fn idempotency(
-    headers: &HeaderMap,
-    scope: &str,
-    body: &[u8],
-) -> Result<Option<Idempotency>, ApiError> {
+pub(crate) fn idempotency(headers: &HeaderMap, scope: &str, body: &[u8]) -> Result<Option<Idempotency>, ApiError> {
     let Some(given) = headers.get("idempotency-key") else {
         return Ok(None);
     };
     let key = given.to_str().unwrap_or_default();
-    if !(1..=255).contains(&key.len())
-        || !key
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-    {
-        return Err(ApiError::BadRequest(
-            "Idempotency-Key should have 1 to 255 visible ASCII characters".into(),
-        ));
+    if !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Err(ApiError::BadRequest("Idempotency-Key should have 1 to 255 visible ASCII characters".into()));
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(scope.as_bytes()).update(b"\0").update(body);
-    Ok(Some(Idempotency {
-        key: key.to_owned(),
-        fingerprint: hasher.finalize().into(),
-    }))
+    Ok(Some(Idempotency { key: key.to_owned(), fingerprint: hasher.finalize().into() }))
 }

@@ -21,20 +21,14 @@ use crate::{
     params(("id" = uuid::Uuid, Path), ("wait" = Option<String>, Query, description = "Hold the answer until the job is final, at most so long, like `30s`")),
     responses((status = 200, body = JobView), (status = 404))
 )]
-pub(crate) async fn show_job(
-    State(app): State<Shared>,
-    ids: Ids,
-    query: Query,
-) -> Result<Json<JobView>, ApiError> {
+pub(crate) async fn show_job(State(app): State<Shared>, ids: Ids, query: Query) -> Result<Json<JobView>, ApiError> {
     let id = ids.job()?;
     let mut fields = query.fields();
     let wait = fields.optional("wait", rules::wait(app.config.wait_limit));
     let wait = fields.finish(|| Some(wait.unwrap_or_default()))?;
     until_final(&app, id, wait).await?;
     let client = app.client().await?;
-    let row = job::find(&client, app.tenant(), id)
-        .await?
-        .ok_or(ApiError::NO_JOB)?;
+    let row = job::find(&client, app.tenant(), id).await?.ok_or(ApiError::NO_JOB)?;
     let waiting_reason = reason(&client, &row).await?;
     let mut view = JobView::from(row);
     view.waiting_reason = waiting_reason;
@@ -45,44 +39,26 @@ async fn reason(client: &Client, row: &JobRow) -> Result<Option<String>, ApiErro
     match row.state {
         JobState::Pending => Ok(Some("for the jobs of its project before it".to_owned())),
         JobState::Dispatched => Ok(Some("for a worker to take it".to_owned())),
-        JobState::Scheduled | JobState::Queued => Ok(job::waiting(client, row.id)
-            .await?
-            .map(|waiting| why(&waiting))),
+        JobState::Scheduled | JobState::Queued => Ok(job::waiting(client, row.id).await?.map(|waiting| why(&waiting))),
         _ => Ok(None),
     }
 }
 
 /// The first thing that is missing, counted among the live workers of its pool.
 fn why(waiting: &Waiting) -> String {
-    let Waiting {
-        pool,
-        agent,
-        min_isolation,
-        due,
-        workers,
-        with_agent,
-        with_isolation,
-        suited,
-    } = waiting;
+    let Waiting { pool, agent, min_isolation, due, workers, with_agent, with_isolation, suited } = waiting;
     let agent = agent.as_deref().unwrap_or_default();
     match (due, *workers, *with_agent, *with_isolation, *suited) {
-        (Some(due), ..) => format!(
-            "until {}",
-            due.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-        ),
+        (Some(due), ..) => format!("until {}", due.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)),
         (_, 0, ..) => format!("for a worker in pool '{pool}': there is none"),
-        (_, _, 0, ..) => format!(
-            "for a worker in pool '{pool}' that offers agent '{agent}': none of {workers} does"
-        ),
+        (_, _, 0, ..) => format!("for a worker in pool '{pool}' that offers agent '{agent}': none of {workers} does"),
         (_, _, _, 0, _) => {
             format!(
                 "for a worker in pool '{pool}' with isolation '{min_isolation}' or better: none of {workers} has it"
             )
         }
         (.., 0) => {
-            format!(
-                "for a worker in pool '{pool}' with both agent '{agent}' and isolation '{min_isolation}' or better"
-            )
+            format!("for a worker in pool '{pool}' with both agent '{agent}' and isolation '{min_isolation}' or better")
         }
         _ => "for a free slot".to_owned(),
     }
@@ -115,12 +91,6 @@ mod tests {
             assert!(why(&facts).contains(words), "{facts:?}: {}", why(&facts));
         }
         let due = Some("2030-01-01T00:00:00Z".parse().unwrap());
-        assert_eq!(
-            why(&Waiting {
-                due,
-                ..waiting(0, 0, 0, 0)
-            }),
-            "until 2030-01-01T00:00:00.000Z"
-        );
+        assert_eq!(why(&Waiting { due, ..waiting(0, 0, 0, 0) }), "until 2030-01-01T00:00:00.000Z");
     }
 }

@@ -91,14 +91,8 @@ pub(crate) async fn submit_job(
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
     };
-    let row =
-        row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
-    Ok(accepted_response(
-        StatusCode::ACCEPTED,
-        &format!("/api/v1/jobs/{id}"),
-        replayed,
-        &JobView::from(row),
-    ))
+    let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
+    Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))
 }
 
 /// The name to look up: only what could be one.
@@ -136,10 +130,7 @@ fn new_job(app: &App, project: ProjectId, request: JobRequest) -> NewJob {
 /// The key came before with another request.
 pub(crate) fn key_reused() -> ApiError {
     let mut fields = Fields::headers();
-    fields.refuse(
-        "Idempotency-Key",
-        Fault::value("this key was used for another request"),
-    );
+    fields.refuse("Idempotency-Key", Fault::value("this key was used for another request"));
     match fields.finish(|| Some(())) {
         Err(error) => error,
         Ok(()) => ApiError::Internal("a refused field was not reported".to_owned()),
@@ -159,10 +150,7 @@ pub(crate) fn accepted_response(
         headers.insert(header::LOCATION, location);
     }
     if replayed {
-        headers.insert(
-            HeaderName::from_static("idempotency-replayed"),
-            HeaderValue::from_static("true"),
-        );
+        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
     }
     response
 }

@@ -66,6 +66,9 @@ struct AttemptView {
     /// Null while it runs.
     outcome: Option<String>,
     started_at: DateTime<Utc>,
+    /// When the agent's program started; known once the attempt ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -123,6 +126,7 @@ impl From<AttemptRow> for AttemptView {
             isolation: row.isolation,
             outcome: row.outcome,
             started_at: row.started_at,
+            agent_started_at: row.agent_started_at,
             finished_at: row.finished_at,
         }
     }
@@ -134,11 +138,7 @@ fn status_detail(row: &JobRow) -> &'static str {
         JobState::Dead => JobState::Dead.as_str(),
         state if state.is_terminal() => state.status().as_str(),
         _ if row.cancelling => "cancelling",
-        JobState::Running => row
-            .attempts
-            .last()
-            .and_then(|attempt| attempt.phase)
-            .map_or("running", Phase::as_str),
+        JobState::Running => row.attempts.last().and_then(|attempt| attempt.phase).map_or("running", Phase::as_str),
         JobState::Queued if !row.attempts.is_empty() => "retrying",
         state => state.as_str(),
     }

@@ -16,9 +16,7 @@ pub(crate) async fn until_final(app: &App, id: JobId, patience: Duration) -> Res
     let deadline = Instant::now() + patience;
     let mut watch = app.feed.watch();
     loop {
-        let state = job::state(&app.client().await?, app.tenant(), id)
-            .await?
-            .ok_or(ApiError::NO_JOB)?;
+        let state = job::state(&app.client().await?, app.tenant(), id).await?.ok_or(ApiError::NO_JOB)?;
         if state.is_terminal() {
             return Ok(());
         }

@@ -50,16 +50,8 @@ pub(crate) async fn follow_log(
     let (job, number, log) = super::find(&app, &ids, rest.fields()).await?;
     let source = app.clone();
     stream::open(&app, Format::wanted(&headers), move |outlet| async move {
-        let mut follower = Follower {
-            wakes: source.feed.wakes(),
-            app: source,
-            outlet,
-            looked: Instant::now(),
-        };
-        if let Err(Stop::Failed(error)) = follower
-            .run(job, number, log, start.unwrap_or_default())
-            .await
-        {
+        let mut follower = Follower { wakes: source.feed.wakes(), app: source, outlet, looked: Instant::now() };
+        if let Err(Stop::Failed(error)) = follower.run(job, number, log, start.unwrap_or_default()).await {
             tracing::warn!(?error, "failed to stream a log");
         }
     })
@@ -92,13 +84,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(
-        &mut self,
-        job: JobId,
-        number: Option<i16>,
-        log: Option<AttemptLog>,
-        start: u64,
-    ) -> Result<(), Stop> {
+    async fn run(&mut self, job: JobId, number: Option<i16>, log: Option<AttemptLog>, start: u64) -> Result<(), Stop> {
         let log = match log {
             Some(log) => Some(log),
             None => self.first_attempt(job, number).await?,
@@ -110,10 +96,7 @@ impl Follower {
             let mut text = Text::default();
             loop {
                 match reader.next().await? {
-                    Step::Bytes(bytes) => {
-                        self.send(text.push(&bytes), reader.offset() - text.held())
-                            .await?
-                    }
+                    Step::Bytes(bytes) => self.send(text.push(&bytes), reader.offset() - text.held()).await?,
                     Step::Wait => self.pause().await?,
                     Step::End => break,
                 }
@@ -121,20 +104,11 @@ impl Follower {
             offset = reader.offset();
             self.send(text.rest(), offset).await?;
         }
-        Ok(self
-            .outlet
-            .send(&Frame::End(
-                json!({"job_id": job, "attempt": attempt, "offset": offset}),
-            ))
-            .await?)
+        Ok(self.outlet.send(&Frame::End(json!({"job_id": job, "attempt": attempt, "offset": offset}))).await?)
     }
 
     /// Waits for the job to be tried; none when it ends without.
-    async fn first_attempt(
-        &mut self,
-        job: JobId,
-        number: Option<i16>,
-    ) -> Result<Option<AttemptLog>, Stop> {
+    async fn first_attempt(&mut self, job: JobId, number: Option<i16>) -> Result<Option<AttemptLog>, Stop> {
         loop {
             let client = self.app.client().await?;
             let state = job::state(&client, self.app.tenant(), job).await?;
@@ -153,14 +127,7 @@ impl Follower {
             return Ok(());
         }
         let data = json!({"offset": end - length, "text": text});
-        Ok(self
-            .outlet
-            .send(&Frame::Event {
-                id: end.to_string(),
-                name: "log".to_owned(),
-                data,
-            })
-            .await?)
+        Ok(self.outlet.send(&Frame::Event { id: end.to_string(), name: "log".to_owned(), data }).await?)
     }
 
     /// Until something may have been written, by a wake-up or the clock.
@@ -186,12 +153,7 @@ impl Text {
     /// The text that is complete now, and how many bytes it stands for.
     fn push(&mut self, bytes: &[u8]) -> (u64, String) {
         self.held.extend_from_slice(bytes);
-        let unfinished = match self
-            .held
-            .utf8_chunks()
-            .last()
-            .map(|last| last.invalid().to_vec())
-        {
+        let unfinished = match self.held.utf8_chunks().last().map(|last| last.invalid().to_vec()) {
             Some(tail) if starts_character(&tail) => tail,
             _ => Vec::new(),
         };
@@ -204,10 +166,7 @@ impl Text {
     /// What is still held: nothing more will complete it.
     fn rest(&mut self) -> (u64, String) {
         let held = std::mem::take(&mut self.held);
-        (
-            held.len() as u64,
-            String::from_utf8_lossy(&held).into_owned(),
-        )
+        (held.len() as u64, String::from_utf8_lossy(&held).into_owned())
     }
 
     fn held(&self) -> u64 {
@@ -233,11 +192,7 @@ mod tests {
             let parts = [text.push(first), text.push(rest), text.rest()];
             let bytes: u64 = parts.iter().map(|part| part.0).sum();
             let joined: String = parts.into_iter().map(|part| part.1).collect();
-            assert_eq!(
-                (bytes, joined.as_bytes()),
-                (whole.len() as u64, whole),
-                "cut at {cut}"
-            );
+            assert_eq!((bytes, joined.as_bytes()), (whole.len() as u64, whole), "cut at {cut}");
         }
     }
 

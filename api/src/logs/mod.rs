@@ -16,11 +16,7 @@ use crate::{
 };
 
 /// Finds the log of `?attempt=`, of the newest attempt by default; none where the job has not been tried yet.
-async fn find(
-    app: &App,
-    ids: &Ids,
-    mut query: Fields,
-) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
+async fn find(app: &App, ids: &Ids, mut query: Fields) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
     let (project, job) = (ids.project()?, ids.job()?);
     let number: Option<i16> = query.optional("attempt", rules::number(1, i16::MAX.into()));
     query.finish(|| Some(()))?;

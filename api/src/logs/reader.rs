@@ -39,14 +39,7 @@ pub(super) struct LogReader {
 
 impl LogReader {
     pub(super) fn new(app: Shared, log: AttemptLog, offset: u64) -> Self {
-        Self {
-            app,
-            log,
-            offset,
-            seq: -1,
-            ready: std::collections::VecDeque::new(),
-            sealed: None,
-        }
+        Self { app, log, offset, seq: -1, ready: std::collections::VecDeque::new(), sealed: None }
     }
 
     /// Where the next byte is.
@@ -98,19 +91,13 @@ impl LogReader {
         // Asked first: rows written before the attempt ended are then all seen below.
         self.log = log_read::refresh(&client, self.log.attempt).await?;
         if self.log.object.is_some() {
-            let key = self
-                .app
-                .storage
-                .keys(self.app.tenant())
-                .log(self.log.attempt);
+            let key = self.app.storage.keys(self.app.tenant()).log(self.log.attempt);
             let log = SealedLog::open(&self.app.storage, key).await?;
             self.sealed = Some(log.read(self.offset..log.len()).flat_map(pieces).boxed());
             return Ok(None);
         }
         let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
-        self.ready = log_read::chunks(&client, self.log.attempt, self.seq, offset, PAGE)
-            .await?
-            .into();
+        self.ready = log_read::chunks(&client, self.log.attempt, self.seq, offset, PAGE).await?.into();
         if let Some(last) = self.ready.back() {
             self.seq = last.seq;
             return Ok(None);
@@ -122,11 +109,7 @@ impl LogReader {
         self.log = log_read::refresh(&client, self.log.attempt).await?;
         let missing = self.log.bytes.unsigned_abs().saturating_sub(self.offset);
         let sealed = self.log.object.is_some() || missing == 0;
-        Ok(if sealed {
-            None
-        } else {
-            Some(self.advance(lost(missing)))
-        })
+        Ok(if sealed { None } else { Some(self.advance(lost(missing))) })
     }
 
     /// The part of a chunk from the offset on, within what the attempt is known to have written. None when its object
@@ -144,40 +127,23 @@ impl LogReader {
             None => match self.segment(&chunk).await {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == StorageErrorKind::NotFound => {
-                    self.log =
-                        log_read::refresh(&self.app.client().await?, self.log.attempt).await?;
+                    self.log = log_read::refresh(&self.app.client().await?, self.log.attempt).await?;
                     self.ready.clear();
-                    return if self.log.object.is_some() {
-                        Ok(None)
-                    } else {
-                        Err(error.into())
-                    };
+                    return if self.log.object.is_some() { Ok(None) } else { Err(error.into()) };
                 }
                 Err(error) => return Err(error.into()),
             },
         };
-        let limit = if self.log.finished {
-            self.log.bytes.unsigned_abs()
-        } else {
-            u64::MAX
-        };
-        let end = limit
-            .saturating_sub(start)
-            .min(bytes.len() as u64)
-            .max(skip);
+        let limit = if self.log.finished { self.log.bytes.unsigned_abs() } else { u64::MAX };
+        let end = limit.saturating_sub(start).min(bytes.len() as u64).max(skip);
         let range = usize::try_from(skip).ok().zip(usize::try_from(end).ok());
-        Ok(range
-            .and_then(|(skip, end)| bytes.get(skip..end))
-            .map(|part| bytes.slice_ref(part)))
+        Ok(range.and_then(|(skip, end)| bytes.get(skip..end)).map(|part| bytes.slice_ref(part)))
     }
 
     async fn segment(&mut self, chunk: &Chunk) -> Result<Bytes, StorageError> {
         let keys = self.app.storage.keys(self.app.tenant());
         let key = keys.log_segment(self.log.attempt, chunk.seq.unsigned_abs().into());
-        self.app
-            .storage
-            .get(&key, chunk.length.unsigned_abs().into())
-            .await
+        self.app.storage.get(&key, chunk.length.unsigned_abs().into()).await
     }
 }
 

@@ -38,9 +38,7 @@ pub(crate) async fn read_log(
     };
     let mut reader = LogReader::new(app.clone(), log.clone(), 0);
     let size = reader.available().await?;
-    respond(&headers, size, |range| {
-        bytes(LogReader::new(app.clone(), log, range.start), range.end)
-    })
+    respond(&headers, size, |range| bytes(LogReader::new(app.clone(), log, range.start), range.end))
 }
 
 fn respond(
@@ -53,10 +51,7 @@ fn respond(
     let length = bytes.end - bytes.start;
     let mut response = (
         [
-            (
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("text/plain; charset=utf-8"),
-            ),
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
             (header::ACCEPT_RANGES, HeaderValue::from_static("bytes")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (header::CONTENT_LENGTH, HeaderValue::from(length)),
@@ -66,9 +61,7 @@ fn respond(
         .into_response();
     if let ByteRange::Part(_) = wanted {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_RANGE, content_range(&bytes, size)?);
+        response.headers_mut().insert(header::CONTENT_RANGE, content_range(&bytes, size)?);
     }
     Ok(response)
 }
@@ -85,9 +78,7 @@ fn bytes(reader: LogReader, end: u64) -> Body {
                 bytes.truncate(left);
                 Ok(Some((bytes, reader)))
             }
-            Ok(Step::Wait | Step::End) => {
-                Err(std::io::Error::other("the log is shorter than it was"))
-            }
+            Ok(Step::Wait | Step::End) => Err(std::io::Error::other("the log is shorter than it was")),
             Err(error) => {
                 tracing::warn!(?error, "failed to read a log to its end");
                 Err(std::io::Error::other("the log cannot be read"))

@@ -19,15 +19,8 @@ use crate::config::{CorsConfig, List};
 /// How long a browser may remember a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// What a page may read besides the headers every page may.
-const EXPOSED: [&str; 7] = [
-    "etag",
-    "location",
-    "x-request-id",
-    "idempotency-replayed",
-    "content-range",
-    "accept-ranges",
-    "retry-after",
-];
+const EXPOSED: [&str; 7] =
+    ["etag", "location", "x-request-id", "idempotency-replayed", "content-range", "accept-ranges", "retry-after"];
 
 #[derive(Clone)]
 struct Cors {
@@ -47,40 +40,23 @@ pub(crate) fn layer(router: Router, config: &CorsConfig) -> Result<Router, Confi
         .max_age(MAX_AGE)
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .allow_credentials(config.allow_credentials.0);
-    layer = if config.allow_methods.has_wildcard() {
-        layer.allow_methods(Any)
-    } else {
-        layer.allow_methods(methods)
-    };
-    layer = if config.allow_headers.has_wildcard() {
-        layer.allow_headers(Any)
-    } else {
-        layer.allow_headers(headers)
-    };
+    layer = if config.allow_methods.has_wildcard() { layer.allow_methods(Any) } else { layer.allow_methods(methods) };
+    layer = if config.allow_headers.has_wildcard() { layer.allow_headers(Any) } else { layer.allow_headers(headers) };
     let cors = if config.allow_origins.has_wildcard() {
-        Cors {
-            origins: None,
-            layer: layer.allow_origin(Any),
-        }
+        Cors { origins: None, layer: layer.allow_origin(Any) }
     } else {
-        Cors {
-            origins: Some(origins.clone()),
-            layer: layer.allow_origin(origins),
-        }
+        Cors { origins: Some(origins.clone()), layer: layer.allow_origin(origins) }
     };
     Ok(router.layer(middleware::from_fn_with_state(cors, apply)))
 }
 
 async fn apply(State(cors): State<Cors>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN);
-    let allowed =
-        origin.is_some_and(|origin| cors.origins.is_none_or(|origins| origins.contains(origin)));
+    let allowed = origin.is_some_and(|origin| cors.origins.is_none_or(|origins| origins.contains(origin)));
     if !allowed {
         let mut response = next.run(request).await;
         // Caches must not give one origin's answer to another.
-        response
-            .headers_mut()
-            .append(header::VARY, HeaderValue::from_static("origin"));
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
         return response;
     }
     let service = tower::service_fn(move |request| {
@@ -92,13 +68,6 @@ async fn apply(State(cors): State<Cors>, request: Request, next: Next) -> Respon
 }
 
 fn parse<T: std::str::FromStr>(name: &'static str, list: &List) -> Result<Vec<T>, ConfigError> {
-    let wrong = |item: &str| ConfigError::Invalid {
-        name,
-        reason: format!("'{item}' cannot be sent in a header"),
-    };
-    list.0
-        .iter()
-        .filter(|item| *item != "*")
-        .map(|item| item.parse().map_err(|_| wrong(item)))
-        .collect()
+    let wrong = |item: &str| ConfigError::Invalid { name, reason: format!("'{item}' cannot be sent in a header") };
+    list.0.iter().filter(|item| *item != "*").map(|item| item.parse().map_err(|_| wrong(item))).collect()
 }

@@ -35,28 +35,17 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
     let (mut response, cause) = render(response, &id);
     let response_headers = response.headers_mut();
     response_headers.insert(request_id::X_REQUEST_ID, header);
-    response_headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
+    response_headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     span.in_scope(|| seen.log(response.status(), cause.as_deref()));
     let route = seen.route.as_ref().map_or("none", MatchedPath::as_str);
     let labels = [known_method(&seen.method), route, class(response.status())];
-    app.metrics
-        .request_seconds
-        .with_label_values(&labels)
-        .observe(seen.start.elapsed().as_secs_f64());
+    app.metrics.request_seconds.with_label_values(&labels).observe(seen.start.elapsed().as_secs_f64());
     response
 }
 
 impl Seen {
     fn log(&self, status: StatusCode, cause: Option<&str>) {
-        let (method, path, status, ms) = (
-            &self.method,
-            &self.path,
-            status.as_u16(),
-            self.start.elapsed().as_millis(),
-        );
+        let (method, path, status, ms) = (&self.method, &self.path, status.as_u16(), self.start.elapsed().as_millis());
         match (status, cause) {
             (500.., cause) => {
                 tracing::error!(%method, path, status, ms, "failed to answer: {}", cause.unwrap_or("no cause given"));
@@ -75,20 +64,9 @@ impl Seen {
 
 /// Methods are the client's words: only the usual ones become labels.
 fn known_method(method: &Method) -> &'static str {
-    let known = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::HEAD,
-        Method::OPTIONS,
-    ];
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
     let names = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-    known
-        .iter()
-        .position(|known| known == method)
-        .map_or("other", |at| names[at])
+    known.iter().position(|known| known == method).map_or("other", |at| names[at])
 }
 
 fn class(status: StatusCode) -> &'static str {

@@ -37,17 +37,11 @@ mod tests {
             (b"caf\xc3\xa9", false),
         ];
         for (given, kept) in cases {
-            let headers =
-                HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_bytes(given).unwrap())]);
+            let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_bytes(given).unwrap())]);
             let (text, header) = of(&headers);
             assert_eq!(text.as_bytes() == given, kept, "{given:?}");
             assert_eq!(header.as_bytes(), text.as_bytes());
         }
-        assert_eq!(
-            uuid::Uuid::parse_str(&of(&HeaderMap::new()).0)
-                .unwrap()
-                .get_version_num(),
-            7
-        );
+        assert_eq!(uuid::Uuid::parse_str(&of(&HeaderMap::new()).0).unwrap().get_version_num(), 7);
     }
 }

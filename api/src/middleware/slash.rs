@@ -11,13 +11,8 @@ pub(crate) fn without_trailing_slash<B>(mut request: Request<B>) -> Request<B> {
 }
 
 fn shortened(uri: &Uri) -> Option<Uri> {
-    let path = uri
-        .path()
-        .strip_suffix('/')
-        .filter(|path| !path.is_empty())?;
-    let path = uri
-        .query()
-        .map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+    let path = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
     Uri::from_parts(parts).ok()

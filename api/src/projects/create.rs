@@ -80,42 +80,24 @@ pub(crate) async fn create_project(
         Accepted::Replayed(job) => (job, true),
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => {
-            return Err(ApiError::Internal(
-                "a project vanished while it was made".to_owned(),
-            ));
+            return Err(ApiError::Internal("a project vanished while it was made".to_owned()));
         }
     };
     let gone = || ApiError::Internal(format!("job {job} was accepted but cannot be read"));
     let id: ProjectId = match replayed {
-        true => {
-            job::find(&client, app.tenant(), job)
-                .await?
-                .ok_or_else(gone)?
-                .project_id
-        }
+        true => job::find(&client, app.tenant(), job).await?.ok_or_else(gone)?.project_id,
         false => new.id,
     };
     drop(client);
     until_final(&app, job, wait).await?;
-    let row = project::find(&app.client().await?, app.tenant(), id)
-        .await?
-        .ok_or_else(gone)?;
+    let row = project::find(&app.client().await?, app.tenant(), id).await?.ok_or_else(gone)?;
     let mut view = ProjectView::from(row);
     view.job_id = Some(job);
-    Ok(accepted_response(
-        StatusCode::CREATED,
-        &format!("/api/v1/projects/{id}"),
-        replayed,
-        &view,
-    ))
+    Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/projects/{id}"), replayed, &view))
 }
 
 /// Both or none: a request that came before leaves no second project behind.
-async fn create(
-    client: &mut Client,
-    new: &NewProject,
-    first: &NewJob,
-) -> Result<Accepted, DatabaseError> {
+async fn create(client: &mut Client, new: &NewProject, first: &NewJob) -> Result<Accepted, DatabaseError> {
     let failed = || DatabaseError::query("create a project");
     let transaction = client.transaction().await.map_err(failed())?;
     project::create(&transaction, new).await?;

@@ -14,9 +14,7 @@ use drydock_database::{
     report::{StoredPack, StoredTree},
 };
 use drydock_domain::TenantId;
-use drydock_storage::{
-    BoxError, Limits, PackInfo, PackRegistry, StorageError, WriteOptions, Written, import_tar,
-};
+use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, StorageError, WriteOptions, Written, import_tar};
 use futures_util::TryStreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio_util::io::StreamReader;
@@ -48,10 +46,7 @@ const ARCHIVES: [&str; 8] = [
 /// Parameters of an import, for the document.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "documents the parameters, which are validated by hand"
-)]
+#[expect(dead_code, reason = "documents the parameters, which are validated by hand")]
 struct ImportQuery {
     /// 5 to 2,000 characters.
     instruction: String,
@@ -82,40 +77,20 @@ pub(crate) async fn import_project(
     let labels = |fields: &mut Fields| fields.optional("labels", rules::label_pairs);
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let new = fields.finish(|| asked)?.into_new(&app);
-    let kind = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .map(media);
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media);
     if kind.is_some_and(|kind| !ARCHIVES.contains(&kind.as_str())) {
-        return Err(ApiError::UnsupportedMediaType(
-            "Content-Type should be application/x-tar, gzip or zstd",
-        ));
+        return Err(ApiError::UnsupportedMediaType("Content-Type should be application/x-tar, gzip or zstd"));
     }
     let timeout = app.config.import_timeout;
-    let stored = tokio::time::timeout(timeout, store(&app, &new, request.into_body()))
-        .await
-        .map_err(|_| {
-            ApiError::BadRequest(
-                format!("The archive did not arrive within {}s", timeout.as_secs()).into(),
-            )
-        })??;
+    let stored = tokio::time::timeout(timeout, store(&app, &new, request.into_body())).await.map_err(|_| {
+        ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
+    })??;
     let client = app.client().await?;
     project::import(&client, &new, &stored).await?;
     let row = project::find(&client, app.tenant(), new.id).await?;
-    let row = row.ok_or_else(|| {
-        ApiError::Internal(format!(
-            "project {} was imported but cannot be read",
-            new.id
-        ))
-    })?;
+    let row = row.ok_or_else(|| ApiError::Internal(format!("project {} was imported but cannot be read", new.id)))?;
     let location = format!("/api/v1/projects/{}", new.id);
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Json(ProjectView::from(row)),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProjectView::from(row))).into_response())
 }
 
 async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, ApiError> {
@@ -128,17 +103,9 @@ async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, Ap
         limits: Limits::default(),
         temp_dir: app.config.temp_dir.clone(),
     };
-    let registry = Packs {
-        database: app.database.clone(),
-        tenant: new.tenant,
-    };
-    let written = import_tar(&app.storage, options, &registry, archive)
-        .await
-        .map_err(|error| refused(error, limit))?;
-    written
-        .map(stored)
-        .transpose()?
-        .ok_or_else(|| ApiError::BadRequest("The archive has no files".into()))
+    let registry = Packs { database: app.database.clone(), tenant: new.tenant };
+    let written = import_tar(&app.storage, options, &registry, archive).await.map_err(|error| refused(error, limit))?;
+    written.map(stored).transpose()?.ok_or_else(|| ApiError::BadRequest("The archive has no files".into()))
 }
 
 /// Records each pack before it is uploaded.
@@ -150,31 +117,17 @@ struct Packs {
 impl PackRegistry for Packs {
     async fn uploading(&self, info: PackInfo) -> Result<(), BoxError> {
         let bytes = i64::try_from(info.bytes)?;
-        pack::uploading(
-            &self.database.client().await?,
-            self.tenant,
-            info.id.as_bytes(),
-            bytes,
-        )
-        .await?;
+        pack::uploading(&self.database.client().await?, self.tenant, info.id.as_bytes(), bytes).await?;
         Ok(())
     }
 }
 
 fn stored(written: Written) -> Result<StoredTree, ApiError> {
-    let count =
-        u32::try_from(written.file_count).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let count = u32::try_from(written.file_count).map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(StoredTree {
         tree_id: written.tree_id.to_string(),
         manifest_id: written.manifest_id.to_string(),
-        packs: written
-            .packs
-            .iter()
-            .map(|pack| StoredPack {
-                id: pack.id.to_string(),
-                bytes: pack.bytes,
-            })
-            .collect(),
+        packs: written.packs.iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         file_count: count,
         total_bytes: written.total_bytes,
     })
@@ -185,25 +138,18 @@ fn refused(error: StorageError, limit: usize) -> ApiError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(inner) = cause {
         if inner.is::<LengthLimitError>() {
-            return ApiError::TooLarge(
-                format!("The archive should have at most {limit} bytes").into(),
-            );
+            return ApiError::TooLarge(format!("The archive should have at most {limit} bytes").into());
         }
-        cause = match inner
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
+        cause = match inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => inner.source(),
         };
     }
     match error {
-        StorageError::Register(source) => {
-            match source.downcast::<drydock_database::DatabaseError>() {
-                Ok(database) => (*database).into(),
-                Err(other) => ApiError::Internal(other.to_string()),
-            }
-        }
+        StorageError::Register(source) => match source.downcast::<drydock_database::DatabaseError>() {
+            Ok(database) => (*database).into(),
+            Err(other) => ApiError::Internal(other.to_string()),
+        },
         other => other.into(),
     }
 }

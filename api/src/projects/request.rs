@@ -30,8 +30,7 @@ impl ProjectRequest {
         default_agent: &str,
         labels: impl FnOnce(&mut Fields) -> Option<Value>,
     ) -> Option<Self> {
-        let instruction =
-            fields.required("instruction", rules::instruction(Instruction::for_project));
+        let instruction = fields.required("instruction", rules::instruction(Instruction::for_project));
         let mut named = false;
         let agent = fields.optional("agent", |value| {
             named = true;
@@ -59,9 +58,7 @@ impl ProjectRequest {
             id: ProjectId::generate(),
             tenant: app.tenant(),
             instruction: self.instruction.as_str().to_owned(),
-            agent: self
-                .agent
-                .unwrap_or_else(|| app.config.default_agent.clone()),
+            agent: self.agent.unwrap_or_else(|| app.config.default_agent.clone()),
             pool: self.pool.unwrap_or_else(|| app.config.default_pool.clone()),
             labels: self.labels,
             min_isolation: self.min_isolation,

@@ -12,10 +12,7 @@ use crate::{error::ApiError, extract::Ids, state::Shared};
     params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = ProjectView), (status = 404))
 )]
-pub(crate) async fn show_project(
-    State(app): State<Shared>,
-    ids: Ids,
-) -> Result<Json<ProjectView>, ApiError> {
+pub(crate) async fn show_project(State(app): State<Shared>, ids: Ids) -> Result<Json<ProjectView>, ApiError> {
     let row = project::find(&app.client().await?, app.tenant(), ids.project()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
 }

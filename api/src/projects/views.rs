@@ -39,9 +39,7 @@ impl From<ProjectRow> for ProjectView {
             id: row.id,
             owner: row.owner,
             instruction: row.instruction,
-            status: row
-                .state
-                .map_or(Status::Completed, drydock_domain::JobState::status),
+            status: row.state.map_or(Status::Completed, drydock_domain::JobState::status),
             summary: row.summary,
             agent: row.agent,
             pool: row.pool,

@@ -39,14 +39,8 @@ pub(crate) enum Format {
 impl Format {
     /// NDJSON where the client asks for it by name.
     pub(crate) fn wanted(headers: &HeaderMap) -> Self {
-        let asks = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        if asks
-            .flat_map(|accept| accept.split(','))
-            .any(|kind| media(kind) == "application/x-ndjson")
-        {
+        let asks = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        if asks.flat_map(|accept| accept.split(',')).any(|kind| media(kind) == "application/x-ndjson") {
             Self::Ndjson
         } else {
             Self::Sse
@@ -85,11 +79,7 @@ impl Format {
 
 /// A media type without its parameters.
 pub(crate) fn media(kind: &str) -> String {
-    kind.split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -98,39 +88,21 @@ mod tests {
 
     #[test]
     fn frames_have_the_form_of_their_format() {
-        let event = Frame::Event {
-            id: "7-1".to_owned(),
-            name: "status".to_owned(),
-            data: json!({"a": "x\ny"}),
-        };
+        let event = Frame::Event { id: "7-1".to_owned(), name: "status".to_owned(), data: json!({"a": "x\ny"}) };
         let sse = Format::Sse.encode(&event);
         assert_eq!(sse, "id: 7-1\nevent: status\ndata: {\"a\":\"x\\ny\"}\n\n");
         let line: Value = serde_json::from_slice(&Format::Ndjson.encode(&event)).unwrap();
-        assert_eq!(
-            line,
-            json!({"id": "7-1", "event": "status", "data": {"a": "x\ny"}})
-        );
-        assert_eq!(
-            Format::Sse.encode(&Frame::End(json!({}))),
-            "event: end\ndata: {}\n\n"
-        );
+        assert_eq!(line, json!({"id": "7-1", "event": "status", "data": {"a": "x\ny"}}));
+        assert_eq!(Format::Sse.encode(&Frame::End(json!({}))), "event: end\ndata: {}\n\n");
         assert_eq!(Format::Sse.encode(&Frame::Retry), "retry: 2000\n\n");
         assert!(Format::Ndjson.encode(&Frame::Retry).is_empty());
     }
 
     #[test]
     fn the_accept_header_chooses() {
-        let wanted = |accept: &str| {
-            Format::wanted(&HeaderMap::from_iter([(
-                header::ACCEPT,
-                accept.parse().unwrap(),
-            )]))
-        };
+        let wanted = |accept: &str| Format::wanted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));
         assert_eq!(wanted("application/x-ndjson"), Format::Ndjson);
-        assert_eq!(
-            wanted("text/html, Application/X-NDJSON;q=0.9"),
-            Format::Ndjson
-        );
+        assert_eq!(wanted("text/html, Application/X-NDJSON;q=0.9"), Format::Ndjson);
         assert_eq!(wanted("text/event-stream"), Format::Sse);
         assert_eq!(wanted("*/*"), Format::Sse);
         assert_eq!(Format::wanted(&HeaderMap::new()), Format::Sse);

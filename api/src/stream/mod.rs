@@ -89,33 +89,17 @@ where
     F: FnOnce(Outlet) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let busy = |_| ApiError::Unavailable {
-        detail: "Too many open streams",
-        cause: None,
-    };
+    let busy = |_| ApiError::Unavailable { detail: "Too many open streams", cause: None };
     let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
     app.metrics.streams.inc();
-    let place = Place {
-        metrics: app.metrics.clone(),
-        _permit: permit,
-    };
+    let place = Place { metrics: app.metrics.clone(), _permit: permit };
     let (sender, receiver) = mpsc::channel(AHEAD);
     let quiet_until = Instant::now() + HEARTBEAT;
-    let outlet = Outlet {
-        sender,
-        format,
-        shutdown: app.shutdown.clone(),
-        quiet_until,
-        _place: place,
-    };
+    let outlet = Outlet { sender, format, shutdown: app.shutdown.clone(), quiet_until, _place: place };
     let producer = produce(outlet);
     tasks::spawn("stream", producer);
-    let head = stream::iter(Some(Ok::<_, std::convert::Infallible>(
-        format.encode(&Frame::Retry),
-    )));
-    let body = stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|bytes| (Ok(bytes), receiver))
-    });
+    let head = stream::iter(Some(Ok::<_, std::convert::Infallible>(format.encode(&Frame::Retry))));
+    let body = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|bytes| (Ok(bytes), receiver)));
     let body = Body::from_stream(stream::StreamExt::chain(head, body));
     Ok((headers(format), body).into_response())
 }

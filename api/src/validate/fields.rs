@@ -48,12 +48,7 @@ impl Fields {
     }
 
     fn new(source: &'static str, values: Map<String, Value>) -> Self {
-        Self {
-            source,
-            values,
-            taken: Vec::new(),
-            faults: Vec::new(),
-        }
+        Self { source, values, taken: Vec::new(), faults: Vec::new() }
     }
 
     /// Takes a field that may be absent or null.
@@ -74,31 +69,15 @@ impl Fields {
         name: &'static str,
         rule: impl FnOnce(&Value) -> Result<T, Fault>,
     ) -> Option<T> {
-        let outcome = self
-            .take(name)
-            .map_or_else(|| Err(Fault::missing()), |value| rule(&value));
+        let outcome = self.take(name).map_or_else(|| Err(Fault::missing()), |value| rule(&value));
         self.checked(name, outcome)
     }
 
     /// Notes a fault of a field already taken.
     pub(crate) fn refuse(&mut self, name: &'static str, fault: Fault) {
-        let place = self
-            .taken
-            .iter()
-            .position(|taken| *taken == name)
-            .unwrap_or(self.taken.len());
-        let loc = [Value::from(self.source), name.into()]
-            .into_iter()
-            .chain(fault.at)
-            .collect();
-        self.faults.push((
-            place,
-            Row {
-                loc,
-                msg: fault.msg,
-                kind: fault.kind,
-            },
-        ));
+        let place = self.taken.iter().position(|taken| *taken == name).unwrap_or(self.taken.len());
+        let loc = [Value::from(self.source), name.into()].into_iter().chain(fault.at).collect();
+        self.faults.push((place, Row { loc, msg: fault.msg, kind: fault.kind }));
     }
 
     /// The request, or every fault: first those of known fields in their order, then the unknown fields.
@@ -113,9 +92,7 @@ impl Fields {
         if !rows.is_empty() {
             return Err(ApiError::Invalid(rows));
         }
-        build().ok_or_else(|| {
-            ApiError::Internal("a required field was neither taken nor refused".to_owned())
-        })
+        build().ok_or_else(|| ApiError::Internal("a required field was neither taken nor refused".to_owned()))
     }
 
     fn take(&mut self, name: &'static str) -> Option<Value> {

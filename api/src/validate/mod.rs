@@ -39,11 +39,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(kind: &'static str, msg: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            at: None,
-            msg: msg.into(),
-            kind,
-        }
+        Self { at: None, msg: msg.into(), kind }
     }
 
     /// A rule of ours that has no name in the vocabulary of types.

@@ -61,10 +61,7 @@ pub(crate) fn name(value: &Value) -> Checked<String> {
     if name.chars().all(allowed) {
         Ok(name)
     } else {
-        Err(Fault::new(
-            "string_pattern_mismatch",
-            "String should match pattern '^[A-Za-z0-9._-]+$'",
-        ))
+        Err(Fault::new("string_pattern_mismatch", "String should match pattern '^[A-Za-z0-9._-]+$'"))
     }
 }
 
@@ -80,12 +77,7 @@ pub(crate) fn one_of<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Che
 
 /// One or more words of `T`: in a query string a parameter may be repeated, or hold several with commas.
 pub(crate) fn some_of<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Checked<Vec<T>> {
-    move |value| {
-        strings(value)?
-            .flat_map(|text| text.split(','))
-            .map(|word| one_of(listed)(&word.into()))
-            .collect()
-    }
+    move |value| strings(value)?.flat_map(|text| text.split(',')).map(|word| one_of(listed)(&word.into())).collect()
 }
 
 /// A whole number from `min` to `max`, in JSON or as digits in a query string.
@@ -101,23 +93,19 @@ pub(crate) fn integer(min: i64, max: i64) -> impl Fn(&Value) -> Checked<i64> {
                 "int_from_float",
                 "Input should be a valid integer, got a number with a fractional part",
             )),
-            None if value.is_u64() => Err(Fault::new(
-                "less_than_equal",
-                format!("Input should be less than or equal to {max}"),
-            )),
-            None if value.is_string() => Err(Fault::new(
-                "int_parsing",
-                "Input should be a valid integer, unable to parse string as an integer",
-            )),
+            None if value.is_u64() => {
+                Err(Fault::new("less_than_equal", format!("Input should be less than or equal to {max}")))
+            }
+            None if value.is_string() => {
+                Err(Fault::new("int_parsing", "Input should be a valid integer, unable to parse string as an integer"))
+            }
             None => Err(Fault::new("int_type", "Input should be a valid integer")),
-            Some(n) if n < min => Err(Fault::new(
-                "greater_than_equal",
-                format!("Input should be greater than or equal to {min}"),
-            )),
-            Some(n) if n > max => Err(Fault::new(
-                "less_than_equal",
-                format!("Input should be less than or equal to {max}"),
-            )),
+            Some(n) if n < min => {
+                Err(Fault::new("greater_than_equal", format!("Input should be greater than or equal to {min}")))
+            }
+            Some(n) if n > max => {
+                Err(Fault::new("less_than_equal", format!("Input should be less than or equal to {max}")))
+            }
             Some(n) => Ok(n),
         }
     }
@@ -133,19 +121,14 @@ pub(crate) fn number<T: TryFrom<i64>>(min: i64, max: i64) -> impl Fn(&Value) -> 
 
 /// `true` or `false`.
 pub(crate) fn boolean(value: &Value) -> Checked<bool> {
-    value
-        .as_bool()
-        .ok_or_else(|| Fault::new("bool_type", "Input should be a valid boolean"))
+    value.as_bool().ok_or_else(|| Fault::new("bool_type", "Input should be a valid boolean"))
 }
 
 /// A time with its offset (RFC 3339).
 pub(crate) fn timestamp(value: &Value) -> Checked<DateTime<Utc>> {
-    let text = value
-        .as_str()
-        .ok_or_else(|| Fault::new("datetime_type", "Input should be a valid datetime"))?;
+    let text = value.as_str().ok_or_else(|| Fault::new("datetime_type", "Input should be a valid datetime"))?;
     let expected = "Input should be a valid datetime with its offset, like 2030-01-31T12:00:00Z";
-    let time =
-        DateTime::parse_from_rfc3339(text).map_err(|_| Fault::new("datetime_parsing", expected))?;
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| Fault::new("datetime_parsing", expected))?;
     Ok(time.to_utc())
 }
 
@@ -154,15 +137,10 @@ pub(crate) fn wait(max: Duration) -> impl Fn(&Value) -> Checked<Duration> {
     move |value| {
         let text = value.as_str().unwrap_or_default();
         let seconds = text.parse().map(Duration::from_secs);
-        let time = seconds
-            .or_else(|_| duration(text))
-            .map_err(|error| Fault::new("time_delta_parsing", error))?;
+        let time = seconds.or_else(|_| duration(text)).map_err(|error| Fault::new("time_delta_parsing", error))?;
         if time > max {
             let max = max.as_secs();
-            return Err(Fault::new(
-                "less_than_equal",
-                format!("Input should be less than or equal to {max}s"),
-            ));
+            return Err(Fault::new("less_than_equal", format!("Input should be less than or equal to {max}s")));
         }
         Ok(time)
     }
@@ -170,14 +148,10 @@ pub(crate) fn wait(max: Duration) -> impl Fn(&Value) -> Checked<Duration> {
 
 /// Labels: an object of short strings.
 pub(crate) fn labels(value: &Value) -> Checked<Value> {
-    let object = value
-        .as_object()
-        .ok_or_else(|| Fault::new("dict_type", "Input should be a valid dictionary"))?;
+    let object = value.as_object().ok_or_else(|| Fault::new("dict_type", "Input should be a valid dictionary"))?;
     if object.len() > MAX_LABELS {
         let many = object.len();
-        let msg = format!(
-            "Dictionary should have at most {MAX_LABELS} items after validation, not {many}"
-        );
+        let msg = format!("Dictionary should have at most {MAX_LABELS} items after validation, not {many}");
         return Err(Fault::new("too_long", msg));
     }
     for (name, value) in object {
@@ -191,9 +165,7 @@ pub(crate) fn labels(value: &Value) -> Checked<Value> {
 pub(crate) fn label_pairs(value: &Value) -> Checked<Value> {
     let mut object = Map::new();
     for pair in strings(value)? {
-        let (name, text) = pair
-            .split_once('=')
-            .ok_or_else(|| Fault::value("a label is written name=value"))?;
+        let (name, text) = pair.split_once('=').ok_or_else(|| Fault::value("a label is written name=value"))?;
         object.insert(name.to_owned(), text.into());
     }
     labels(&object.into())
@@ -201,28 +173,20 @@ pub(crate) fn label_pairs(value: &Value) -> Checked<Value> {
 
 /// A command line: the program and its arguments.
 pub(crate) fn argv(value: &Value) -> Checked<Vec<String>> {
-    let list = value
-        .as_array()
-        .ok_or_else(|| Fault::new("list_type", "Input should be a valid list"))?;
+    let list = value.as_array().ok_or_else(|| Fault::new("list_type", "Input should be a valid list"))?;
     match list.len() {
         0 => {
-            return Err(Fault::new(
-                "too_short",
-                "List should have at least 1 item after validation, not 0",
-            ));
+            return Err(Fault::new("too_short", "List should have at least 1 item after validation, not 0"));
         }
         n if n > MAX_ARGV => {
-            let msg =
-                format!("List should have at most {MAX_ARGV} items after validation, not {n}");
+            let msg = format!("List should have at most {MAX_ARGV} items after validation, not {n}");
             return Err(Fault::new("too_long", msg));
         }
         _ => {}
     }
     let min = |at| usize::from(at == 0);
     let items = list.iter().enumerate();
-    items
-        .map(|(at, item)| text(min(at), MAX_ARG_CHARS)(item).map_err(|fault| fault.at(at)))
-        .collect()
+    items.map(|(at, item)| text(min(at), MAX_ARG_CHARS)(item).map_err(|fault| fault.at(at))).collect()
 }
 
 fn label_name(name: &str) -> Checked<()> {
@@ -230,19 +194,16 @@ fn label_name(name: &str) -> Checked<()> {
     match name.chars().count() {
         0 => Err(too_short(1)),
         n if n > MAX_LABEL_NAME => Err(too_long(MAX_LABEL_NAME)),
-        _ if !name.chars().all(allowed) => Err(Fault::new(
-            "string_pattern_mismatch",
-            "String should match pattern '^[A-Za-z0-9._/-]+$'",
-        )),
+        _ if !name.chars().all(allowed) => {
+            Err(Fault::new("string_pattern_mismatch", "String should match pattern '^[A-Za-z0-9._/-]+$'"))
+        }
         _ => Ok(()),
     }
 }
 
 /// The strings of a parameter given once or more.
 fn strings(value: &Value) -> Checked<impl Iterator<Item = &str>> {
-    let list = value
-        .as_array()
-        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     for value in list {
         plain_text(value)?;
     }
@@ -260,15 +221,9 @@ fn plain_text(value: &Value) -> Checked<&str> {
 
 fn too_short(min: usize) -> Fault {
     let s = if min == 1 { "" } else { "s" };
-    Fault::new(
-        "string_too_short",
-        format!("String should have at least {min} character{s}"),
-    )
+    Fault::new("string_too_short", format!("String should have at least {min} character{s}"))
 }
 
 fn too_long(max: usize) -> Fault {
-    Fault::new(
-        "string_too_long",
-        format!("String should have at most {max} characters"),
-    )
+    Fault::new("string_too_long", format!("String should have at most {max} characters"))
 }

@@ -16,11 +16,7 @@ pub(super) struct Side {
 }
 
 /// The diff of one path, or why there is none.
-pub(super) fn compare(
-    path: &str,
-    old: Option<Side>,
-    new: Option<Side>,
-) -> Result<String, &'static str> {
+pub(super) fn compare(path: &str, old: Option<Side>, new: Option<Side>) -> Result<String, &'static str> {
     let content = |side: Option<&Side>| side.map_or_else(Vec::new, |side| side.content.clone());
     let (before, after) = (text(content(old.as_ref()))?, text(content(new.as_ref()))?);
     let mut out = format!("diff --git a/{path} b/{path}\n");
@@ -38,15 +34,9 @@ pub(super) fn compare(
             Some(_) => format!("{letter}/{path}"),
             None => "/dev/null".to_owned(),
         };
-        let diff = TextDiff::configure()
-            .algorithm(Algorithm::Myers)
-            .timeout(PATIENCE)
-            .diff_lines(&before, &after);
-        let unified = diff
-            .unified_diff()
-            .context_radius(CONTEXT)
-            .header(&name(&old, 'a'), &name(&new, 'b'))
-            .to_string();
+        let diff = TextDiff::configure().algorithm(Algorithm::Myers).timeout(PATIENCE).diff_lines(&before, &after);
+        let unified =
+            diff.unified_diff().context_radius(CONTEXT).header(&name(&old, 'a'), &name(&new, 'b')).to_string();
         out.push_str(&unified);
     }
     Ok(out)
@@ -69,47 +59,30 @@ mod tests {
     use super::*;
 
     fn side(mode: u32, content: &str) -> Option<Side> {
-        Some(Side {
-            mode,
-            content: content.into(),
-        })
+        Some(Side { mode, content: content.into() })
     }
 
     #[test]
     fn diffs_have_gits_form() {
-        let changed = compare(
-            "a.txt",
-            side(0o100_644, "one\ntwo\n"),
-            side(0o100_755, "one\n2\n"),
-        )
-        .unwrap();
+        let changed = compare("a.txt", side(0o100_644, "one\ntwo\n"), side(0o100_755, "one\n2\n")).unwrap();
         let expected = "diff --git a/a.txt b/a.txt\nold mode 100644\nnew mode 100755\n--- a/a.txt\n+++ b/a.txt\n\
                         @@ -1,2 +1,2 @@\n one\n-two\n+2\n";
         assert_eq!(changed, expected);
         let made = compare("n", None, side(0o100_644, "x")).unwrap();
-        assert!(made.starts_with(
-            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n"
-        ));
+        assert!(
+            made.starts_with("diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n")
+        );
         assert!(made.contains("\\ No newline at end of file"), "{made}");
         let gone = compare("n", side(0o120_000, "to"), None).unwrap();
-        assert!(
-            gone.contains("deleted file mode 120000\n--- a/n\n+++ /dev/null\n"),
-            "{gone}"
-        );
+        assert!(gone.contains("deleted file mode 120000\n--- a/n\n+++ /dev/null\n"), "{gone}");
         let mode = compare("m", side(0o100_644, "x"), side(0o100_755, "x")).unwrap();
-        assert_eq!(
-            mode,
-            "diff --git a/m b/m\nold mode 100644\nnew mode 100755\n"
-        );
+        assert_eq!(mode, "diff --git a/m b/m\nold mode 100644\nnew mode 100755\n");
     }
 
     #[test]
     fn bytes_that_are_no_text_are_binary() {
         assert_eq!(compare("b", side(0o100_644, "a\0"), None), Err("binary"));
-        let bytes = Some(Side {
-            mode: 0o100_644,
-            content: vec![0xff],
-        });
+        let bytes = Some(Side { mode: 0o100_644, content: vec![0xff] });
         assert_eq!(compare("b", None, bytes), Err("binary"));
     }
 }

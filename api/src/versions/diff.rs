@@ -92,20 +92,14 @@ pub(crate) async fn diff_versions(
     let project = ids.project()?;
     let (from, to) = (ids.version("a")?, ids.version("b")?);
     query.fields().finish(|| Some(()))?;
-    let (from, to) = (
-        load_version(&app, project, from).await?,
-        load_version(&app, project, to).await?,
-    );
+    let (from, to) = (load_version(&app, project, from).await?, load_version(&app, project, to).await?);
     let view = diff(&app, &from, &to).await?;
     let vary = (header::VARY, HeaderValue::from_static("accept"));
     if !wants_text(&headers) {
         return Ok(([vary], Json(view)).into_response());
     }
     let text: String = view.files.iter().map(FileDiff::as_text).collect();
-    let kind = (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(([vary, kind], text).into_response())
 }
 
@@ -122,14 +116,8 @@ impl FileDiff {
 }
 
 async fn diff(app: &App, from: &Loaded, to: &Loaded) -> Result<DiffView, ApiError> {
-    let Changes {
-        created,
-        modified,
-        deleted,
-    } = Changes::between(from.tree(), to.tree());
-    let named = |paths: Vec<RelativePath>, change: Change| {
-        paths.into_iter().map(move |path| (path, change))
-    };
+    let Changes { created, modified, deleted } = Changes::between(from.tree(), to.tree());
+    let named = |paths: Vec<RelativePath>, change: Change| paths.into_iter().map(move |path| (path, change));
     let mut changes: Vec<(RelativePath, Change)> = named(created, Change::Created)
         .chain(named(modified, Change::Modified))
         .chain(named(deleted, Change::Deleted))
@@ -141,12 +129,7 @@ async fn diff(app: &App, from: &Loaded, to: &Loaded) -> Result<DiffView, ApiErro
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    Ok(DiffView {
-        from: from.number,
-        to: to.number,
-        total,
-        files,
-    })
+    Ok(DiffView { from: from.number, to: to.number, total, files })
 }
 
 async fn one(
@@ -158,12 +141,7 @@ async fn one(
     change: Change,
 ) -> Result<FileDiff, ApiError> {
     let name = path.to_string();
-    let omit = |omitted| FileDiff {
-        path: name.clone(),
-        change,
-        diff: None,
-        omitted: Some(omitted),
-    };
+    let omit = |omitted| FileDiff { path: name.clone(), change, diff: None, omitted: Some(omitted) };
     if at >= MAX_COMPARED {
         return Ok(omit("too_many"));
     }
@@ -174,14 +152,8 @@ async fn one(
     let (old, new) = (side(app, from, &path).await?, side(app, to, &path).await?);
     let header = name.clone();
     let compared = tokio::task::spawn_blocking(move || compare(&header, old, new)).await;
-    let compared = compared
-        .map_err(|error| ApiError::Internal(format!("failed to compare a file: {error}")))?;
-    Ok(compared.map_or_else(&omit, |diff| FileDiff {
-        path: name.clone(),
-        change,
-        diff: Some(diff),
-        omitted: None,
-    }))
+    let compared = compared.map_err(|error| ApiError::Internal(format!("failed to compare a file: {error}")))?;
+    Ok(compared.map_or_else(&omit, |diff| FileDiff { path: name.clone(), change, diff: Some(diff), omitted: None }))
 }
 
 /// A file's mode and content on one side; a link's content is where it points, as in git.
@@ -190,31 +162,17 @@ async fn side(app: &App, loaded: &Loaded, path: &RelativePath) -> Result<Option<
         return Ok(None);
     };
     match (&entry.kind, &loaded.manifest) {
-        (EntryKind::Symlink { target }, _) => Ok(Some(Side {
-            mode: 0o120_000,
-            content: target.as_bytes().to_vec(),
-        })),
+        (EntryKind::Symlink { target }, _) => Ok(Some(Side { mode: 0o120_000, content: target.as_bytes().to_vec() })),
         (EntryKind::File { mode, .. }, Some(manifest)) => {
             let file = read_file(&app.storage, app.tenant(), manifest, path, None)?;
-            let content = file
-                .stream
-                .map_ok(|part: Bytes| part.to_vec())
-                .try_concat()
-                .await?;
-            Ok(Some(Side {
-                mode: 0o100_000 | mode.bits(),
-                content,
-            }))
+            let content = file.stream.map_ok(|part: Bytes| part.to_vec()).try_concat().await?;
+            Ok(Some(Side { mode: 0o100_000 | mode.bits(), content }))
         }
         _ => Ok(None),
     }
 }
 
 fn wants_text(headers: &HeaderMap) -> bool {
-    let asks = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    asks.flat_map(|accept| accept.split(','))
-        .any(|kind| matches!(media(kind).as_str(), "text/plain" | "text/x-diff"))
+    let asks = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    asks.flat_map(|accept| accept.split(',')).any(|kind| matches!(media(kind).as_str(), "text/plain" | "text/x-diff"))
 }

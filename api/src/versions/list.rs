@@ -78,23 +78,12 @@ pub(crate) async fn list_versions(
 ) -> Result<Json<VersionList>, ApiError> {
     let project = ids.project()?;
     let mut fields = query.fields();
-    let limit = fields
-        .optional("limit", rules::number(1, MAX_PAGE))
-        .unwrap_or(DEFAULT_PAGE);
+    let limit = fields.optional("limit", rules::number(1, MAX_PAGE)).unwrap_or(DEFAULT_PAGE);
     let before = fields.optional("cursor", rules::number(1, i32::MAX.into()));
     fields.finish(|| Some(()))?;
     let client = app.client().await?;
-    project::find(&client, app.tenant(), project)
-        .await?
-        .ok_or(ApiError::NO_PROJECT)?;
-    let Page { items, next } = version::list(
-        &client,
-        app.tenant(),
-        project,
-        before.unwrap_or(i32::MAX),
-        limit,
-    )
-    .await?;
+    project::find(&client, app.tenant(), project).await?.ok_or(ApiError::NO_PROJECT)?;
+    let Page { items, next } = version::list(&client, app.tenant(), project, before.unwrap_or(i32::MAX), limit).await?;
     Ok(Json(VersionList {
         items: items.into_iter().map(VersionView::from).collect(),
         next_cursor: next.map(|number| number.to_string()),

@@ -13,9 +13,7 @@ const HEADERS: [&str; 5] = [
 ];
 
 async fn preflight(api: &Api, origin: &str) -> Answer {
-    let request = api
-        .request(Method::OPTIONS, "/projects")
-        .header("origin", origin);
+    let request = api.request(Method::OPTIONS, "/projects").header("origin", origin);
     Answer::of(request.header("access-control-request-method", "POST")).await
 }
 
@@ -23,52 +21,25 @@ async fn preflight(api: &Api, origin: &str) -> Answer {
 async fn only_allowed_origins_are_told_anything() {
     let api = Api::start().await;
     let allowed = preflight(&api, "http://localhost:3000").await.expect(200);
-    assert_eq!(
-        allowed.header("access-control-allow-origin"),
-        Some("http://localhost:3000")
-    );
-    assert_eq!(
-        allowed.header("access-control-allow-methods"),
-        Some("GET,POST,PUT,PATCH,DELETE,OPTIONS")
-    );
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("http://localhost:3000"));
+    assert_eq!(allowed.header("access-control-allow-methods"), Some("GET,POST,PUT,PATCH,DELETE,OPTIONS"));
     assert_eq!(
         allowed.header("access-control-allow-headers"),
         Some("authorization,content-type,if-match,idempotency-key")
     );
     assert_eq!(allowed.header("access-control-allow-credentials"), None);
     for path in ["/projects", "/nothing", "/projects/x"] {
-        let answer = api
-            .get_with(path, &[("origin", "http://127.0.0.1:3000")])
-            .await;
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            Some("http://127.0.0.1:3000"),
-            "{path}"
-        );
-        assert!(
-            answer
-                .header("access-control-expose-headers")
-                .unwrap()
-                .contains("x-request-id")
-        );
+        let answer = api.get_with(path, &[("origin", "http://127.0.0.1:3000")]).await;
+        assert_eq!(answer.header("access-control-allow-origin"), Some("http://127.0.0.1:3000"), "{path}");
+        assert!(answer.header("access-control-expose-headers").unwrap().contains("x-request-id"));
     }
-    for other in [
-        "http://localhost:3001",
-        "https://localhost:3000",
-        "http://localhost:3000.evil.example",
-        "null",
-    ] {
+    for other in ["http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.example", "null"] {
         let refused = [
             preflight(&api, other).await.expect(405),
-            api.get_with("/projects", &[("origin", other)])
-                .await
-                .expect(200),
+            api.get_with("/projects", &[("origin", other)]).await.expect(200),
         ];
         for answer in refused {
-            assert!(
-                HEADERS.iter().all(|name| answer.header(name).is_none()),
-                "{other}: {answer:?}"
-            );
+            assert!(HEADERS.iter().all(|name| answer.header(name).is_none()), "{other}: {answer:?}");
             assert_eq!(answer.header("vary"), Some("origin"));
         }
     }
@@ -77,43 +48,16 @@ async fn only_allowed_origins_are_told_anything() {
 #[tokio::test]
 async fn settings_decide() {
     let nobody = Api::start_with(&["--allow-origins", ""]).await;
-    assert_eq!(
-        preflight(&nobody, "http://localhost:3000")
-            .await
-            .header("access-control-allow-origin"),
-        None
-    );
-    let trusted = Api::start_with(&[
-        "--allow-origins",
-        r#"["https://a.example"]"#,
-        "--allow-credentials",
-        "True",
-    ])
-    .await;
+    assert_eq!(preflight(&nobody, "http://localhost:3000").await.header("access-control-allow-origin"), None);
+    let trusted =
+        Api::start_with(&["--allow-origins", r#"["https://a.example"]"#, "--allow-credentials", "True"]).await;
     let answer = preflight(&trusted, "https://a.example").await;
-    assert_eq!(
-        answer.header("access-control-allow-origin"),
-        Some("https://a.example")
-    );
-    assert_eq!(
-        answer.header("access-control-allow-credentials"),
-        Some("true")
-    );
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://a.example"));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
     let anybody = Api::start_with(&["--allow-origins", "*"]).await;
-    assert_eq!(
-        preflight(&anybody, "https://b.example")
-            .await
-            .header("access-control-allow-origin"),
-        Some("*")
-    );
+    assert_eq!(preflight(&anybody, "https://b.example").await.header("access-control-allow-origin"), Some("*"));
 
     let arguments = ["--allow-origins", "*", "--allow-credentials", "true"];
     let (refused, _) = config(&nobody.database, &arguments);
-    assert!(
-        refused
-            .check()
-            .unwrap_err()
-            .to_string()
-            .starts_with("ALLOW_ORIGINS")
-    );
+    assert!(refused.check().unwrap_err().to_string().starts_with("ALLOW_ORIGINS"));
 }

@@ -61,37 +61,26 @@ async fn every_failure_has_the_one_body() {
     for (given, expected) in table(FAILURES) {
         let given = given.replace("PROJECT", &project).replace("NOBODY", NOBODY);
         let parts: Vec<&str> = given.split_whitespace().collect();
-        let [method, path, media, body] = parts[..] else {
-            panic!("{given}")
-        };
+        let [method, path, media, body] = parts[..] else { panic!("{given}") };
         let mut request = api.request(method.parse().unwrap(), path);
         let (media, body) = match (media, body) {
             ("job", _) => ("json", r#"{"job_type": "edit", "instruction": "x"}"#),
             (media, "-") => (media, ""),
             other => other,
         };
-        let kinds = [
-            ("json", "application/json"),
-            ("text", "text/plain"),
-            ("form", "application/x-www-form-urlencoded"),
-        ];
+        let kinds =
+            [("json", "application/json"), ("text", "text/plain"), ("form", "application/x-www-form-urlencoded")];
         if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == media) {
             request = request.header("content-type", *kind);
         }
         let answer = Answer::of(request.body(body.to_owned())).await;
         let mut words = expected.splitn(3, ' ').map(str::trim);
-        let (status, error) = (
-            words.next().unwrap().parse().unwrap(),
-            words.next().unwrap(),
-        );
+        let (status, error) = (words.next().unwrap().parse().unwrap(), words.next().unwrap());
         let answer = answer.expect(status);
         let (word, detail) = answer.error();
         assert_eq!(word, error, "{given}");
         let said = words.next().unwrap_or_default();
-        assert!(
-            detail.as_str().unwrap_or_default().starts_with(said),
-            "{given}: {detail}"
-        );
+        assert!(detail.as_str().unwrap_or_default().starts_with(said), "{given}: {detail}");
         assert_eq!(answer.header("allow").is_some(), status == 405, "{given}");
     }
 }
@@ -100,18 +89,11 @@ async fn every_failure_has_the_one_body() {
 async fn bodies_that_are_no_text_or_too_long_are_refused() {
     let api = Api::start().await;
     let send = async |body: Vec<u8>| {
-        let request = api
-            .request(Method::POST, "/projects")
-            .header("content-type", "application/json");
+        let request = api.request(Method::POST, "/projects").header("content-type", "application/json");
         Answer::of(request.body(body)).await
     };
-    let answer = send(b"{\"instruction\":\"\xff\"}".to_vec())
-        .await
-        .expect(400);
-    assert_eq!(
-        answer.error(),
-        ("bad_request".to_owned(), json!("Body is not valid UTF-8"))
-    );
+    let answer = send(b"{\"instruction\":\"\xff\"}".to_vec()).await.expect(400);
+    assert_eq!(answer.error(), ("bad_request".to_owned(), json!("Body is not valid UTF-8")));
     let at_most = 1024 * 1024;
     let answer = send(vec![b'x'; at_most + 1]).await.expect(413);
     let said = json!("Body should have at most 1048576 bytes");
@@ -122,16 +104,11 @@ async fn bodies_that_are_no_text_or_too_long_are_refused() {
 #[tokio::test]
 async fn a_request_id_is_taken_over_or_made() {
     let api = Api::start().await;
-    let answer = api
-        .get_with("/nothing", &[("x-request-id", "mine-1")])
-        .await
-        .expect(404);
+    let answer = api.get_with("/nothing", &[("x-request-id", "mine-1")]).await.expect(404);
     assert_eq!(answer.text("correlation_id"), "mine-1");
     let answer = api.get_with("/limits", &[("x-request-id", "mine-2")]).await;
     assert_eq!(answer.header("x-request-id"), Some("mine-2"));
-    let made = api
-        .get_with("/limits", &[("x-request-id", &"x".repeat(200))])
-        .await;
+    let made = api.get_with("/limits", &[("x-request-id", &"x".repeat(200))]).await;
     assert_eq!(made.header("x-request-id").unwrap().len(), 36);
 }
 
@@ -143,15 +120,10 @@ async fn a_trailing_slash_changes_nothing() {
                  /projects/PROJECT/files /PROJECT/files /projects/PROJECT/versions";
     let paths = paths.replace("PROJECT", &project).replace("JOB", &job);
     for path in paths.split_whitespace() {
-        let (without, with) = (
-            api.get(path).await.expect(200),
-            api.get(&format!("{path}/")).await.expect(200),
-        );
+        let (without, with) = (api.get(path).await.expect(200), api.get(&format!("{path}/")).await.expect(200));
         assert_eq!(without.body, with.body, "{path}");
     }
     api.get("/jobs/?limit=1").await.expect(200);
     let body = json!({"job_type": "edit", "instruction": "x"});
-    api.post(&format!("/projects/{project}/jobs/"), &body)
-        .await
-        .expect(202);
+    api.post(&format!("/projects/{project}/jobs/"), &body).await.expect(202);
 }

@@ -21,11 +21,7 @@ const FILES: [(&str, Content<'static>); 9] = [
 
 fn exchange() -> Report {
     let result = json!({"status": "completed", "summary": "ok"});
-    Report {
-        request: Some(json!({"attempt": 1})),
-        result: Some(result),
-        ..Report::default()
-    }
+    Report { request: Some(json!({"attempt": 1})), result: Some(result), ..Report::default() }
 }
 
 /// A project whose version 1 has [`FILES`].
@@ -33,19 +29,12 @@ async fn project(api: &Api) -> (String, String) {
     let worker = Worker::start(api, &["dummy"]).await;
     let (project, job) = api.project().await;
     let attempt = worker.claim(&job).await;
-    worker
-        .finish(&job, attempt, Outcome::Succeeded, &exchange(), Some(&FILES))
-        .await;
+    worker.finish(&job, attempt, Outcome::Succeeded, &exchange(), Some(&FILES)).await;
     (project, job)
 }
 
 fn paths(list: &Answer) -> Vec<String> {
-    list.json()["files"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|file| file["path"].as_str().unwrap().to_owned())
-        .collect()
+    list.json()["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
 }
 
 const LISTED: [&str; 9] = [
@@ -72,20 +61,10 @@ async fn a_listing_has_every_file_and_no_link_that_escapes() {
     let hash = Digest::of(APP).to_string();
     let app = json!({"path": "app.py", "kind": "file", "size": APP.len(), "mode": "0644", "blake3": hash});
     assert_eq!(files[4], app);
-    assert_eq!(
-        pick(&files[6], "kind link_target blake3"),
-        json!(["symlink", "src/deep/x.bin", null])
-    );
+    assert_eq!(pick(&files[6], "kind link_target blake3"), json!(["symlink", "src/deep/x.bin", null]));
     assert_eq!(files[7]["mode"], "0755");
-    assert_eq!(
-        paths(&api.get(&format!("/{project}/files")).await.expect(200)),
-        LISTED,
-        "the older path"
-    );
-    assert_eq!(
-        paths(&api.get(&format!("{path}?version=0")).await),
-        LISTED[..2]
-    );
+    assert_eq!(paths(&api.get(&format!("/{project}/files")).await.expect(200)), LISTED, "the older path");
+    assert_eq!(paths(&api.get(&format!("{path}?version=0")).await), LISTED[..2]);
 }
 
 #[tokio::test]
@@ -106,10 +85,7 @@ async fn a_listing_comes_in_pages() {
         }
         assert_eq!(seen, LISTED, "{limit} a page");
     }
-    let bad = api
-        .get(&format!("{path}?version=x&limit=0&cursor=!&attempt=1&y="))
-        .await
-        .expect(422);
+    let bad = api.get(&format!("{path}?version=x&limit=0&cursor=!&attempt=1&y=")).await.expect(422);
     let expected = "version: int_parsing, attempt: uuid_parsing, limit: greater_than_equal, cursor: value_error, \
                     y: extra_forbidden";
     assert_eq!(bad.faults().join(", "), expected);
@@ -132,44 +108,16 @@ async fn a_file_is_read_conditionally_and_in_part() {
     for (name, value) in expected {
         assert_eq!(raw.header(name), Some(value));
     }
-    assert_eq!(
-        api.get_with(&path, &[("if-none-match", &etag)])
-            .await
-            .expect(304)
-            .body,
-        b""
-    );
-    assert_eq!(
-        api.get_with(&path, &[("if-none-match", "\"x\", W/\"y\"")])
-            .await
-            .expect(200)
-            .body,
-        APP
-    );
-    let part = api
-        .get_with(&path, &[("range", "bytes=1-4")])
-        .await
-        .expect(206);
-    assert_eq!(
-        (part.body.as_slice(), part.header("content-range")),
-        (&APP[1..5], Some("bytes 1-4/15"))
-    );
-    let stale = api
-        .get_with(&path, &[("range", "bytes=1-4"), ("if-range", "\"x\"")])
-        .await;
+    assert_eq!(api.get_with(&path, &[("if-none-match", &etag)]).await.expect(304).body, b"");
+    assert_eq!(api.get_with(&path, &[("if-none-match", "\"x\", W/\"y\"")]).await.expect(200).body, APP);
+    let part = api.get_with(&path, &[("range", "bytes=1-4")]).await.expect(206);
+    assert_eq!((part.body.as_slice(), part.header("content-range")), (&APP[1..5], Some("bytes 1-4/15")));
+    let stale = api.get_with(&path, &[("range", "bytes=1-4"), ("if-range", "\"x\"")]).await;
     assert_eq!(stale.expect(200).body, APP);
-    let beyond = api
-        .get_with(&path, &[("range", "bytes=15-")])
-        .await
-        .expect(416);
+    let beyond = api.get_with(&path, &[("range", "bytes=15-")]).await.expect(416);
     assert_eq!(beyond.header("content-range"), Some("bytes */15"));
-    let head = Answer::of(api.request(reqwest::Method::HEAD, &path))
-        .await
-        .expect(200);
-    assert_eq!(
-        (head.body.len(), head.header("content-length")),
-        (0, Some("15"))
-    );
+    let head = Answer::of(api.request(reqwest::Method::HEAD, &path)).await.expect(200);
+    assert_eq!((head.body.len(), head.header("content-length")), (0, Some("15")));
 }
 
 #[tokio::test]
@@ -178,42 +126,14 @@ async fn a_file_is_given_as_json_where_that_is_asked_for() {
     let (project, job) = project(&api).await;
     let files = format!("/projects/{project}/files");
     let as_json = [("accept", "application/json")];
-    let text = api
-        .get_with(&format!("{files}/app.py"), &as_json)
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(
-        text,
-        json!({"path": "app.py", "content": "print('hello')\n", "encoding": "utf-8"})
-    );
-    let binary = api
-        .get_with(&format!("{files}/src/deep/x.bin"), &as_json)
-        .await
-        .json();
-    assert_eq!(
-        binary,
-        json!({"path": "src/deep/x.bin", "content": "AAH//g==", "encoding": "base64"})
-    );
-    assert_eq!(
-        api.get(&format!("{files}/empty")).await.expect(200).body,
-        b""
-    );
-    assert_eq!(
-        api.get(&format!("{files}/inside")).await.expect(200).body,
-        [0, 1, 255, 254]
-    );
-    assert_eq!(
-        api.get(&format!("/{project}/files/.hidden"))
-            .await
-            .expect(200)
-            .body,
-        b"h"
-    );
-    let result = api
-        .get(&format!("{files}/.codex/result.json?job={job}"))
-        .await
-        .expect(200);
+    let text = api.get_with(&format!("{files}/app.py"), &as_json).await.expect(200).json();
+    assert_eq!(text, json!({"path": "app.py", "content": "print('hello')\n", "encoding": "utf-8"}));
+    let binary = api.get_with(&format!("{files}/src/deep/x.bin"), &as_json).await.json();
+    assert_eq!(binary, json!({"path": "src/deep/x.bin", "content": "AAH//g==", "encoding": "base64"}));
+    assert_eq!(api.get(&format!("{files}/empty")).await.expect(200).body, b"");
+    assert_eq!(api.get(&format!("{files}/inside")).await.expect(200).body, [0, 1, 255, 254]);
+    assert_eq!(api.get(&format!("/{project}/files/.hidden")).await.expect(200).body, b"h");
+    let result = api.get(&format!("{files}/.codex/result.json?job={job}")).await.expect(200);
     assert_eq!(result.json()["summary"], "ok");
 }
 
@@ -229,27 +149,15 @@ const PATHS: &str = r#"
 async fn paths_that_leave_are_refused_on_every_route() {
     let api = Api::start().await;
     let (project, _) = project(&api).await;
-    let cases = table(PATHS)
-        .flat_map(|(paths, status)| paths.split_whitespace().map(move |path| (path, status)));
+    let cases = table(PATHS).flat_map(|(paths, status)| paths.split_whitespace().map(move |path| (path, status)));
     for (path, status) in cases {
-        for route in [
-            format!("/api/v1/projects/{project}/files/{path}"),
-            format!("/api/v1/{project}/files/{path}"),
-        ] {
+        for route in [format!("/api/v1/projects/{project}/files/{path}"), format!("/api/v1/{project}/files/{path}")] {
             // As it is written here: client libraries would tidy it up first.
             let request = format!("GET {route} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             let answer = api.raw(&request).await.expect(status.parse().unwrap());
             match status {
-                "400" => assert_eq!(
-                    answer.error(),
-                    ("bad_request".to_owned(), json!("Invalid path")),
-                    "{path}"
-                ),
-                "404" => assert_eq!(
-                    answer.error(),
-                    ("not_found".to_owned(), json!("File not found")),
-                    "{path}"
-                ),
+                "400" => assert_eq!(answer.error(), ("bad_request".to_owned(), json!("Invalid path")), "{path}"),
+                "404" => assert_eq!(answer.error(), ("not_found".to_owned(), json!("File not found")), "{path}"),
                 _ => {}
             }
         }
@@ -261,69 +169,30 @@ async fn attempts_keep_their_trees_and_documents() {
     let api = Api::start().await;
     let (project, first) = project(&api).await;
     let worker = Worker::start(&api, &["dummy"]).await;
-    let job = api
-        .job(
-            &project,
-            json!({"job_type": "edit", "instruction": "break it"}),
-        )
-        .await;
+    let job = api.job(&project, json!({"job_type": "edit", "instruction": "break it"})).await;
     let attempt = worker.claim(&job).await;
     let path = format!("/projects/{project}/files");
-    api.get(&format!("{path}?attempt={attempt}"))
-        .await
-        .expect(404);
+    api.get(&format!("{path}?attempt={attempt}")).await.expect(404);
     let result = Some(json!({"status": "error"}));
-    let broken = Report {
-        result,
-        ..exchange()
-    };
+    let broken = Report { result, ..exchange() };
     let left = [("half.txt", Content::File(b"half"))];
-    worker
-        .finish(&job, attempt, Outcome::Failed, &broken, Some(&left))
-        .await;
-    assert_eq!(
-        api.get(&path).await.json()["version"],
-        1,
-        "its tree is no version"
-    );
-    for query in [
-        format!("attempt={attempt}"),
-        format!("job={job}"),
-        format!("job={job}&attempt=1"),
-    ] {
+    worker.finish(&job, attempt, Outcome::Failed, &broken, Some(&left)).await;
+    assert_eq!(api.get(&path).await.json()["version"], 1, "its tree is no version");
+    for query in [format!("attempt={attempt}"), format!("job={job}"), format!("job={job}&attempt=1")] {
         let listed = paths(&api.get(&format!("{path}?{query}")).await.expect(200));
         assert_eq!(listed, [LISTED[0], LISTED[1], "half.txt"], "{query}");
-        assert_eq!(
-            api.get(&format!("{path}/half.txt?{query}"))
-                .await
-                .expect(200)
-                .body,
-            b"half"
-        );
+        assert_eq!(api.get(&format!("{path}/half.txt?{query}")).await.expect(200).body, b"half");
     }
     let newest = api.get(&format!("{path}/.codex/result.json")).await.json();
-    assert_eq!(
-        newest,
-        json!({"status": "error"}),
-        "the newest attempt's, though it failed"
-    );
-    let older = api
-        .get(&format!("{path}/.codex/result.json?job={first}"))
-        .await
-        .json();
+    assert_eq!(newest, json!({"status": "error"}), "the newest attempt's, though it failed");
+    let older = api.get(&format!("{path}/.codex/result.json?job={first}")).await.json();
     assert_eq!(older["status"], "completed");
-    let none = api
-        .get(&format!("{path}?job={job}&attempt=2"))
-        .await
-        .expect(404);
+    let none = api.get(&format!("{path}?job={job}&attempt=2")).await.expect(404);
     assert_eq!(none.error().1, "Attempt not found");
     two_trees_are_not_one(&api, &path, &job).await;
 }
 
 async fn two_trees_are_not_one(api: &Api, path: &str, job: &str) {
-    let two = api
-        .get(&format!("{path}?job={job}&version=1"))
-        .await
-        .expect(422);
+    let two = api.get(&format!("{path}?job={job}&version=1")).await.expect(422);
     assert_eq!(two.faults(), ["version: value_error"]);
 }

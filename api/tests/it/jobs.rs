@@ -33,11 +33,7 @@ async fn bodies_that_do_not_pass_are_told_why() {
         assert_eq!(told(&answer), expected, "{given}");
     }
     let listed = api.get(&path).await.expect(200).json();
-    assert_eq!(
-        listed["items"].as_array().unwrap().len(),
-        1,
-        "only the first job of the project"
-    );
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "only the first job of the project");
 }
 
 const ALWAYS: &str = "attempts created_at created_files deleted_files errors id instruction job_type logs_path \
@@ -50,30 +46,15 @@ async fn an_accepted_job_says_all_of_itself() {
     let _worker = Worker::start(&api, &["dummy"]).await;
     let shown = api.get(&format!("/jobs/{first}")).await.expect(200).json();
     let told = pick(&shown, "job_type status status_detail waiting_reason");
-    assert_eq!(
-        told,
-        json!(["initial_project", "queued", "queued", "for a free slot"])
-    );
+    assert_eq!(told, json!(["initial_project", "queued", "queued", "for a free slot"]));
 
     let body = json!({"job_type": "command", "argv": ["echo"], "agent": "never-checked", "title": "Say hi"});
-    let answer = api
-        .post(&format!("/projects/{project}/jobs"), &body)
-        .await
-        .expect(202);
+    let answer = api.post(&format!("/projects/{project}/jobs"), &body).await.expect(202);
     let (id, job) = (answer.text("id"), answer.json());
-    assert_eq!(
-        answer.header("location").unwrap(),
-        format!("/api/v1/jobs/{id}")
-    );
+    assert_eq!(answer.header("location").unwrap(), format!("/api/v1/jobs/{id}"));
     assert_eq!(names(&job), ALWAYS);
-    assert_eq!(
-        pick(&job, "status status_detail title"),
-        json!(["queued", "pending", "Say hi"])
-    );
-    assert_eq!(
-        job["logs_path"],
-        format!("/api/v1/projects/{project}/jobs/{id}/logs")
-    );
+    assert_eq!(pick(&job, "status status_detail title"), json!(["queued", "pending", "Say hi"]));
+    assert_eq!(job["logs_path"], format!("/api/v1/projects/{project}/jobs/{id}/logs"));
     let waiting = api.get(&format!("/jobs/{id}")).await.json()["waiting_reason"].clone();
     assert_eq!(waiting, "for the jobs of its project before it");
 }
@@ -82,25 +63,14 @@ async fn an_accepted_job_says_all_of_itself() {
 async fn a_job_shows_its_attempts_and_its_end() {
     let api = Api::start().await;
     let (project, job) = api.project().await;
-    let next = api
-        .job(&project, json!({"job_type": "edit", "instruction": "next"}))
-        .await;
+    let next = api.job(&project, json!({"job_type": "edit", "instruction": "next"})).await;
     let worker = Worker::start(&api, &["dummy"]).await;
     let attempt = worker.claim(&job).await;
     let running = api.get(&format!("/jobs/{job}")).await.json();
-    assert_eq!(
-        pick(&running, "status status_detail"),
-        json!(["in_progress", "materializing"])
-    );
+    assert_eq!(pick(&running, "status status_detail"), json!(["in_progress", "materializing"]));
     let tried = &running["attempts"][0];
-    assert_eq!(
-        pick(tried, "number outcome finished_at"),
-        json!([1, null, null])
-    );
-    assert_eq!(
-        names(tried),
-        "finished_at isolation number outcome started_at worker workspace_path"
-    );
+    assert_eq!(pick(tried, "number outcome finished_at"), json!([1, null, null]));
+    assert_eq!(names(tried), "finished_at isolation number outcome started_at worker workspace_path");
     assert_eq!(tried["workspace_path"], format!("/scratch/{attempt}"));
     assert!(running["timings"]["queue_s"].as_f64().unwrap() >= 0.0);
     let report = Report {
@@ -110,28 +80,12 @@ async fn a_job_shows_its_attempts_and_its_end() {
         ..Report::default()
     };
     let files = [("a", Content::File(b"1"))];
-    worker
-        .finish(&job, attempt, Outcome::Succeeded, &report, Some(&files))
-        .await;
+    worker.finish(&job, attempt, Outcome::Succeeded, &report, Some(&files)).await;
     let ended = api.get(&format!("/jobs/{job}?wait=10s")).await.json();
-    let told = pick(
-        &ended,
-        "status status_detail version output created_files waiting_reason",
-    );
-    assert_eq!(
-        told,
-        json!(["completed", "completed", 1, "done", ["a"], null])
-    );
-    assert_eq!(
-        (&ended["timings"]["run_s"], &ended["attempts"][0]["outcome"]),
-        (&json!(1.25), &json!("succeeded"))
-    );
-    assert!(
-        ended["attempts"][0]["worker"]
-            .as_str()
-            .unwrap()
-            .starts_with("test-")
-    );
+    let told = pick(&ended, "status status_detail version output created_files waiting_reason");
+    assert_eq!(told, json!(["completed", "completed", 1, "done", ["a"], null]));
+    assert_eq!((&ended["timings"]["run_s"], &ended["attempts"][0]["outcome"]), (&json!(1.25), &json!("succeeded")));
+    assert!(ended["attempts"][0]["worker"].as_str().unwrap().starts_with("test-"));
     let next = api.get(&format!("/jobs/{next}")).await.json();
     assert_eq!(next["status_detail"], "queued", "the lane went on");
 }
@@ -141,28 +95,13 @@ async fn titles_and_defaults() {
     let api = Api::start().await;
     let (project, _) = api.project().await;
     let cases = [
-        (
-            json!({"job_type": "edit", "instruction": " first \nsecond"}),
-            "first",
-        ),
-        (
-            json!({"job_type": "command", "argv": ["make", "all"]}),
-            "make all",
-        ),
-        (
-            json!({"job_type": "command", "argv": ["make"], "instruction": "compile"}),
-            "compile",
-        ),
-        (
-            json!({"job_type": "initial_project", "instruction": "x"}),
-            "x",
-        ),
+        (json!({"job_type": "edit", "instruction": " first \nsecond"}), "first"),
+        (json!({"job_type": "command", "argv": ["make", "all"]}), "make all"),
+        (json!({"job_type": "command", "argv": ["make"], "instruction": "compile"}), "compile"),
+        (json!({"job_type": "initial_project", "instruction": "x"}), "x"),
     ];
     for (body, title) in cases {
-        let job = api
-            .post(&format!("/projects/{project}/jobs"), &body)
-            .await
-            .expect(202);
+        let job = api.post(&format!("/projects/{project}/jobs"), &body).await.expect(202);
         assert_eq!(job.text("title"), title);
     }
     let later = json!({"job_type": "edit", "instruction": "x", "run_at": "2999-01-01T00:00:00Z"});
@@ -170,28 +109,12 @@ async fn titles_and_defaults() {
     let shown = api.get(&format!("/jobs/{job}")).await.json();
     assert_eq!(shown["status_detail"], "scheduled");
     assert_eq!(shown["waiting_reason"], "until 2999-01-01T00:00:00.000Z");
-    let aside = api
-        .job(
-            &project,
-            json!({"job_type": "command", "argv": ["ls"], "read_only": true}),
-        )
-        .await;
+    let aside = api.job(&project, json!({"job_type": "command", "argv": ["ls"], "read_only": true})).await;
     let shown = api.get(&format!("/jobs/{aside}")).await.json();
-    assert_eq!(
-        shown["status_detail"], "queued",
-        "it waits for no other job"
-    );
-    assert_eq!(
-        shown["waiting_reason"],
-        "for a worker in pool 'default': there is none"
-    );
-    let alias = api
-        .post(
-            &format!("/{project}/jobs"),
-            &json!({"job_type": "edit", "instruction": "old"}),
-        )
-        .await
-        .expect(202);
+    assert_eq!(shown["status_detail"], "queued", "it waits for no other job");
+    assert_eq!(shown["waiting_reason"], "for a worker in pool 'default': there is none");
+    let alias =
+        api.post(&format!("/{project}/jobs"), &json!({"job_type": "edit", "instruction": "old"})).await.expect(202);
     assert_eq!(alias.text("project_id"), project);
 }
 
@@ -200,16 +123,10 @@ async fn a_repeated_submission_is_one_job() {
     let api = Api::start().await;
     let (project, _) = api.project().await;
     let (other, _) = api.project().await;
-    let (path, elsewhere) = (
-        format!("/projects/{project}/jobs"),
-        format!("/projects/{other}/jobs"),
-    );
+    let (path, elsewhere) = (format!("/projects/{project}/jobs"), format!("/projects/{other}/jobs"));
     let body = json!({"job_type": "edit", "instruction": "once"});
     let key = [("idempotency-key", "abc")];
-    let (first, again) = tokio::join!(
-        api.post_with(&path, &body, &key),
-        api.post_with(&path, &body, &key)
-    );
+    let (first, again) = tokio::join!(api.post_with(&path, &body, &key), api.post_with(&path, &body, &key));
     let (first, again) = (first.expect(202), again.expect(202));
     assert_eq!(first.text("id"), again.text("id"));
     let replays = [&first, &again].map(|answer| answer.header("idempotency-replayed").is_some());
@@ -217,28 +134,10 @@ async fn a_repeated_submission_is_one_job() {
     let third = api.post_with(&path, &body, &key).await.expect(202);
     assert_eq!(third.header("idempotency-replayed"), Some("true"));
     let changed = json!({"job_type": "edit", "instruction": "twice"});
-    assert_eq!(
-        api.post_with(&path, &changed, &key)
-            .await
-            .expect(422)
-            .faults(),
-        ["Idempotency-Key: value_error"]
-    );
+    assert_eq!(api.post_with(&path, &changed, &key).await.expect(422).faults(), ["Idempotency-Key: value_error"]);
     api.post_with(&elsewhere, &body, &key).await.expect(422);
-    assert_eq!(
-        api.get(&path).await.json()["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        api.get(&elsewhere).await.json()["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(api.get(&path).await.json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(api.get(&elsewhere).await.json()["items"].as_array().unwrap().len(), 1);
 }
 
 const FILTERED: &str = r#"
@@ -264,43 +163,19 @@ async fn lists_are_filtered() {
     let worker = Worker::start(&api, &["dummy"]).await;
     worker.publish(&first, &[("a", Content::File(b"x"))]).await;
     let labels = json!({"team": "a", "n": "1"});
-    let labelled = api
-        .job(
-            &project,
-            json!({"job_type": "edit", "instruction": "l", "labels": labels}),
-        )
-        .await;
+    let labelled = api.job(&project, json!({"job_type": "edit", "instruction": "l", "labels": labels})).await;
     let body = json!({"job_type": "command", "argv": ["true"], "labels": {"team": "a"}});
     let command = api.job(&project, body).await;
-    let since = api
-        .get(&format!("/jobs/{command}"))
-        .await
-        .text("created_at");
+    let since = api.get(&format!("/jobs/{command}")).await.text("created_at");
     for (query, expected) in table(FILTERED) {
         let query = query.replace("SINCE", &since);
-        let listed = api
-            .get(&format!("/projects/{project}/jobs?{query}"))
-            .await
-            .expect(200)
-            .json();
-        let known = [
-            (&first, "first"),
-            (&labelled, "labelled"),
-            (&command, "command"),
-        ];
-        let name = |id: &Value| {
-            known
-                .iter()
-                .find(|(known, _)| *id == **known)
-                .map_or("?", |(_, name)| name)
-        };
+        let listed = api.get(&format!("/projects/{project}/jobs?{query}")).await.expect(200).json();
+        let known = [(&first, "first"), (&labelled, "labelled"), (&command, "command")];
+        let name = |id: &Value| known.iter().find(|(known, _)| *id == **known).map_or("?", |(_, name)| name);
         let listed: Vec<&str> = column(&listed["items"], "id").iter().map(name).collect();
         assert_eq!(listed.join(" "), expected, "{query}");
     }
-    let bad = api
-        .get("/jobs?status=done&type=x&label=team&since=now&limit=x&cursor=-&batch=1")
-        .await
-        .expect(422);
+    let bad = api.get("/jobs?status=done&type=x&label=team&since=now&limit=x&cursor=-&batch=1").await.expect(422);
     let expected = "status: enum, type: enum, label: value_error, since: datetime_parsing, limit: int_parsing, \
                     cursor: value_error, batch: extra_forbidden";
     assert_eq!(bad.faults().join(", "), expected);
@@ -312,8 +187,7 @@ async fn lists_are_pages() {
     let (project, _) = api.project().await;
     let (other, _) = api.project().await;
     for _ in 0..2 {
-        api.job(&project, json!({"job_type": "edit", "instruction": "more"}))
-            .await;
+        api.job(&project, json!({"job_type": "edit", "instruction": "more"})).await;
     }
     let ids = |list: &Value| column(&list["items"], "id");
     let all = ids(&api.get("/jobs").await.json());
@@ -321,14 +195,8 @@ async fn lists_are_pages() {
     let page = api.get("/jobs?limit=3").await.json();
     assert_eq!(ids(&page), all[..3]);
     let cursor = page["next_cursor"].as_str().unwrap();
-    let rest = api
-        .get(&format!("/jobs?limit=3&cursor={cursor}"))
-        .await
-        .json();
+    let rest = api.get(&format!("/jobs?limit=3&cursor={cursor}")).await.json();
     assert_eq!(ids(&rest), all[3..]);
     assert!(rest.get("next_cursor").is_none());
-    assert_eq!(
-        ids(&api.get(&format!("/projects/{other}/jobs")).await.json()).len(),
-        1
-    );
+    assert_eq!(ids(&api.get(&format!("/projects/{other}/jobs")).await.json()).len(), 1);
 }

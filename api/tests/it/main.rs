@@ -1,9 +1,6 @@
 //! The API in this process, on port 0, against a real PostgreSQL and a real S3 server. One file per part of the URL space.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod cors;
 mod errors;

@@ -45,73 +45,36 @@ async fn the_document_and_the_routes_agree() {
     let paths = document["paths"].as_object().unwrap();
     let told: BTreeSet<(&str, &str)> = paths
         .iter()
-        .flat_map(|(path, item)| {
-            item.as_object()
-                .unwrap()
-                .keys()
-                .map(move |method| (path.as_str(), method.as_str()))
-        })
+        .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (path.as_str(), method.as_str())))
         .collect();
-    let promised = ROUTES
-        .iter()
-        .flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method)));
+    let promised = ROUTES.iter().flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method)));
     assert_eq!(told, promised.collect::<BTreeSet<_>>());
     for (path, _) in ROUTES {
-        let concrete = path
-            .replace("{path}", "x")
-            .replace("{a}", "0")
-            .replace("{b}", "0");
-        let concrete = ["{id}", "{project_id}", "{job_id}"]
-            .iter()
-            .fold(concrete, |path, name| path.replace(name, "x"));
+        let concrete = path.replace("{path}", "x").replace("{a}", "0").replace("{b}", "0");
+        let concrete = ["{id}", "{project_id}", "{job_id}"].iter().fold(concrete, |path, name| path.replace(name, "x"));
         for method in METHODS {
-            let request = api.request(
-                Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
-                &format!("/{concrete}"),
-            );
+            let request =
+                api.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &format!("/{concrete}"));
             let answer = request.send().await.unwrap();
             let taken = answer.status() != 405;
-            assert_eq!(
-                taken,
-                told.contains(&(path, method)),
-                "{method} {path}: {}",
-                answer.status()
-            );
+            assert_eq!(taken, told.contains(&(path, method)), "{method} {path}: {}", answer.status());
             if taken && answer.status() == 404 {
-                assert_ne!(
-                    Answer::body_of(answer).await["detail"],
-                    "Route not found",
-                    "{method} {path}"
-                );
+                assert_ne!(Answer::body_of(answer).await["detail"], "Route not found", "{method} {path}");
             }
         }
     }
-    assert_eq!(
-        paths["/api/v1/{project_id}/jobs"]["post"]["deprecated"],
-        true
-    );
-    let dangling: Vec<String> = references(&document)
-        .into_iter()
-        .filter(|name| document.pointer(&name[1..]).is_none())
-        .collect();
-    assert_eq!(
-        dangling,
-        Vec::<String>::new(),
-        "schemas that are not in the document"
-    );
+    assert_eq!(paths["/api/v1/{project_id}/jobs"]["post"]["deprecated"], true);
+    let dangling: Vec<String> =
+        references(&document).into_iter().filter(|name| document.pointer(&name[1..]).is_none()).collect();
+    assert_eq!(dangling, Vec::<String>::new(), "schemas that are not in the document");
 }
 
 fn references(value: &serde_json::Value) -> Vec<String> {
     use serde_json::Value;
     match value {
         Value::Object(fields) => {
-            let own = fields
-                .get("$ref")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-            own.into_iter()
-                .chain(fields.values().flat_map(references))
-                .collect()
+            let own = fields.get("$ref").and_then(Value::as_str).map(str::to_owned);
+            own.into_iter().chain(fields.values().flat_map(references)).collect()
         }
         Value::Array(items) => items.iter().flat_map(references).collect(),
         _ => Vec::new(),
@@ -123,18 +86,7 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let api = Api::start().await;
     let page = api.get("//docs").await.expect(200);
     let text = String::from_utf8(page.body.clone()).unwrap();
-    assert!(
-        page.header("content-type")
-            .unwrap()
-            .starts_with("text/html")
-    );
-    assert!(
-        !text.contains("http://") && !text.contains("https://") && !text.contains("src="),
-        "{text}"
-    );
-    assert!(
-        page.header("content-security-policy")
-            .unwrap()
-            .contains("default-src 'none'")
-    );
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("src="), "{text}");
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
 }

@@ -14,43 +14,25 @@ use crate::harness::{Api, Content, PATIENCE, Worker, config};
 #[tokio::test]
 async fn a_start_without_a_dependency_names_the_setting() {
     let database = drydock_testing::database().await;
-    let bind = async || Listeners {
-        api: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        admin: None,
-    };
+    let bind = async || Listeners { api: TcpListener::bind("127.0.0.1:0").await.unwrap(), admin: None };
     let (mut no_database, mut secrets) = config(&database, &[]);
     no_database.database.database_start_timeout = Duration::from_millis(300);
     secrets.database_url = "postgres://nobody@127.0.0.1:1/none".to_owned().into();
-    let error = run(no_database, secrets, bind().await, Shutdown::new())
-        .await
-        .unwrap_err();
+    let error = run(no_database, secrets, bind().await, Shutdown::new()).await.unwrap_err();
     assert!(matches!(error, Exit::Unavailable(_)), "{error:?}");
-    assert!(
-        format!("{error:?}").contains("DRYDOCK_DATABASE_URL"),
-        "{error:?}"
-    );
+    assert!(format!("{error:?}").contains("DRYDOCK_DATABASE_URL"), "{error:?}");
 
     let (mut no_storage, secrets) = config(&database, &[]);
     no_storage.storage.endpoint = Some("http://127.0.0.1:1".to_owned());
     no_storage.storage.timeout = Duration::from_millis(300);
-    let error = run(no_storage, secrets, bind().await, Shutdown::new())
-        .await
-        .unwrap_err();
+    let error = run(no_storage, secrets, bind().await, Shutdown::new()).await.unwrap_err();
     assert!(matches!(error, Exit::Unavailable(_)), "{error:?}");
-    assert!(
-        format!("{error:?}").contains("DRYDOCK_S3_ENDPOINT"),
-        "{error:?}"
-    );
+    assert!(format!("{error:?}").contains("DRYDOCK_S3_ENDPOINT"), "{error:?}");
 
     let (mut open, secrets) = config(&database, &[]);
     open.api_addr = "0.0.0.0:0".parse().unwrap();
-    let error = run(open, secrets, bind().await, Shutdown::new())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, Exit::Usage(cause) if cause.to_string().contains("DRYDOCK_API_ADDR")),
-        "{error:?}"
-    );
+    let error = run(open, secrets, bind().await, Shutdown::new()).await.unwrap_err();
+    assert!(matches!(&error, Exit::Usage(cause) if cause.to_string().contains("DRYDOCK_API_ADDR")), "{error:?}");
 }
 
 /// `host:port` of a URL.
@@ -62,8 +44,7 @@ fn host(url: &str) -> String {
 
 #[tokio::test]
 async fn without_storage_files_are_503_and_the_rest_works() {
-    let to_storage =
-        Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_S3_ENDPOINT"))).await;
+    let to_storage = Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_S3_ENDPOINT"))).await;
     let api = Api::start_changed(&["--manifest-cache", "0"], |config, _| {
         config.storage.endpoint = Some(format!("http://{}", to_storage.address()));
     })
@@ -75,13 +56,7 @@ async fn without_storage_files_are_503_and_the_rest_works() {
     assert_eq!(api.get(&file).await.expect(200).body, b"a");
     to_storage.cut();
     let away = api.get(&file).await.expect(503);
-    assert_eq!(
-        away.error(),
-        (
-            "unavailable".to_owned(),
-            json!("Object storage does not answer")
-        )
-    );
+    assert_eq!(away.error(), ("unavailable".to_owned(), json!("Object storage does not answer")));
     assert_eq!(away.header("retry-after"), Some("2"));
     api.get(&format!("/jobs/{job}")).await.expect(200);
     api.get("//readyz").await.expect(200);
@@ -91,39 +66,22 @@ async fn without_storage_files_are_503_and_the_rest_works() {
 
 #[tokio::test]
 async fn without_the_database_everything_is_503_until_it_is_back() {
-    let to_database =
-        Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_DATABASE_URL"))).await;
+    let to_database = Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_DATABASE_URL"))).await;
     let api = Api::start_changed(&[], |_, secrets| {
         let url = secrets.database_url.expose_secret();
-        secrets.database_url = url
-            .replace(&host(url), &to_database.address().to_string())
-            .into();
+        secrets.database_url = url.replace(&host(url), &to_database.address().to_string()).into();
     })
     .await;
     let (project, _) = api.project().await;
     to_database.cut();
     let body = json!({"job_type": "edit", "instruction": "x"});
     let submitted = api.post(&format!("/projects/{project}/jobs"), &body).await;
-    for away in [
-        api.get("/projects").await,
-        api.get(&format!("/projects/{project}/files/a")).await,
-        submitted,
-    ] {
+    for away in [api.get("/projects").await, api.get(&format!("/projects/{project}/files/a")).await, submitted] {
         let away = away.expect(503);
-        assert_eq!(
-            away.error(),
-            (
-                "unavailable".to_owned(),
-                json!("The database does not answer")
-            )
-        );
+        assert_eq!(away.error(), ("unavailable".to_owned(), json!("The database does not answer")));
         assert_eq!(away.header("retry-after"), Some("2"));
     }
-    let unready = api
-        .request(reqwest::Method::GET, "//readyz")
-        .send()
-        .await
-        .unwrap();
+    let unready = api.request(reqwest::Method::GET, "//readyz").send().await.unwrap();
     assert_eq!(unready.status(), 503);
     api.get("//livez").await.expect(200);
     to_database.heal();
@@ -132,9 +90,5 @@ async fn without_the_database_everything_is_503_until_it_is_back() {
     })
     .await;
     let jobs = api.get("/jobs").await.json();
-    assert_eq!(
-        jobs["items"].as_array().unwrap().len(),
-        1,
-        "what was refused was not accepted"
-    );
+    assert_eq!(jobs["items"].as_array().unwrap().len(), 1, "what was refused was not accepted");
 }

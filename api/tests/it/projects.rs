@@ -31,24 +31,14 @@ async fn bodies_that_do_not_pass_are_told_why() {
         let answer = api.post("/projects", &body(given)).await.expect(422);
         assert_eq!(told(&answer), expected, "{given}");
     }
-    assert_eq!(
-        api.get("/projects").await.expect(200).json()["items"],
-        json!([]),
-        "nothing was made"
-    );
+    assert_eq!(api.get("/projects").await.expect(200).json()["items"], json!([]), "nothing was made");
     for good in ["äöüßé", &"ß".repeat(2_000), "  exactly  "] {
-        let made = api
-            .post("/projects", &json!({"instruction": good}))
-            .await
-            .expect(201);
+        let made = api.post("/projects", &json!({"instruction": good})).await.expect(201);
         assert_eq!(made.text("instruction"), good.trim());
     }
     let asked = json!({"instruction": "build it"});
     let wait = api.post("/projects?wait=1h&x=1", &asked).await.expect(422);
-    assert_eq!(
-        wait.faults(),
-        ["wait: less_than_equal", "x: extra_forbidden"]
-    );
+    assert_eq!(wait.faults(), ["wait: less_than_equal", "x: extra_forbidden"]);
 }
 
 #[tokio::test]
@@ -57,27 +47,11 @@ async fn a_project_is_queued_at_once() {
     let body = json!({"instruction": "first line\nsecond", "labels": {"team": "a"}, "pool": "p"});
     let made = api.post("/projects", &body).await.expect(201);
     let id = made.text("id");
-    assert_eq!(
-        made.header("location").unwrap(),
-        format!("/api/v1/projects/{id}")
-    );
-    let told = pick(
-        &made.json(),
-        "owner status head_version agent pool summary preview_url",
-    );
-    assert_eq!(
-        told,
-        json!(["default", "queued", 0, "dummy", "p", null, null])
-    );
-    let job = api
-        .get(&format!("/jobs/{}", made.text("job_id")))
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(
-        pick(&job, "job_type title project_id"),
-        json!(["initial_project", "first line", id])
-    );
+    assert_eq!(made.header("location").unwrap(), format!("/api/v1/projects/{id}"));
+    let told = pick(&made.json(), "owner status head_version agent pool summary preview_url");
+    assert_eq!(told, json!(["default", "queued", 0, "dummy", "p", null, null]));
+    let job = api.get(&format!("/jobs/{}", made.text("job_id"))).await.expect(200).json();
+    assert_eq!(pick(&job, "job_type title project_id"), json!(["initial_project", "first line", id]));
     let shown = api.get(&format!("/projects/{id}")).await.expect(200).json();
     let always = "agent created_at head_version id instruction owner pool status updated_at";
     assert_eq!(names(&shown), always);
@@ -93,61 +67,35 @@ async fn a_projects_status_follows_its_newest_job() {
     let running = api.get(&format!("/projects/{id}")).await.json();
     assert_eq!(running["status"], "in_progress");
     assert!(running["updated_at"].as_str() > shown["updated_at"].as_str());
-    let report = Report {
-        summary: Some("did it".to_owned()),
-        ..Report::default()
-    };
-    worker
-        .finish(&job, attempt, Outcome::Failed, &report, None)
-        .await;
+    let report = Report { summary: Some("did it".to_owned()), ..Report::default() };
+    worker.finish(&job, attempt, Outcome::Failed, &report, None).await;
     let ended = api.get(&format!("/projects/{id}")).await.json();
-    assert_eq!(
-        (&ended["status"], &ended["summary"]),
-        (&json!("error"), &json!("did it"))
-    );
-    api.job(&id, json!({"job_type": "edit", "instruction": "again"}))
-        .await;
-    assert_eq!(
-        api.get(&format!("/projects/{id}")).await.json()["status"],
-        "queued"
-    );
+    assert_eq!((&ended["status"], &ended["summary"]), (&json!("error"), &json!("did it")));
+    api.job(&id, json!({"job_type": "edit", "instruction": "again"})).await;
+    assert_eq!(api.get(&format!("/projects/{id}")).await.json()["status"], "queued");
 }
 
 #[tokio::test]
 async fn waiting_holds_the_answer_until_the_job_is_final() {
     let api = Api::start().await;
     let worker = Worker::start(&api, &["dummy"]).await;
-    let patience = api
-        .post(
-            "/projects?wait=200ms",
-            &json!({"instruction": "nobody does it"}),
-        )
-        .await
-        .expect(201);
+    let patience = api.post("/projects?wait=200ms", &json!({"instruction": "nobody does it"})).await.expect(201);
     assert_eq!(patience.text("status"), "queued");
 
     let body = json!({"instruction": "somebody does it"});
     let asked = api.post("/projects?wait=60s", &body);
     let done = async {
-        let job =
-            drydock_testing::until("the job is accepted", Duration::from_secs(10), async || {
-                let jobs = api.get("/jobs?status=queued").await.json();
-                let job = jobs["items"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .find(|job| job["instruction"] == "somebody does it")?;
-                Some(job["id"].as_str().unwrap().to_owned())
-            })
-            .await;
+        let job = drydock_testing::until("the job is accepted", Duration::from_secs(10), async || {
+            let jobs = api.get("/jobs?status=queued").await.json();
+            let job = jobs["items"].as_array().unwrap().iter().find(|job| job["instruction"] == "somebody does it")?;
+            Some(job["id"].as_str().unwrap().to_owned())
+        })
+        .await;
         worker.publish(&job, &[("a", Content::File(b"x"))]).await;
     };
     let (answer, ()) = tokio::join!(asked, done);
     let answer = answer.expect(201);
-    assert_eq!(
-        (answer.text("status"), &answer.json()["head_version"]),
-        ("completed".to_owned(), &json!(1))
-    );
+    assert_eq!((answer.text("status"), &answer.json()["head_version"]), ("completed".to_owned(), &json!(1)));
 }
 
 #[tokio::test]
@@ -155,33 +103,16 @@ async fn a_repeated_creation_makes_one_project() {
     let api = Api::start().await;
     let body = json!({"instruction": "build once"});
     let key = [("idempotency-key", "k 1")];
-    let (first, again) = tokio::join!(
-        api.post_with("/projects", &body, &key),
-        api.post_with("/projects", &body, &key)
-    );
+    let (first, again) = tokio::join!(api.post_with("/projects", &body, &key), api.post_with("/projects", &body, &key));
     let (first, again) = (first.expect(201), again.expect(201));
     assert_eq!(first.text("id"), again.text("id"));
-    let replayed = [&first, &again]
-        .iter()
-        .filter(|answer| answer.header("idempotency-replayed") == Some("true"))
-        .count();
+    let replayed =
+        [&first, &again].iter().filter(|answer| answer.header("idempotency-replayed") == Some("true")).count();
     assert_eq!(replayed, 1);
-    assert_eq!(
-        api.get("/projects").await.json()["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-    let other = api
-        .post_with("/projects", &json!({"instruction": "another thing"}), &key)
-        .await
-        .expect(422);
+    assert_eq!(api.get("/projects").await.json()["items"].as_array().unwrap().len(), 1);
+    let other = api.post_with("/projects", &json!({"instruction": "another thing"}), &key).await.expect(422);
     assert_eq!(other.faults(), ["Idempotency-Key: value_error"]);
-    let bad = api
-        .post_with("/projects", &body, &[("idempotency-key", "")])
-        .await
-        .expect(400);
+    let bad = api.post_with("/projects", &body, &[("idempotency-key", "")]).await.expect(400);
     assert_eq!(bad.error().0, "bad_request");
 }
 
@@ -197,34 +128,15 @@ async fn lists_are_pages_without_gaps_or_repetition() {
     let mut path = "/projects?limit=2".to_owned();
     loop {
         let page = api.get(&path).await.expect(200).json();
-        seen.extend(
-            page["items"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|item| item["id"].as_str().unwrap().to_owned()),
-        );
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
         let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else {
             break;
         };
         path = format!("/projects?limit=2&cursor={cursor}");
     }
     assert_eq!(seen, made);
-    let answer = api
-        .get("/projects?limit=0&cursor=zzz&status=x")
-        .await
-        .expect(422);
-    assert_eq!(
-        answer.faults(),
-        [
-            "limit: greater_than_equal",
-            "cursor: value_error",
-            "status: extra_forbidden"
-        ]
-    );
+    let answer = api.get("/projects?limit=0&cursor=zzz&status=x").await.expect(422);
+    assert_eq!(answer.faults(), ["limit: greater_than_equal", "cursor: value_error", "status: extra_forbidden"]);
     assert_eq!(answer.json()["detail"][0]["loc"], json!(["query", "limit"]));
-    assert_eq!(
-        api.get("/projects?limit=501").await.expect(422).faults(),
-        ["limit: less_than_equal"]
-    );
+    assert_eq!(api.get("/projects?limit=501").await.expect(422).faults(), ["limit: less_than_equal"]);
 }

@@ -27,12 +27,7 @@ async fn project(api: &Api) -> (String, String) {
     let worker = Worker::start(api, &["dummy"]).await;
     let (project, first) = api.project().await;
     worker.publish(&first, &OLD).await;
-    let second = api
-        .job(
-            &project,
-            json!({"job_type": "edit", "instruction": "change"}),
-        )
-        .await;
+    let second = api.job(&project, json!({"job_type": "edit", "instruction": "change"})).await;
     worker.publish(&second, &NEW).await;
     (project, second)
 }
@@ -47,20 +42,11 @@ async fn versions_are_listed_newest_first() {
         (column(&list, "number"), column(&list, "parent")),
         (vec![json!(2), json!(1)], vec![json!(1), json!(0)])
     );
-    assert_eq!(
-        pick(&list[0], "author_kind author_id file_count"),
-        json!(["job", second, 6])
-    );
+    assert_eq!(pick(&list[0], "author_kind author_id file_count"), json!(["job", second, 6]));
     let page = api.get(&format!("{path}?limit=1")).await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
-    let rest = api
-        .get(&format!("{path}?limit=1&cursor={cursor}"))
-        .await
-        .json();
-    assert_eq!(
-        (column(&rest["items"], "number"), rest.get("next_cursor")),
-        (vec![json!(1)], None)
-    );
+    let rest = api.get(&format!("{path}?limit=1&cursor={cursor}")).await.json();
+    assert_eq!((column(&rest["items"], "number"), rest.get("next_cursor")), (vec![json!(1)], None));
 }
 
 #[tokio::test]
@@ -68,17 +54,8 @@ async fn two_versions_are_compared() {
     let api = Api::start().await;
     let (project, _) = project(&api).await;
     let path = format!("/projects/{project}/versions");
-    let diff = api
-        .get(&format!("{path}/1/diff/2"))
-        .await
-        .expect(200)
-        .json();
-    let told: Vec<_> = diff["files"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| pick(it, "path change omitted"))
-        .collect();
+    let diff = api.get(&format!("{path}/1/diff/2")).await.expect(200).json();
+    let told: Vec<_> = diff["files"].as_array().unwrap().iter().map(|it| pick(it, "path change omitted")).collect();
     let expected = json!([
         ["big.txt", "created", "too_large"],
         ["blob", "created", "binary"],
@@ -89,35 +66,14 @@ async fn two_versions_are_compared() {
     ]);
     assert_eq!(json!(told), expected);
     assert_eq!(diff["files"][4]["diff"], PATCH);
-    assert_eq!(
-        diff["files"][5]["diff"],
-        "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n"
-    );
-    assert!(
-        diff["files"][3]["diff"]
-            .as_str()
-            .unwrap()
-            .contains("new file mode 120000")
-    );
+    assert_eq!(diff["files"][5]["diff"], "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n");
+    assert!(diff["files"][3]["diff"].as_str().unwrap().contains("new file mode 120000"));
     assert_eq!(pick(&diff, "from to total"), json!([1, 2, 6]));
-    let text = api
-        .get_with(&format!("{path}/1/diff/2"), &[("accept", "text/plain")])
-        .await
-        .expect(200);
+    let text = api.get_with(&format!("{path}/1/diff/2"), &[("accept", "text/plain")]).await.expect(200);
     let text = String::from_utf8(text.body).unwrap();
-    assert!(
-        text.contains(PATCH) && text.contains("# created big.txt: too large\n"),
-        "{text}"
-    );
-    assert_eq!(
-        api.get(&format!("{path}/2/diff/2")).await.json()["files"],
-        json!([])
-    );
-    assert_eq!(
-        api.get(&format!("{path}/0/diff/1")).await.json()["total"],
-        4,
-        "from the empty version"
-    );
+    assert!(text.contains(PATCH) && text.contains("# created big.txt: too large\n"), "{text}");
+    assert_eq!(api.get(&format!("{path}/2/diff/2")).await.json()["files"], json!([]));
+    assert_eq!(api.get(&format!("{path}/0/diff/1")).await.json()["total"], 4, "from the empty version");
     api.get(&format!("{path}/1/diff/3")).await.expect(404);
 }
 
@@ -125,32 +81,16 @@ async fn two_versions_are_compared() {
 async fn an_archive_is_the_version() {
     let api = Api::start().await;
     let (project, _) = project(&api).await;
-    let archive = api
-        .get(&format!("/projects/{project}/archive?version=1"))
-        .await
-        .expect(200);
+    let archive = api.get(&format!("/projects/{project}/archive?version=1")).await.expect(200);
     assert_eq!(archive.header("content-type"), Some("application/x-tar"));
-    assert!(
-        archive
-            .header("content-disposition")
-            .unwrap()
-            .ends_with("-v1.tar\"")
-    );
-    let request = api
-        .request(reqwest::Method::POST, "/projects/import?instruction=again")
-        .body(archive.body);
+    assert!(archive.header("content-disposition").unwrap().ends_with("-v1.tar\""));
+    let request = api.request(reqwest::Method::POST, "/projects/import?instruction=again").body(archive.body);
     let copy = Answer::of(request).await.expect(201).text("id");
     let trees = async |project: &str| {
-        let list = api
-            .get(&format!("/projects/{project}/versions"))
-            .await
-            .json();
+        let list = api.get(&format!("/projects/{project}/versions")).await.json();
         column(&list["items"], "tree_id")
     };
     assert_eq!(trees(&copy).await[0], trees(&project).await[1]);
-    let empty = api
-        .get(&format!("/projects/{project}/archive?version=0"))
-        .await
-        .expect(200);
+    let empty = api.get(&format!("/projects/{project}/archive?version=0")).await.expect(200);
     assert_eq!(empty.body, [0; 1024]);
 }

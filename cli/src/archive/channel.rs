@@ -19,19 +19,11 @@ pub fn stream(
     root: PathBuf,
     exclude: Exclude,
     mut skipped: impl FnMut(&str) + Send + 'static,
-) -> (
-    impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    JoinHandle<io::Result<Totals>>,
-) {
+) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, JoinHandle<io::Result<Totals>>) {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let thread = tokio::task::spawn_blocking(move || {
-        let out = Blocks {
-            sender: sender.clone(),
-            block: Vec::with_capacity(BLOCK),
-        };
-        let mut skip = |path: &std::path::Path, why: &str| {
-            skipped(&format!("left out '{}': {why}", path.display()))
-        };
+        let out = Blocks { sender: sender.clone(), block: Vec::with_capacity(BLOCK) };
+        let mut skip = |path: &std::path::Path, why: &str| skipped(&format!("left out '{}': {why}", path.display()));
         let outcome = write(&root, &exclude, out, &mut skip);
         if let Err(error) = &outcome {
             // Breaks the request off, so that half an archive is not taken for a whole one.
@@ -39,12 +31,7 @@ pub fn stream(
         }
         outcome
     });
-    (
-        stream::unfold(receiver, async |mut receiver| {
-            receiver.recv().await.map(|block| (block, receiver))
-        }),
-        thread,
-    )
+    (stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|block| (block, receiver))), thread)
 }
 
 struct Blocks {
@@ -67,12 +54,7 @@ impl Write for Blocks {
             return Ok(());
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        let closed = |_| {
-            io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the server does not read any further",
-            )
-        };
+        let closed = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the server does not read any further");
         self.sender.blocking_send(Ok(block.into())).map_err(closed)
     }
 }

@@ -47,13 +47,7 @@ pub fn write(
         }
         let file = fs_err::File::open(&entry.absolute)?;
         let size = file.metadata()?.len();
-        append(
-            &mut builder,
-            &entry,
-            EntryType::Regular,
-            size,
-            Exact { file, left: size },
-        )?;
+        append(&mut builder, &entry, EntryType::Regular, size, Exact { file, left: size })?;
         totals.files += 1;
         totals.bytes += size;
         Ok(())
@@ -95,11 +89,7 @@ fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result
         long.set_entry_type(EntryType::GNULongLink);
         long.set_size(target.len() as u64 + 1);
         long.set_mode(0o644);
-        builder.append_data(
-            &mut long,
-            "././@LongLink",
-            [target, b"\0"].concat().as_slice(),
-        )?;
+        builder.append_data(&mut long, "././@LongLink", [target, b"\0"].concat().as_slice())?;
     }
     builder.append_data(&mut header, &entry.relative, io::empty())
 }
@@ -112,15 +102,11 @@ struct Exact {
 
 impl Read for Exact {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
         let read = self.file.read(&mut buf[..most])?;
         if read == 0 && most > 0 {
             let path = self.file.path().display();
-            return Err(io::Error::other(format!(
-                "'{path}' became shorter while it was read"
-            )));
+            return Err(io::Error::other(format!("'{path}' became shorter while it was read")));
         }
         self.left -= read as u64;
         Ok(read)

@@ -15,11 +15,7 @@ fn tree() -> tempfile::TempDir {
     fs_err::write(at("run.sh"), "#!/bin/sh\n").unwrap();
     fs_err::set_permissions(at("run.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
     fs_err::write(at(&"n".repeat(200)), "long name").unwrap();
-    fs_err::write(
-        dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")),
-        "not UTF-8",
-    )
-    .unwrap();
+    fs_err::write(dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "not UTF-8").unwrap();
     symlink(".//src/../run.sh", at("untidy")).unwrap();
     symlink("../".repeat(60), at("long")).unwrap();
     dir
@@ -28,19 +24,14 @@ fn tree() -> tempfile::TempDir {
 fn archive(root: &Path, exclude: &[&str]) -> (Vec<u8>, Totals) {
     let mut bytes = Vec::new();
     let exclude = Exclude::new(exclude.iter().map(Into::into));
-    let totals = write(root, &exclude, &mut bytes, &mut |path, _| {
-        panic!("left out {}", path.display())
-    })
-    .unwrap();
+    let totals = write(root, &exclude, &mut bytes, &mut |path, _| panic!("left out {}", path.display())).unwrap();
     (bytes, totals)
 }
 
 fn paths(bytes: &[u8]) -> Vec<String> {
     let mut archive = Archive::new(bytes);
-    let entries = archive
-        .entries()
-        .unwrap()
-        .map(|entry| String::from_utf8_lossy(&entry.unwrap().path_bytes()).into_owned());
+    let entries =
+        archive.entries().unwrap().map(|entry| String::from_utf8_lossy(&entry.unwrap().path_bytes()).into_owned());
     entries.collect()
 }
 
@@ -81,17 +72,10 @@ fn everything_arrives_in_order_with_its_mode_and_target() {
     assert_eq!(seen["run.sh"].0, 0o755);
     assert_eq!(seen["src/a.rs"].1, b"aa");
     assert_eq!(seen[&long].1, b"long name");
-    assert_eq!(
-        seen["untidy"].2.as_deref(),
-        Some(b".//src/../run.sh".as_slice())
-    );
+    assert_eq!(seen["untidy"].2.as_deref(), Some(b".//src/../run.sh".as_slice()));
     assert_eq!(seen["long"].2.as_deref(), Some("../".repeat(60).as_bytes()));
     assert_eq!(totals.files, 8);
-    assert_eq!(
-        archive(dir.path(), &[]).0,
-        bytes,
-        "the same tree, the same bytes"
-    );
+    assert_eq!(archive(dir.path(), &[]).0, bytes, "the same tree, the same bytes");
 }
 
 #[test]
@@ -100,17 +84,12 @@ fn names_and_paths_can_be_left_out() {
     let (bytes, _) = archive(dir.path(), &["target", "./src/deep/", "src/a.rs"]);
     let left = paths(&bytes);
     assert!(
-        !left
-            .iter()
-            .any(|path| path.starts_with("target") || path == "src/deep" || path == "src/a.rs"),
+        !left.iter().any(|path| path.starts_with("target") || path == "src/deep" || path == "src/a.rs"),
         "{left:?}"
     );
     assert!(left.contains(&"src/b.rs".to_owned()));
     let (bytes, _) = archive(dir.path(), &["./debug", "deep"]);
-    assert!(
-        paths(&bytes).contains(&"target/debug".to_owned()),
-        "a path is from the top"
-    );
+    assert!(paths(&bytes).contains(&"target/debug".to_owned()), "a path is from the top");
 }
 
 #[test]
@@ -119,13 +98,7 @@ fn what_is_no_file_is_named() {
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let mut named = Vec::new();
     let mut bytes = Vec::new();
-    write(
-        dir.path(),
-        &Exclude::default(),
-        &mut bytes,
-        &mut |path, _| named.push(path.to_owned()),
-    )
-    .unwrap();
+    write(dir.path(), &Exclude::default(), &mut bytes, &mut |path, _| named.push(path.to_owned())).unwrap();
     assert_eq!(named, [Path::new("socket")]);
     assert!(paths(&bytes).is_empty());
 }
@@ -135,10 +108,7 @@ fn a_file_that_shrinks_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     fs_err::write(&path, "1234").unwrap();
-    let mut exact = Exact {
-        file: fs_err::File::open(&path).unwrap(),
-        left: 5,
-    };
+    let mut exact = Exact { file: fs_err::File::open(&path).unwrap(), left: 5 };
     let error = exact.read_to_end(&mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("shorter"), "{error}");
 }

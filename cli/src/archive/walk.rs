@@ -31,11 +31,7 @@ impl Exclude {
         for path in given {
             if path.as_os_str().as_bytes().contains(&b'/') {
                 // Without `./` before and `/` after it.
-                exclude.paths.push(
-                    path.components()
-                        .filter(|part| *part != std::path::Component::CurDir)
-                        .collect(),
-                );
+                exclude.paths.push(path.components().filter(|part| *part != std::path::Component::CurDir).collect());
             } else {
                 exclude.names.push(path.into_os_string());
             }
@@ -44,9 +40,7 @@ impl Exclude {
     }
 
     fn holds(&self, relative: &Path) -> bool {
-        relative
-            .file_name()
-            .is_some_and(|name| self.names.iter().any(|known| known == name))
+        relative.file_name().is_some_and(|name| self.names.iter().any(|known| known == name))
             || self.paths.iter().any(|known| known == relative)
     }
 }
@@ -59,22 +53,14 @@ pub(super) struct Entry {
 }
 
 /// Calls `take` with everything below `root`, each directory before what it holds.
-pub(super) fn each(
-    root: &Path,
-    exclude: &Exclude,
-    take: &mut dyn FnMut(Entry) -> io::Result<()>,
-) -> io::Result<()> {
+pub(super) fn each(root: &Path, exclude: &Exclude, take: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
     // A stack instead of recursion: trees may be deep.
     let mut stack = children(root, Path::new(""), exclude)?;
     while let Some(relative) = stack.pop() {
         let absolute = root.join(&relative);
         let metadata = fs_err::symlink_metadata(&absolute)?;
         let is_dir = metadata.is_dir();
-        take(Entry {
-            absolute,
-            relative: relative.clone(),
-            metadata,
-        })?;
+        take(Entry { absolute, relative: relative.clone(), metadata })?;
         if is_dir {
             stack.extend(children(root, &relative, exclude)?);
         }

@@ -8,11 +8,7 @@ use reqwest::Url;
 use super::ClientError;
 
 /// What RFC 3986 §2.3 leaves as it is; everything else is encoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Reads a server's address. User names and passwords are refused: keys have their own setting.
 pub(super) fn parse(text: &str) -> Result<Url, ClientError> {
@@ -61,14 +57,8 @@ mod tests {
 
     #[test]
     fn servers_are_http_without_credentials() {
-        assert_eq!(
-            parse("http://127.0.0.1:8080").unwrap().as_str(),
-            "http://127.0.0.1:8080/"
-        );
-        assert_eq!(
-            parse("https://host/drydock/").unwrap().as_str(),
-            "https://host/drydock"
-        );
+        assert_eq!(parse("http://127.0.0.1:8080").unwrap().as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(parse("https://host/drydock/").unwrap().as_str(), "https://host/drydock");
         for wrong in [
             "",
             "127.0.0.1:8080",
@@ -86,33 +76,17 @@ mod tests {
     #[test]
     fn paths_stay_below_and_keep_every_byte() {
         let server = parse("http://host:1/base/").unwrap();
-        assert_eq!(
-            api(&server, ["projects", "id"]).as_str(),
-            "http://host:1/base/api/v1/projects/id"
-        );
+        assert_eq!(api(&server, ["projects", "id"]).as_str(), "http://host:1/base/api/v1/projects/id");
         let bytes: [&[u8]; 3] = [b"files", b"a b%2e?#", b"caf\xe9"];
-        assert_eq!(
-            api(&server, bytes).path(),
-            "/base/api/v1/files/a%20b%252e%3F%23/caf%E9"
-        );
+        assert_eq!(api(&server, bytes).path(), "/base/api/v1/files/a%20b%252e%3F%23/caf%E9");
     }
 
     #[test]
     fn loopback_is_known() {
-        for near in [
-            "http://localhost",
-            "http://127.0.0.1:80",
-            "http://127.9.9.9",
-            "http://[::1]:8080",
-        ] {
+        for near in ["http://localhost", "http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:8080"] {
             assert!(is_loopback(&parse(near).unwrap()), "{near}");
         }
-        for far in [
-            "http://10.0.0.1",
-            "https://example.org",
-            "http://localhost.example.org",
-            "http://[2001:db8::1]",
-        ] {
+        for far in ["http://10.0.0.1", "https://example.org", "http://localhost.example.org", "http://[2001:db8::1]"] {
             assert!(!is_loopback(&parse(far).unwrap()), "{far}");
         }
     }

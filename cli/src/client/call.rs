@@ -57,9 +57,7 @@ impl<'c> Call<'c> {
     /// Adds a query parameter; may be repeated.
     #[must_use]
     pub fn query(mut self, name: &str, value: impl std::fmt::Display) -> Self {
-        self.url
-            .query_pairs_mut()
-            .append_pair(name, &value.to_string());
+        self.url.query_pairs_mut().append_pair(name, &value.to_string());
         self
     }
 
@@ -114,8 +112,7 @@ impl<'c> Call<'c> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
-        self.repeated(async |call| call.once(call.body.clone().map(Body::from)).await)
-            .await
+        self.repeated(async |call| call.once(call.body.clone().map(Body::from)).await).await
     }
 
     /// Sends it with a body that can only be read once, so never again, and gives the whole answer.
@@ -151,10 +148,7 @@ impl<'c> Call<'c> {
         client.read(self.bytes().await?)
     }
 
-    async fn repeated<T>(
-        self,
-        send: impl AsyncFn(&Self) -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
+    async fn repeated<T>(self, send: impl AsyncFn(&Self) -> Result<T, ClientError>) -> Result<T, ClientError> {
         let end = Instant::now() + self.client.patience;
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
         loop {
@@ -162,10 +156,7 @@ impl<'c> Call<'c> {
                 Err(error) if self.repeatable && error.is_transient() => error,
                 outcome => return outcome,
             };
-            let asked = error
-                .retry_after()
-                .unwrap_or_default()
-                .min(LONGEST_RETRY_AFTER);
+            let asked = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
             let delay = asked.max(FIRST_DELAY / 4 + backoff.next_delay());
             if Instant::now() + delay > end {
                 return Err(error);
@@ -179,20 +170,13 @@ impl<'c> Call<'c> {
 
     async fn once(&self, body: Option<Body>) -> Result<Response, ClientError> {
         let server = || self.client.server.clone();
-        let mut request = self
-            .client
-            .http
-            .request(self.method.clone(), self.url.clone())
-            .headers(self.headers.clone());
+        let mut request = self.client.http.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
         if let Some(body) = body {
             request = request.body(body);
         }
         let response = timeout(self.limit, request.send())
             .await
-            .map_err(|_| ClientError::Silent {
-                server: server(),
-                after: self.limit,
-            })?
+            .map_err(|_| ClientError::Silent { server: server(), after: self.limit })?
             .map_err(|source| self.unanswered(source))?;
         if response.status().is_client_error() || response.status().is_server_error() {
             return Err(self.refused(response).await);
@@ -211,16 +195,9 @@ impl<'c> Call<'c> {
 
     async fn refused(&self, response: Response) -> ClientError {
         let status = response.status();
-        let after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
+        let after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         match whole(&self.client.server, response, self.limit).await {
-            Ok(body) => ClientError::Refused(Refusal {
-                status,
-                body,
-                retry_after: after.map(Duration::from_secs),
-            }),
+            Ok(body) => ClientError::Refused(Refusal { status, body, retry_after: after.map(Duration::from_secs) }),
             Err(error) => error,
         }
     }
@@ -232,10 +209,8 @@ impl Client {
     /// # Errors
     /// It is not a `T`.
     pub fn read<T: DeserializeOwned>(&self, raw: Bytes) -> Result<Document<T>, ClientError> {
-        let value = serde_json::from_slice(&raw).map_err(|source| ClientError::Answer {
-            server: self.server.clone(),
-            source,
-        })?;
+        let value = serde_json::from_slice(&raw)
+            .map_err(|source| ClientError::Answer { server: self.server.clone(), source })?;
         Ok(Document { raw, value })
     }
 
@@ -243,20 +218,12 @@ impl Client {
     ///
     /// # Errors
     /// The connection broke, or nothing came in time.
-    pub async fn chunk(
-        &self,
-        response: &mut Response,
-        limit: Duration,
-    ) -> Result<Option<Bytes>, ClientError> {
+    pub async fn chunk(&self, response: &mut Response, limit: Duration) -> Result<Option<Bytes>, ClientError> {
         chunk(&self.server, response, limit).await
     }
 }
 
-async fn whole(
-    server: &Url,
-    mut response: Response,
-    limit: Duration,
-) -> Result<Bytes, ClientError> {
+async fn whole(server: &Url, mut response: Response, limit: Duration) -> Result<Bytes, ClientError> {
     let mut body = Vec::new();
     while let Some(part) = chunk(server, &mut response, limit).await? {
         body.extend_from_slice(&part);
@@ -264,20 +231,10 @@ async fn whole(
     Ok(body.into())
 }
 
-async fn chunk(
-    server: &Url,
-    response: &mut Response,
-    limit: Duration,
-) -> Result<Option<Bytes>, ClientError> {
+async fn chunk(server: &Url, response: &mut Response, limit: Duration) -> Result<Option<Bytes>, ClientError> {
     match timeout(limit, response.chunk()).await {
         Ok(Ok(part)) => Ok(part),
-        Ok(Err(source)) => Err(ClientError::Broken {
-            server: server.clone(),
-            source: source.without_url(),
-        }),
-        Err(_) => Err(ClientError::Silent {
-            server: server.clone(),
-            after: limit,
-        }),
+        Ok(Err(source)) => Err(ClientError::Broken { server: server.clone(), source: source.without_url() }),
+        Err(_) => Err(ClientError::Silent { server: server.clone(), after: limit }),
     }
 }

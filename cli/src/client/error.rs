@@ -13,9 +13,7 @@ use crate::Exit;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server's address is none.
-    #[error(
-        "'{0}' is no address of a server: write http://host:port (--server or DRYDOCK_API_URL)"
-    )]
+    #[error("'{0}' is no address of a server: write http://host:port (--server or DRYDOCK_API_URL)")]
     Server(String),
     /// The client cannot be built.
     #[error("cannot set up HTTP")]
@@ -30,9 +28,7 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(Refusal),
     /// Nothing that speaks HTTP answered.
-    #[error(
-        "cannot reach {server}: is it running, and is this its address (--server or DRYDOCK_API_URL)?"
-    )]
+    #[error("cannot reach {server}: is it running, and is this its address (--server or DRYDOCK_API_URL)?")]
     Unreachable {
         /// Where.
         server: Url,
@@ -95,11 +91,7 @@ struct ErrorBody {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Ok(body) = serde_json::from_slice::<ErrorBody>(&self.body) else {
-            return write!(
-                f,
-                "HTTP {} from something that is not Drydock's API",
-                self.status
-            );
+            return write!(f, "HTTP {} from something that is not Drydock's API", self.status);
         };
         match body.detail {
             Some(Value::String(detail)) => write!(f, "{detail}")?,
@@ -119,17 +111,10 @@ impl std::fmt::Display for Refusal {
 /// `instruction: Field required`
 fn row(row: &Value) -> String {
     let loc = row["loc"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let place = loc.iter().skip(1).map(|part| {
-        part.as_str()
-            .map_or_else(|| part.to_string(), str::to_owned)
-    });
+    let place = loc.iter().skip(1).map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned));
     let place: Vec<String> = place.collect();
     let msg = row["msg"].as_str().unwrap_or("refused");
-    if place.is_empty() {
-        msg.to_owned()
-    } else {
-        format!("{}: {msg}", place.join("."))
-    }
+    if place.is_empty() { msg.to_owned() } else { format!("{}: {msg}", place.join(".")) }
 }
 
 impl ClientError {
@@ -147,10 +132,7 @@ impl ClientError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Refused(refusal) => matches!(refusal.status.as_u16(), 429 | 502..=504),
-            Self::Unreachable { .. }
-            | Self::Silent { .. }
-            | Self::Broken { .. }
-            | Self::Stream { .. } => true,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Broken { .. } | Self::Stream { .. } => true,
             _ => false,
         }
     }
@@ -178,12 +160,7 @@ mod tests {
 
     fn said(status: u16, body: &'static str) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        Refusal {
-            status,
-            body: Bytes::from_static(body.as_bytes()),
-            retry_after: None,
-        }
-        .to_string()
+        Refusal { status, body: Bytes::from_static(body.as_bytes()), retry_after: None }.to_string()
     }
 
     #[test]
@@ -195,13 +172,11 @@ mod tests {
             said(422, rows),
             "Validation failed: instruction: Field required; argv.1: Input should be a valid string"
         );
-        let text = r#"{"error":"not_found","message":"Not found","code":404,"detail":"Job not found","correlation_id":"r"}"#;
+        let text =
+            r#"{"error":"not_found","message":"Not found","code":404,"detail":"Job not found","correlation_id":"r"}"#;
         assert_eq!(said(404, text), "Job not found");
         let none = r#"{"error":"internal_error","message":"Internal server error","code":500,"correlation_id":"r-1"}"#;
         assert_eq!(said(500, none), "Internal server error (request r-1)");
-        assert_eq!(
-            said(404, "<html>"),
-            "HTTP 404 Not Found from something that is not Drydock's API"
-        );
+        assert_eq!(said(404, "<html>"), "HTTP 404 Not Found from something that is not Drydock's API");
     }
 }

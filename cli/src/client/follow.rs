@@ -65,9 +65,7 @@ impl Client {
             call = call.header(header::HeaderName::from_static("last-event-id"), id);
         }
         let mut response = call.send().await?;
-        let ended = || ClientError::Stream {
-            server: self.server.clone(),
-        };
+        let ended = || ClientError::Stream { server: self.server.clone() };
         let mut parser = Parser::default();
         while let Some(part) = self.chunk(&mut response, SILENCE).await? {
             for event in parser.feed(&part).map_err(|_| ended())? {

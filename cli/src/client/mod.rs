@@ -41,9 +41,7 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client")
-            .field("server", &self.server.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("server", &self.server.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -68,12 +66,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(ClientError::Setup)?;
-        Ok(Self {
-            http,
-            server,
-            patience: PATIENCE,
-            notice: Arc::new(|_| {}),
-        })
+        Ok(Self { http, server, patience: PATIENCE, notice: Arc::new(|_| {}) })
     }
 
     /// Tells people of retries through `notice`.
@@ -118,8 +111,8 @@ impl Client {
 fn authorization(key: Option<&SecretString>) -> Result<HeaderMap, ClientError> {
     let mut headers = HeaderMap::new();
     if let Some(key) = key {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-            .map_err(|_| ClientError::Key)?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(|_| ClientError::Key)?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }

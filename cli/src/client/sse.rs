@@ -78,21 +78,14 @@ mod tests {
     use super::*;
 
     fn event(id: Option<&str>, name: &str, data: &str) -> Event {
-        Event {
-            id: id.map(str::to_owned),
-            name: name.to_owned(),
-            data: data.to_owned(),
-        }
+        Event { id: id.map(str::to_owned), name: name.to_owned(), data: data.to_owned() }
     }
 
     #[test]
     fn events_are_cut_wherever_the_bytes_are() {
         let text = "retry: 2000\n\n: alive\n\nid: 7-1\nevent: status\ndata: {\"a\":1}\n\ndata: one\r\ndata:two\r\n\r\nevent: end\ndata: {}\n\n";
-        let expected = vec![
-            event(Some("7-1"), "status", "{\"a\":1}"),
-            event(None, "", "one\ntwo"),
-            event(None, "end", "{}"),
-        ];
+        let expected =
+            vec![event(Some("7-1"), "status", "{\"a\":1}"), event(None, "", "one\ntwo"), event(None, "end", "{}")];
         for step in [1, 2, 3, 7, text.len()] {
             let mut parser = Parser::default();
             let parts = text.as_bytes().chunks(step).map(Bytes::copy_from_slice);
@@ -104,13 +97,7 @@ mod tests {
     #[test]
     fn an_unfinished_event_is_none() {
         let mut parser = Parser::default();
-        assert_eq!(
-            parser.feed(&Bytes::from_static(b"id: 1\ndata: x\n")),
-            Ok(Vec::new())
-        );
-        assert_eq!(
-            parser.feed(&Bytes::from(vec![b'x'; MAX_LINE + 1])),
-            Err(TooLong)
-        );
+        assert_eq!(parser.feed(&Bytes::from_static(b"id: 1\ndata: x\n")), Ok(Vec::new()));
+        assert_eq!(parser.feed(&Bytes::from(vec![b'x'; MAX_LINE + 1])), Err(TooLong));
     }
 }

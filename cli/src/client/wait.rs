@@ -30,18 +30,12 @@ impl Client {
     ///
     /// # Errors
     /// There is no such job, or the server stays away.
-    pub async fn wait_for(
-        &self,
-        id: &str,
-        deadline: Option<Instant>,
-    ) -> Result<Waited, ClientError> {
+    pub async fn wait_for(&self, id: &str, deadline: Option<Instant>) -> Result<Waited, ClientError> {
         let client = self.clone().with_patience(PATIENCE);
         let over = client.until_over(id, deadline);
         match deadline {
             None => over.await,
-            Some(deadline) => timeout_at(deadline, over)
-                .await
-                .unwrap_or(Ok(Waited::TimeUp)),
+            Some(deadline) => timeout_at(deadline, over).await.unwrap_or(Ok(Waited::TimeUp)),
         }
     }
 
@@ -50,9 +44,7 @@ impl Client {
             let asked = Instant::now();
             // Ends a little later than the deadline, which is what ends the wait.
             let hold = deadline.map_or(HOLD, |end| end.duration_since(asked).min(HOLD));
-            let call = self
-                .get(["jobs", id])
-                .query("wait", format_args!("{}ms", hold.as_millis().max(1)));
+            let call = self.get(["jobs", id]).query("wait", format_args!("{}ms", hold.as_millis().max(1)));
             let job: Document<Job> = call.limit(hold + SLACK).document().await?;
             if let Some(exit) = Exit::of_status(&job.value.status) {
                 return Ok(Waited::Over(exit, Box::new(job)));

@@ -58,49 +58,28 @@ pub(super) async fn run(context: &Context, command: AdminCommand) -> Result<Exit
 async fn check(output: &Output, database: &Database) -> Result<Exit, CliError> {
     let (found, needed) = (schema::applied(&database.client().await?).await?, newest());
     if found < needed {
-        output.line(&format!(
-            "behind: the schema is at {found}, this build needs {needed}"
-        ))?;
+        output.line(&format!("behind: the schema is at {found}, this build needs {needed}"))?;
         output.note("run `drydock admin migrate`");
         return Ok(Exit::Failed);
     }
-    output.line(&format!(
-        "the schema is at {found}, this build needs {needed}"
-    ))?;
+    output.line(&format!("the schema is at {found}, this build needs {needed}"))?;
     Ok(Exit::Ok)
 }
 
 fn tell(migrated: &Migrated, mode: Mode) -> Vec<String> {
-    let Migrated {
-        from,
-        stamped,
-        steps,
-    } = migrated;
+    let Migrated { from, stamped, steps } = migrated;
     let mut lines = Vec::new();
     if let Some(known) = stamped {
-        let verb = if mode == Mode::DryRun {
-            "would stamp"
-        } else {
-            "stamped"
-        };
-        lines.push(format!(
-            "{verb} the database: its schema is that of migration {known}"
-        ));
+        let verb = if mode == Mode::DryRun { "would stamp" } else { "stamped" };
+        lines.push(format!("{verb} the database: its schema is that of migration {known}"));
     }
-    let verb = if mode == Mode::DryRun {
-        "would apply"
-    } else {
-        "applied"
-    };
+    let verb = if mode == Mode::DryRun { "would apply" } else { "applied" };
     lines.extend(steps.iter().map(|step| format!("{verb} {step}")));
     if lines.is_empty() {
         lines.push(match mode {
             Mode::Stamp if *from == 0 => "nothing to stamp: the database is empty".to_owned(),
             Mode::Stamp => format!("nothing to stamp: the database has a history, it is at {from}"),
-            _ => format!(
-                "nothing to do: the schema is at {from}, this build needs {}",
-                newest()
-            ),
+            _ => format!("nothing to do: the schema is at {from}, this build needs {}", newest()),
         });
     }
     lines
@@ -118,18 +97,12 @@ mod tests {
             steps: steps.iter().map(|&s| s.to_owned()).collect(),
         };
         let told = |m: &Migrated, mode| tell(m, mode).join("\n");
-        assert_eq!(
-            told(&migrated(0, None, &["V1__a", "V2__b"]), Mode::Apply),
-            "applied V1__a\napplied V2__b"
-        );
+        assert_eq!(told(&migrated(0, None, &["V1__a", "V2__b"]), Mode::Apply), "applied V1__a\napplied V2__b");
         assert_eq!(
             told(&migrated(0, Some(1), &["V2__b"]), Mode::DryRun),
             "would stamp the database: its schema is that of migration 1\nwould apply V2__b"
         );
         assert!(told(&migrated(newest(), None, &[]), Mode::Apply).starts_with("nothing to do"));
-        assert_eq!(
-            told(&migrated(0, None, &[]), Mode::Stamp),
-            "nothing to stamp: the database is empty"
-        );
+        assert_eq!(told(&migrated(0, None, &[]), Mode::Stamp), "nothing to stamp: the database is empty");
     }
 }

@@ -15,24 +15,16 @@ pub(super) struct Labels {
 impl Labels {
     /// As the API's object; none where none was given.
     pub(super) fn object(self) -> Option<BTreeMap<String, String>> {
-        if self.label.is_empty() {
-            None
-        } else {
-            Some(self.label.into_iter().collect())
-        }
+        if self.label.is_empty() { None } else { Some(self.label.into_iter().collect()) }
     }
 
     /// As they are written in a query.
     pub(super) fn pairs(&self) -> impl Iterator<Item = String> {
-        self.label
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
+        self.label.iter().map(|(name, value)| format!("{name}={value}"))
     }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or("a label is written NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("a label is written NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -35,17 +35,11 @@ pub(super) async fn show<'c, T: DeserializeOwned>(
     let mut left = usize::try_from(paging.limit).unwrap_or(usize::MAX);
     let mut cursor = paging.cursor;
     loop {
-        let page: Document<List<T>> = call()
-            .query("limit", left.min(PAGE))
-            .query_opt("cursor", cursor.as_ref())
-            .document()
-            .await?;
+        let page: Document<List<T>> =
+            call().query("limit", left.min(PAGE)).query_opt("cursor", cursor.as_ref()).document().await?;
         if context.output.is_json() {
             // One document is one page: its next_cursor says how to go on.
-            return context
-                .output
-                .answer(&page.raw, String::new)
-                .map(|()| Exit::Ok);
+            return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok);
         }
         left = left.saturating_sub(page.value.items.len());
         for item in &page.value.items {
@@ -58,9 +52,7 @@ pub(super) async fn show<'c, T: DeserializeOwned>(
     }
     context.output.data(table.render().as_bytes())?;
     if let Some(cursor) = cursor {
-        context
-            .output
-            .note(&format!("there are more: --limit N, or --cursor {cursor}"));
+        context.output.note(&format!("there are more: --limit N, or --cursor {cursor}"));
     }
     Ok(Exit::Ok)
 }

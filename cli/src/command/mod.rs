@@ -105,31 +105,23 @@ impl Context {
     fn client(&self) -> Result<Client, CliError> {
         let key = optional_secret("DRYDOCK_API_KEY")?;
         let output = Arc::clone(&self.output);
-        Ok(Client::new(&self.server, key.as_ref())?
-            .with_notice(Arc::new(move |text| output.note(text))))
+        Ok(Client::new(&self.server, key.as_ref())?.with_notice(Arc::new(move |text| output.note(text))))
     }
 }
 
 /// Runs the command to its end, or until Ctrl-C.
 pub async fn run(cli: Cli) -> Exit {
-    let Cli {
-        global,
-        timeout,
-        command,
-    } = cli;
+    let Cli { global, timeout, command } = cli;
     let output = Arc::new(Output::new(global.json, global.quiet));
-    let context = Context {
-        server: global.server,
-        output: Arc::clone(&output),
-    };
+    let context = Context { server: global.server, output: Arc::clone(&output) };
     let timeout = command.timeout().or(timeout);
     let bounded = async {
         let work = dispatch(&context, command, timeout.map(|time| Instant::now() + time));
         match timeout {
             // Commands that wait look at the deadline themselves; this is for those that do not answer.
-            Some(time) => tokio::time::timeout(time + Duration::from_secs(1), work)
-                .await
-                .unwrap_or(Err(CliError::TimeUp)),
+            Some(time) => {
+                tokio::time::timeout(time + Duration::from_secs(1), work).await.unwrap_or(Err(CliError::TimeUp))
+            }
             None => work.await,
         }
     };
@@ -139,11 +131,7 @@ pub async fn run(cli: Cli) -> Exit {
     }
 }
 
-async fn dispatch(
-    context: &Context,
-    command: Command,
-    deadline: Option<Instant>,
-) -> Result<Exit, CliError> {
+async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>) -> Result<Exit, CliError> {
     match command {
         Command::Project(command) => project::run(context, command, deadline).await,
         Command::Job(command) => job::run(context, command, deadline).await,
@@ -180,19 +168,13 @@ fn failed(output: &Output, error: &CliError) -> Exit {
 /// The differences of a schema have lines of their own.
 fn error_text(output: &Output, error: &CliError) {
     for (number, line) in chain(error).lines().enumerate() {
-        output.warn(&if number == 0 {
-            format!("error: {line}")
-        } else {
-            line.to_owned()
-        });
+        output.warn(&if number == 0 { format!("error: {line}") } else { line.to_owned() });
     }
 }
 
 fn interrupted(output: &Output) -> Exit {
     if let Some(command) = output.resume() {
-        output.note(&format!(
-            "interrupted; the job goes on. To come back: {command}"
-        ));
+        output.note(&format!("interrupted; the job goes on. To come back: {command}"));
     }
     Exit::Interrupted
 }

@@ -38,10 +38,7 @@ fn every_command_has_help_with_an_example() {
         assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{leaf:?}");
         let text = help.to_string();
         let example = format!("drydock {}", leaf.join(" "));
-        assert!(
-            text.contains("Example") && text.contains(&example),
-            "{text}"
-        );
+        assert!(text.contains("Example") && text.contains(&example), "{text}");
     }
 }
 
@@ -50,17 +47,10 @@ fn every_command_is_in_the_list_above() {
     let mut found = 0;
     let root = Cli::command();
     for command in root.get_subcommands() {
-        let leaves: Vec<_> = command
-            .get_subcommands()
-            .map(|leaf| leaf.get_name())
-            .collect();
+        let leaves: Vec<_> = command.get_subcommands().map(|leaf| leaf.get_name()).collect();
         found += leaves.len().max(1);
         for name in leaves {
-            assert!(
-                LEAVES.contains(&[command.get_name(), name].as_slice()),
-                "{} {name}",
-                command.get_name()
-            );
+            assert!(LEAVES.contains(&[command.get_name(), name].as_slice()), "{} {name}", command.get_name());
         }
     }
     assert_eq!(found, LEAVES.len());
@@ -101,17 +91,10 @@ fn the_forms_in_use_parse() {
 fn the_nearest_timeout_counts() {
     let timeout = |line: &str| {
         let cli = parse(line).unwrap();
-        cli.command
-            .timeout()
-            .or(cli.timeout)
-            .map(|time| time.as_secs())
+        cli.command.timeout().or(cli.timeout).map(|time| time.as_secs())
     };
     assert_eq!(timeout("--timeout 5s job wait J"), Some(5));
     assert_eq!(timeout("--timeout 5s job wait J --timeout 7s"), Some(7));
-    assert_eq!(
-        timeout("--timeout 5s job submit P -i x --timeout 7s"),
-        Some(5),
-        "that one is the job's"
-    );
+    assert_eq!(timeout("--timeout 5s job submit P -i x --timeout 7s"), Some(5), "that one is the job's");
     assert_eq!(timeout("job submit P -i x --timeout 7s"), None);
 }

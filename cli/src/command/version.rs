@@ -19,9 +19,7 @@ pub(super) async fn run(context: &Context, args: VersionArgs) -> Result<Exit, Cl
     let output = &context.output;
     if args.client {
         return output
-            .answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || {
-                format!("drydock {own}")
-            })
+            .answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || format!("drydock {own}"))
             .map(|()| Exit::Ok);
     }
     if !output.is_json() {
@@ -29,11 +27,7 @@ pub(super) async fn run(context: &Context, args: VersionArgs) -> Result<Exit, Cl
     }
     let client = context.client()?;
     let server: Document<Value> = client.get_at_root("version").document().await?;
-    let version = server.value["version"]
-        .as_str()
-        .unwrap_or("of an unknown version");
-    output.answer(&server.raw, || {
-        format!("server  {version} at {}", client.server())
-    })?;
+    let version = server.value["version"].as_str().unwrap_or("of an unknown version");
+    output.answer(&server.raw, || format!("server  {version} at {}", client.server()))?;
     Ok(Exit::Ok)
 }

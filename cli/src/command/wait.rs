@@ -62,10 +62,7 @@ impl Said {
     /// `in_progress: running (attempt 2)`
     pub(super) fn text(&self) -> String {
         let mut parts: Vec<&str> = Vec::new();
-        for part in [&self.status, &self.status_detail, &self.message]
-            .into_iter()
-            .flatten()
-        {
+        for part in [&self.status, &self.status_detail, &self.message].into_iter().flatten() {
             if !parts.contains(&part.as_str()) {
                 parts.push(part);
             }
@@ -137,26 +134,17 @@ mod tests {
     use super::*;
 
     fn text(data: &str) -> String {
-        let event = Event {
-            data: data.to_owned(),
-            ..Event::default()
-        };
+        let event = Event { data: data.to_owned(), ..Event::default() };
         Said::read(&event).unwrap().text()
     }
 
     #[test]
     fn events_are_lines() {
-        assert_eq!(
-            text(r#"{"status":"completed","status_detail":"completed","attempt":1}"#),
-            "completed"
-        );
+        assert_eq!(text(r#"{"status":"completed","status_detail":"completed","attempt":1}"#), "completed");
         assert_eq!(
             text(r#"{"status":"in_progress","status_detail":"running","attempt":2}"#),
             "in_progress: running (attempt 2)"
         );
-        assert_eq!(
-            text(r#"{"message":"creating the workspace","attempt":1,"job_id":"x"}"#),
-            "creating the workspace"
-        );
+        assert_eq!(text(r#"{"message":"creating the workspace","attempt":1,"job_id":"x"}"#), "creating the workspace");
     }
 }

@@ -25,11 +25,7 @@ pub struct Output {
 impl Output {
     /// As the command line asks.
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self {
-            json,
-            quiet,
-            resume: Mutex::default(),
-        }
+        Self { json, quiet, resume: Mutex::default() }
     }
 
     /// Whether data is the API's JSON.
@@ -48,9 +44,7 @@ impl Output {
     /// Nobody reads it, or it cannot be written.
     pub fn data(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)
-            .and_then(|()| out.flush())
-            .map_err(CliError::Output)
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(CliError::Output)
     }
 
     /// Writes a line of data.
@@ -93,9 +87,6 @@ impl Output {
 
     /// That command.
     pub fn resume(&self) -> Option<String> {
-        self.resume
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.resume.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

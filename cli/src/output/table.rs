@@ -16,10 +16,7 @@ pub struct Table {
 impl Table {
     /// A table with these columns.
     pub fn new(header: &[&str]) -> Self {
-        Self {
-            rows: vec![header.iter().map(|&name| name.to_owned()).collect()],
-            whole: false,
-        }
+        Self { rows: vec![header.iter().map(|&name| name.to_owned()).collect()], whole: false }
     }
 
     /// Never cuts the last column, which holds what others may want to copy.
@@ -32,11 +29,7 @@ impl Table {
     /// Adds a row; cells beyond the header are dropped, missing ones are empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let columns = self.rows[0].len();
-        let mut cells: Vec<String> = cells
-            .into_iter()
-            .take(columns)
-            .map(|cell| one_line(&cell))
-            .collect();
+        let mut cells: Vec<String> = cells.into_iter().take(columns).map(|cell| one_line(&cell)).collect();
         cells.resize(columns, String::new());
         let cut = if self.whole { columns - 1 } else { columns };
         for cell in &mut cells[..cut] {
@@ -47,20 +40,11 @@ impl Table {
 
     /// The table as text.
     pub fn render(&self) -> String {
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        };
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.rows[0].len()).map(width).collect();
         let mut text = String::new();
         for row in &self.rows {
-            let cells = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, &width)| format!("{cell:width$}"));
+            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
             text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
         }
@@ -87,10 +71,7 @@ mod tests {
         table.row(["1".to_owned(), "short".to_owned()]);
         table.row(["long-id".to_owned(), "ä".repeat(70)]);
         table.row(["2".to_owned()]);
-        let expected = format!(
-            "ID       TITLE\n1        short\nlong-id  {}…\n2\n",
-            "ä".repeat(60)
-        );
+        let expected = format!("ID       TITLE\n1        short\nlong-id  {}…\n2\n", "ä".repeat(60));
         assert_eq!(table.render(), expected);
     }
 

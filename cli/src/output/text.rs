@@ -4,10 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 /// On one line, without control characters.
 pub fn one_line(text: &str) -> String {
-    text.trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `2025-11-21T05:20:11Z`
@@ -20,11 +17,7 @@ pub fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 10.0 => format!("{s:.3} s"),
         s if s < 120.0 => format!("{s:.1} s"),
-        s => format!(
-            "{:.0} min {:02.0} s",
-            (s / 60.0).floor(),
-            (s % 60.0).floor()
-        ),
+        s => format!("{:.0} min {:02.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
     }
 }
 
@@ -40,13 +33,9 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        for (s, text) in [
-            (0.0, "0.000 s"),
-            (9.9994, "9.999 s"),
-            (12.34, "12.3 s"),
-            (303.7, "5 min 03 s"),
-            (3600.0, "60 min 00 s"),
-        ] {
+        for (s, text) in
+            [(0.0, "0.000 s"), (9.9994, "9.999 s"), (12.34, "12.3 s"), (303.7, "5 min 03 s"), (3600.0, "60 min 00 s")]
+        {
             assert_eq!(seconds(s), text);
         }
     }

@@ -37,29 +37,20 @@ impl Api {
         let database = drydock_testing::database().await;
         let storage = drydock_testing::storage_config();
         let (address, shutdown, running) = serve(&database, &storage, "127.0.0.1:0").await;
-        Self {
-            database,
-            address,
-            storage,
-            shutdown,
-            running,
-        }
+        Self { database, address, storage, shutdown, running }
     }
 
     /// Stops serving, as a service does.
     pub(crate) async fn stop(&mut self) {
         self.shutdown.trigger();
-        let ended = tokio::time::timeout(PATIENCE, &mut self.running)
-            .await
-            .expect("the API stops");
+        let ended = tokio::time::timeout(PATIENCE, &mut self.running).await.expect("the API stops");
         ended.unwrap().unwrap();
     }
 
     /// Serves again at the same address.
     pub(crate) async fn start_again(&mut self) {
         let address = self.address.to_string();
-        (self.address, self.shutdown, self.running) =
-            serve(&self.database, &self.storage, &address).await;
+        (self.address, self.shutdown, self.running) = serve(&self.database, &self.storage, &address).await;
     }
 
     /// The command with this line, words separated by blanks.
@@ -80,9 +71,8 @@ impl Api {
     /// The same in a form that is asked for.
     pub(crate) async fn get_as(&self, path: &str, accept: &str) -> String {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
-        let request = reqwest::Client::new()
-            .get(format!("http://{}/api/v1{path}", self.address))
-            .header("accept", accept);
+        let request =
+            reqwest::Client::new().get(format!("http://{}/api/v1{path}", self.address)).header("accept", accept);
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.text().await.unwrap()
@@ -90,15 +80,8 @@ impl Api {
 
     /// A project with its first job: their ids.
     pub(crate) async fn project(&self) -> (String, String) {
-        let made = self
-            .drydock_with(&["--json", "project", "create", "build a thing"])
-            .ok()
-            .await
-            .json();
-        (
-            made["id"].as_str().unwrap().to_owned(),
-            made["job_id"].as_str().unwrap().to_owned(),
-        )
+        let made = self.drydock_with(&["--json", "project", "create", "build a thing"]).ok().await.json();
+        (made["id"].as_str().unwrap().to_owned(), made["job_id"].as_str().unwrap().to_owned())
     }
 }
 
@@ -107,34 +90,15 @@ async fn serve(
     storage: &StorageConfig,
     address: &str,
 ) -> (SocketAddr, Shutdown, JoinHandle<Result<(), Exit>>) {
-    let fixed = [
-        "drydock-api",
-        "--s3-bucket",
-        "replaced",
-        "--default-agent",
-        "dummy",
-        "--api-addr",
-        address,
-    ];
+    let fixed = ["drydock-api", "--s3-bucket", "replaced", "--default-agent", "dummy", "--api-addr", address];
     let mut config = ApiConfig::try_parse_from(fixed).unwrap();
     config.storage = storage.clone();
     config.database.database_pool_size = 8;
-    let secrets = Secrets {
-        database_url: database.url.clone(),
-        credentials: Credentials::from_env().unwrap(),
-    };
+    let secrets = Secrets { database_url: database.url.clone(), credentials: Credentials::from_env().unwrap() };
     let api = TcpListener::bind(config.api_addr).await.unwrap();
     let address = api.local_addr().unwrap();
     let shutdown = Shutdown::new();
-    let running = tasks::spawn(
-        "api",
-        run(
-            config,
-            secrets,
-            Listeners { api, admin: None },
-            shutdown.clone(),
-        ),
-    );
+    let running = tasks::spawn("api", run(config, secrets, Listeners { api, admin: None }, shutdown.clone()));
     (address, shutdown, running)
 }
 
@@ -185,15 +149,8 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) async fn of(child: Child) -> Self {
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
-            .await
-            .expect("the command ends")
-            .unwrap();
-        Self {
-            code: output.status.code(),
-            out: output.stdout,
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+        Self { code: output.status.code(), out: output.stdout, err: String::from_utf8(output.stderr).unwrap() }
     }
 
     pub(crate) fn exit(self, code: i32) -> Self {
@@ -214,17 +171,12 @@ impl Ended {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.out)
-            .unwrap_or_else(|_| panic!("no JSON: {}\n{}", self.text(), self.err))
+        serde_json::from_slice(&self.out).unwrap_or_else(|_| panic!("no JSON: {}\n{}", self.text(), self.err))
     }
 
     /// Standard error has a line with these words.
     pub(crate) fn says(self, words: &str) -> Self {
-        assert!(
-            self.err.contains(words),
-            "'{words}' is not in: {}",
-            self.err
-        );
+        assert!(self.err.contains(words), "'{words}' is not in: {}", self.err);
         self
     }
 }

@@ -1,8 +1,5 @@
 //! The real command against the real API, with PostgreSQL and S3 behind it. Jobs are moved by a worker's own calls.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 mod admin;
 mod exit_codes;

@@ -26,9 +26,7 @@ pub(crate) async fn serve(answers: &'static [&'static str]) -> (String, Arc<Mute
                     break;
                 }
             }
-            kept.lock()
-                .unwrap()
-                .push(String::from_utf8_lossy(&request).into_owned());
+            kept.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
             let answer = answers[number.min(answers.len() - 1)];
             stream.write_all(answer.as_bytes()).await.unwrap();
         }

@@ -31,9 +31,7 @@ impl Worker {
             rung: "copy".to_owned(),
             build: "test".to_owned(),
         };
-        worker::start(&client, &new, Duration::from_secs(600))
-            .await
-            .unwrap();
+        worker::start(&client, &new, Duration::from_secs(600)).await.unwrap();
         Self { id, client }
     }
 
@@ -42,51 +40,21 @@ impl Worker {
         let job: JobId = job.parse().unwrap();
         let dispatch = "UPDATE job SET state = 'dispatched', dispatch_seq = dispatch_seq + 1, dispatched_at = now()
                          WHERE id = $1 RETURNING dispatch_seq";
-        let seq: i32 = self
-            .client
-            .query_one(dispatch, &[&job.uuid()])
-            .await
-            .unwrap()
-            .get(0);
+        let seq: i32 = self.client.query_one(dispatch, &[&job.uuid()]).await.unwrap().get(0);
         let attempt = AttemptId::generate();
         let ticket = Ticket::new(job, seq, "default".to_owned(), 0);
-        let claimed = job::claim(&self.client, &ticket, attempt, self.id, "/scratch/x")
-            .await
-            .unwrap();
+        let claimed = job::claim(&self.client, &ticket, attempt, self.id, "/scratch/x").await.unwrap();
         assert!(matches!(claimed, job::Claimed::Mine(_)), "{claimed:?}");
         attempt
     }
 
     /// Appends a chunk to the attempt's log.
     pub(crate) async fn log(&self, attempt: AttemptId, seq: i32, offset: i64, text: &str) {
-        log_chunk::append(
-            &self.client,
-            attempt,
-            seq,
-            offset,
-            log_chunk::Body::Inline(text.as_bytes()),
-        )
-        .await
-        .unwrap();
+        log_chunk::append(&self.client, attempt, seq, offset, log_chunk::Body::Inline(text.as_bytes())).await.unwrap();
     }
 
-    pub(crate) async fn finish(
-        &self,
-        job: &str,
-        attempt: AttemptId,
-        outcome: Outcome,
-        report: &Report,
-    ) {
-        let done = job::finish(
-            &self.client,
-            job.parse().unwrap(),
-            attempt,
-            outcome,
-            report,
-            None,
-        )
-        .await
-        .unwrap();
+    pub(crate) async fn finish(&self, job: &str, attempt: AttemptId, outcome: Outcome, report: &Report) {
+        let done = job::finish(&self.client, job.parse().unwrap(), attempt, outcome, report, None).await.unwrap();
         assert_eq!(done, job::Finished::Ok);
     }
 

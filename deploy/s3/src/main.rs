@@ -19,7 +19,5 @@ use drydock_runtime::exit::run_service;
 
 fn main() -> ExitCode {
     let config = config::Config::parse();
-    run_service("drydock-s3", &config.telemetry, async |shutdown| {
-        server::run(&config, &shutdown).await
-    })
+    run_service("drydock-s3", &config.telemetry, async |shutdown| server::run(&config, &shutdown).await)
 }

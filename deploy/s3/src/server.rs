@@ -41,21 +41,17 @@ fn signed_builder(config: &Config) -> anyhow::Result<S3ServiceBuilder> {
         anyhow::ensure!(is_plain(bucket), "{bucket:?} is no bucket name (--bucket)");
         fs_err::create_dir_all(config.root.join(bucket))?;
     }
-    let storage = FileSystem::new(&config.root)
-        .map_err(|error| anyhow::anyhow!("open {}: {error:?}", config.root.display()))?;
+    let storage =
+        FileSystem::new(&config.root).map_err(|error| anyhow::anyhow!("open {}: {error:?}", config.root.display()))?;
     let secret = config::secret("AWS_SECRET_ACCESS_KEY")?;
     let mut builder = S3ServiceBuilder::new(storage);
-    builder.set_auth(SimpleAuth::from_single(
-        config.access_key.as_str(),
-        secret.expose_secret(),
-    ));
+    builder.set_auth(SimpleAuth::from_single(config.access_key.as_str(), secret.expose_secret()));
     Ok(builder)
 }
 
 async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(config.address)
-        .await
-        .with_context(|| format!("bind {} (--address)", config.address))?;
+    let listener =
+        TcpListener::bind(config.address).await.with_context(|| format!("bind {} (--address)", config.address))?;
     let address = listener.local_addr()?;
     if let Some(file) = &config.address_file {
         write_whole(file, &address.to_string())?;
@@ -66,9 +62,7 @@ async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
 
 /// A bucket becomes a directory: no separators and no leading dot.
 fn is_plain(bucket: &str) -> bool {
-    bucket
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
+    bucket.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
         && !bucket.starts_with('.')
         && !bucket.is_empty()
 }

@@ -16,9 +16,5 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
         context.work.notify_one();
         context.waker.wake(Channel::Events);
     }
-    Ok(if moved == BATCH {
-        Next::Again
-    } else {
-        Next::Wait
-    })
+    Ok(if moved == BATCH { Next::Again } else { Next::Wait })
 }

@@ -12,10 +12,7 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
         return Ok(Next::Wait);
     }
     let client = context.database.client().await?;
-    let (slots, counts) = (
-        fleet::slots(&client).await?,
-        fleet::live_jobs(&client).await?,
-    );
+    let (slots, counts) = (fleet::slots(&client).await?, fleet::live_jobs(&client).await?);
     let mut pools = BTreeMap::<String, (i64, Vec<_>)>::new();
     for (pool, slots) in slots {
         pools.entry(pool).or_default().0 = slots;

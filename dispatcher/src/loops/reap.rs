@@ -17,10 +17,7 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
     if leases_mean_something(&context, lead).await? {
         let ended = worker::end_expired(&client, grace).await?;
         if ended > 0 {
-            tracing::warn!(
-                workers = ended,
-                "workers let their lease run out: taking back what they ran"
-            );
+            tracing::warn!(workers = ended, "workers let their lease run out: taking back what they ran");
         }
     }
     let orphaned = attempt::orphaned(&client, BATCH).await?;
@@ -33,13 +30,7 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
         context.work.notify_one();
         context.waker.wake_all();
     }
-    Ok(
-        if orphaned.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) {
-            Next::Again
-        } else {
-            Next::Wait
-        },
-    )
+    Ok(if orphaned.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) { Next::Again } else { Next::Wait })
 }
 
 async fn leases_mean_something(context: &Context, lead: Lead) -> Result<bool, DatabaseError> {

@@ -57,10 +57,7 @@ async fn seal(context: &Context, attempt: AttemptId, tenant: TenantId) -> Result
             sealed.push(&bytes(&context.storage, attempt, tenant, chunk).await?)?;
         }
     }
-    let (bytes, key) = (
-        i64::try_from(sealed.len()).unwrap_or(i64::MAX),
-        keys.log(attempt),
-    );
+    let (bytes, key) = (i64::try_from(sealed.len()).unwrap_or(i64::MAX), keys.log(attempt));
     sealed.seal(&context.storage, &key).await?;
     attempt::seal(&client, attempt, key.as_str(), bytes).await?;
     for segment in segments {
@@ -69,17 +66,10 @@ async fn seal(context: &Context, attempt: AttemptId, tenant: TenantId) -> Result
     Ok(())
 }
 
-async fn bytes(
-    storage: &Storage,
-    attempt: AttemptId,
-    tenant: TenantId,
-    chunk: &Chunk,
-) -> Result<Vec<u8>, SealError> {
+async fn bytes(storage: &Storage, attempt: AttemptId, tenant: TenantId, chunk: &Chunk) -> Result<Vec<u8>, SealError> {
     if let Some(data) = &chunk.data {
         return Ok(data.clone());
     }
-    let key = storage
-        .keys(tenant)
-        .log_segment(attempt, u64::from(chunk.seq.unsigned_abs()));
+    let key = storage.keys(tenant).log_segment(attempt, u64::from(chunk.seq.unsigned_abs()));
     Ok(storage.get(&key, SEGMENT).await?.to_vec())
 }

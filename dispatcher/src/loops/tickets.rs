@@ -46,25 +46,13 @@ struct State {
 impl Tickets {
     pub(crate) fn new(context: Context) -> Self {
         let publisher = Publisher::new(context.broker.clone());
-        let state = State {
-            publisher,
-            doubtful: Vec::new(),
-            term: None,
-            looked: Instant::now(),
-            pace: Pace::new(),
-        };
-        Self {
-            context,
-            state: Mutex::new(state),
-        }
+        let state = State { publisher, doubtful: Vec::new(), term: None, looked: Instant::now(), pace: Pace::new() };
+        Self { context, state: Mutex::new(state) }
     }
 
     pub(crate) async fn run(&mut self, schedule: Schedule, shutdown: Shutdown) {
         let (context, state) = (&self.context, &self.state);
-        periodic::run(schedule, shutdown, || async {
-            state.lock().await.round(context).await
-        })
-        .await;
+        periodic::run(schedule, shutdown, || async { state.lock().await.round(context).await }).await;
         self.state.lock().await.publisher.disconnect().await;
     }
 }
@@ -89,28 +77,17 @@ impl State {
             return Ok(Next::Wait);
         }
         self.publish(tickets).await?;
-        Ok(if admitted >= BATCH.unsigned_abs() as usize {
-            Next::Again
-        } else {
-            Next::Wait
-        })
+        Ok(if admitted >= BATCH.unsigned_abs() as usize { Next::Again } else { Next::Wait })
     }
 
     /// Tickets to send again: in doubt, inherited from another leader, or unclaimed for too long.
     async fn again(&mut self, context: &Context, lead: Lead) -> Result<Vec<Ticket>, DatabaseError> {
         let fresh = self.term != Some(lead.term.number);
         let timeout = context.config.claim_timeout;
-        if !fresh
-            && self.doubtful.is_empty()
-            && self.looked.elapsed() < timeout.min(Duration::from_secs(1))
-        {
+        if !fresh && self.doubtful.is_empty() && self.looked.elapsed() < timeout.min(Duration::from_secs(1)) {
             return Ok(Vec::new());
         }
-        let unclaimed = if fresh {
-            INHERITED.min(timeout)
-        } else {
-            timeout
-        };
+        let unclaimed = if fresh { INHERITED.min(timeout) } else { timeout };
         let client = context.database.client().await?;
         let tickets = job::redispatch(&client, lead.term, &self.doubtful, unclaimed, BATCH).await?;
         context.metrics.redispatched.inc_by(tickets.len() as u64);
@@ -121,18 +98,11 @@ impl State {
 
     async fn publish(&mut self, tickets: Vec<Ticket>) -> Result<(), TicketsError> {
         let published = self.publisher.publish(tickets).await;
-        self.doubtful = published
-            .unconfirmed
-            .iter()
-            .map(|ticket| ticket.job)
-            .collect();
+        self.doubtful = published.unconfirmed.iter().map(|ticket| ticket.job).collect();
         if self.doubtful.is_empty() {
             Ok(())
         } else {
-            Err(TicketsError::Unconfirmed(
-                self.doubtful.len(),
-                published.error,
-            ))
+            Err(TicketsError::Unconfirmed(self.doubtful.len(), published.error))
         }
     }
 }
@@ -146,11 +116,7 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        Self {
-            since: Instant::now(),
-            count: 0,
-            per_second: 0.0,
-        }
+        Self { since: Instant::now(), count: 0, per_second: 0.0 }
     }
 
     fn admitted(&mut self, count: usize) {
@@ -163,10 +129,7 @@ impl Pace {
     }
 
     /// Tickets beyond the free slots: none for long jobs.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a rate of admissions is far below i32::MAX"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a rate of admissions is far below i32::MAX")]
     fn lookahead(&self) -> i32 {
         (self.per_second * LOOKAHEAD_S) as i32
     }

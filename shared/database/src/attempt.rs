@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use crate::DatabaseError;
 
-const ORPHANED: &str =
-    "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
+const ORPHANED: &str = "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
   WHERE w.ended_at IS NOT NULL ORDER BY a.id LIMIT $1";
 const REAP: &str = "SELECT dd_reap_v1($1, make_interval(secs => $2)) AS answer";
 const UNSEALED: &str = "SELECT a.id, j.tenant_id FROM attempt a JOIN job j ON j.id = a.job_id
@@ -23,29 +22,16 @@ const SEAL: &str = "WITH sealed AS (
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn orphaned(
-    conn: &impl GenericClient,
-    limit: i64,
-) -> Result<Vec<AttemptId>, DatabaseError> {
-    let rows = conn
-        .query(ORPHANED, &[&limit])
-        .await
-        .map_err(DatabaseError::query("list orphaned attempts"))?;
-    Ok(rows
-        .iter()
-        .map(|row| row.get::<_, Uuid>("id").into())
-        .collect())
+pub async fn orphaned(conn: &impl GenericClient, limit: i64) -> Result<Vec<AttemptId>, DatabaseError> {
+    let rows = conn.query(ORPHANED, &[&limit]).await.map_err(DatabaseError::query("list orphaned attempts"))?;
+    Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
 }
 
 /// Takes an attempt back; the answer is `moved_on`, `alive`, or the job's new state.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn reap(
-    conn: &impl GenericClient,
-    attempt: AttemptId,
-    grace: Duration,
-) -> Result<String, DatabaseError> {
+pub async fn reap(conn: &impl GenericClient, attempt: AttemptId, grace: Duration) -> Result<String, DatabaseError> {
     let row = conn
         .query_one(REAP, &[&attempt.uuid(), &grace.as_secs_f64()])
         .await
@@ -66,15 +52,7 @@ pub async fn unsealed(
         .query(UNSEALED, &[&age.as_secs_f64(), &limit])
         .await
         .map_err(DatabaseError::query("list unsealed logs"))?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            (
-                row.get::<_, Uuid>("id").into(),
-                row.get::<_, Uuid>("tenant_id").into(),
-            )
-        })
-        .collect())
+    Ok(rows.iter().map(|row| (row.get::<_, Uuid>("id").into(), row.get::<_, Uuid>("tenant_id").into())).collect())
 }
 
 /// The attempt's log is the object from now on; its rows go in the same transaction.
@@ -87,8 +65,6 @@ pub async fn seal(
     object: &str,
     bytes: i64,
 ) -> Result<(), DatabaseError> {
-    conn.execute(SEAL, &[&attempt.uuid(), &object, &bytes])
-        .await
-        .map_err(DatabaseError::query("seal a log"))?;
+    conn.execute(SEAL, &[&attempt.uuid(), &object, &bytes]).await.map_err(DatabaseError::query("seal a log"))?;
     Ok(())
 }

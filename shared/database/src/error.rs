@@ -8,17 +8,13 @@ use tokio_postgres::error::SqlState;
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// `DRYDOCK_DATABASE_URL` is no PostgreSQL URL.
-    #[error(
-        "DRYDOCK_DATABASE_URL is no PostgreSQL URL like postgres://user:password@host:5432/drydock"
-    )]
+    #[error("DRYDOCK_DATABASE_URL is no PostgreSQL URL like postgres://user:password@host:5432/drydock")]
     Url(#[source] tokio_postgres::Error),
     /// No connection could be made.
     #[error("cannot connect to PostgreSQL (look at DRYDOCK_DATABASE_URL)")]
     Connect(#[source] tokio_postgres::Error),
     /// No connection became free or could be made in time.
-    #[error(
-        "no connection to PostgreSQL (look at DRYDOCK_DATABASE_URL and DRYDOCK_DATABASE_POOL_SIZE)"
-    )]
+    #[error("no connection to PostgreSQL (look at DRYDOCK_DATABASE_URL and DRYDOCK_DATABASE_POOL_SIZE)")]
     Pool(#[source] PoolError),
     /// A statement failed.
     #[error("failed to {operation}")]
@@ -65,9 +61,7 @@ impl DatabaseError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Pool(_) => true,
-            Self::Query { source, .. } => {
-                source.is_closed() || source.code().is_none_or(is_transient)
-            }
+            Self::Query { source, .. } => source.is_closed() || source.code().is_none_or(is_transient),
             _ => false,
         }
     }

@@ -54,14 +54,8 @@ impl FromStr for EventCursor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let (xid, id) = text
-            .split_once('-')
-            .filter(|(xid, id)| number(xid) && number(id))
-            .ok_or(CursorError)?;
-        Ok(Self {
-            xid: xid.parse().map_err(|_| CursorError)?,
-            id: id.parse().map_err(|_| CursorError)?,
-        })
+        let (xid, id) = text.split_once('-').filter(|(xid, id)| number(xid) && number(id)).ok_or(CursorError)?;
+        Ok(Self { xid: xid.parse().map_err(|_| CursorError)?, id: id.parse().map_err(|_| CursorError)? })
     }
 }
 
@@ -100,14 +94,8 @@ impl EventRow {
 /// # Errors
 /// The database does not answer.
 pub async fn now(conn: &impl GenericClient) -> Result<EventCursor, DatabaseError> {
-    let row = conn
-        .query_one(NOW, &[])
-        .await
-        .map_err(DatabaseError::query("find the end of the events"))?;
-    Ok(EventCursor {
-        xid: xid(&row)?,
-        id: 0,
-    })
+    let row = conn.query_one(NOW, &[]).await.map_err(DatabaseError::query("find the end of the events"))?;
+    Ok(EventCursor { xid: xid(&row)?, id: 0 })
 }
 
 /// Events of a job after `after`, oldest first.
@@ -145,13 +133,7 @@ async fn read(
 ) -> Result<Vec<EventRow>, DatabaseError> {
     let failed = || DatabaseError::query("read events");
     let statement = conn.prepare_cached(sql).await.map_err(failed())?;
-    let rows = conn
-        .query(
-            &statement,
-            &[&of, &after.xid.to_string(), &after.id, &limit],
-        )
-        .await
-        .map_err(failed())?;
+    let rows = conn.query(&statement, &[&of, &after.xid.to_string(), &after.id, &limit]).await.map_err(failed())?;
     rows.iter().map(EventRow::from_row).collect()
 }
 
@@ -166,57 +148,34 @@ pub async fn since(
 ) -> Result<Vec<(EventCursor, JobId)>, DatabaseError> {
     let failed = || DatabaseError::query("read new events");
     let statement = conn.prepare_cached(SINCE).await.map_err(failed())?;
-    let rows = conn
-        .query(&statement, &[&after.xid.to_string(), &after.id, &limit])
-        .await
-        .map_err(failed())?;
-    rows.iter()
-        .map(|row| Ok((cursor(row)?, row.get::<_, Uuid>("job_id").into())))
-        .collect()
+    let rows = conn.query(&statement, &[&after.xid.to_string(), &after.id, &limit]).await.map_err(failed())?;
+    rows.iter().map(|row| Ok((cursor(row)?, row.get::<_, Uuid>("job_id").into()))).collect()
 }
 
 /// Where a job stands, and whether events of it are written but cannot be read yet.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn standing(
-    conn: &impl GenericClient,
-    job: JobId,
-) -> Result<Option<(JobState, bool)>, DatabaseError> {
+pub async fn standing(conn: &impl GenericClient, job: JobId) -> Result<Option<(JobState, bool)>, DatabaseError> {
     let failed = || DatabaseError::query("read a job's standing");
     let statement = conn.prepare_cached(STANDING).await.map_err(failed())?;
-    let Some(row) = conn
-        .query_opt(&statement, &[&job.uuid()])
-        .await
-        .map_err(failed())?
-    else {
+    let Some(row) = conn.query_opt(&statement, &[&job.uuid()]).await.map_err(failed())? else {
         return Ok(None);
     };
-    let state = row
-        .get::<_, &str>("state")
-        .parse()
-        .map_err(|error| bad(format!("{error}")))?;
+    let state = row.get::<_, &str>("state").parse().map_err(|error| bad(format!("{error}")))?;
     Ok(Some((state, row.get("unseen"))))
 }
 
 fn cursor(row: &Row) -> Result<EventCursor, DatabaseError> {
-    Ok(EventCursor {
-        xid: xid(row)?,
-        id: row.get("id"),
-    })
+    Ok(EventCursor { xid: xid(row)?, id: row.get("id") })
 }
 
 fn xid(row: &Row) -> Result<u64, DatabaseError> {
-    row.get::<_, &str>("xid")
-        .parse()
-        .map_err(|error| bad(format!("{error}")))
+    row.get::<_, &str>("xid").parse().map_err(|error| bad(format!("{error}")))
 }
 
 fn bad(reason: String) -> DatabaseError {
-    DatabaseError::Row {
-        operation: "read events",
-        reason,
-    }
+    DatabaseError::Row { operation: "read events", reason }
 }
 
 #[cfg(test)]
@@ -227,18 +186,7 @@ mod tests {
     fn a_cursor_reads_back() {
         let cursor = EventCursor { xid: 748, id: 12 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in [
-            "",
-            "-",
-            "1",
-            "1-",
-            "-1",
-            "a-1",
-            "1--1",
-            "+1-1",
-            "1-1-1",
-            "18446744073709551616-1",
-        ] {
+        for text in ["", "-", "1", "1-", "-1", "a-1", "1--1", "+1-1", "1-1-1", "18446744073709551616-1"] {
             assert_eq!(text.parse::<EventCursor>(), Err(CursorError), "{text}");
         }
     }

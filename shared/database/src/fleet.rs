@@ -5,7 +5,8 @@ use drydock_domain::JobState;
 
 use crate::DatabaseError;
 
-const SLOTS: &str = "SELECT pool, sum(slots)::bigint AS slots FROM worker WHERE ended_at IS NULL AND NOT draining GROUP BY pool";
+const SLOTS: &str =
+    "SELECT pool, sum(slots)::bigint AS slots FROM worker WHERE ended_at IS NULL AND NOT draining GROUP BY pool";
 const LIVE_JOBS: &str = "SELECT pool, state::text AS state, count(*) AS jobs FROM job
   WHERE state IN ('scheduled', 'pending', 'queued', 'dispatched', 'running') GROUP BY pool, state";
 
@@ -14,38 +15,24 @@ const LIVE_JOBS: &str = "SELECT pool, state::text AS state, count(*) AS jobs FRO
 /// # Errors
 /// The database does not answer.
 pub async fn slots(conn: &impl GenericClient) -> Result<Vec<(String, i64)>, DatabaseError> {
-    let rows = conn
-        .query(SLOTS, &[])
-        .await
-        .map_err(DatabaseError::query("count slots"))?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get("pool"), row.get("slots")))
-        .collect())
+    let rows = conn.query(SLOTS, &[]).await.map_err(DatabaseError::query("count slots"))?;
+    Ok(rows.iter().map(|row| (row.get("pool"), row.get("slots"))).collect())
 }
 
 /// Jobs that have not ended, by pool and state.
 ///
 /// # Errors
 /// The database does not answer, or holds a state this build does not know.
-pub async fn live_jobs(
-    conn: &impl GenericClient,
-) -> Result<Vec<(String, JobState, i64)>, DatabaseError> {
+pub async fn live_jobs(conn: &impl GenericClient) -> Result<Vec<(String, JobState, i64)>, DatabaseError> {
     const OPERATION: &str = "count jobs";
-    let rows = conn
-        .query(LIVE_JOBS, &[])
-        .await
-        .map_err(DatabaseError::query(OPERATION))?;
+    let rows = conn.query(LIVE_JOBS, &[]).await.map_err(DatabaseError::query(OPERATION))?;
     rows.iter()
         .map(|row| {
             let state = row.get::<_, &str>("state").parse();
-            let state =
-                state.map_err(
-                    |error: drydock_domain::state::UnknownName| DatabaseError::Row {
-                        operation: OPERATION,
-                        reason: error.to_string(),
-                    },
-                )?;
+            let state = state.map_err(|error: drydock_domain::state::UnknownName| DatabaseError::Row {
+                operation: OPERATION,
+                reason: error.to_string(),
+            })?;
             Ok((row.get("pool"), state, row.get("jobs")))
         })
         .collect()

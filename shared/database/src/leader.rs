@@ -17,17 +17,10 @@ const RESIGN: &str = "SELECT dd_resign_v1($1, $2)";
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn lead(
-    conn: &impl GenericClient,
-    holder: Uuid,
-    ttl: Duration,
-) -> Result<Option<i64>, DatabaseError> {
+pub async fn lead(conn: &impl GenericClient, holder: Uuid, ttl: Duration) -> Result<Option<i64>, DatabaseError> {
     let failed = || DatabaseError::query("take the lead");
     let statement = conn.prepare_cached(LEAD).await.map_err(failed())?;
-    let row = conn
-        .query_one(&statement, &[&FLEET, &holder, &ttl.as_secs_f64()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_one(&statement, &[&FLEET, &holder, &ttl.as_secs_f64()]).await.map_err(failed())?;
     Ok(row.get("term"))
 }
 
@@ -36,8 +29,6 @@ pub async fn lead(
 /// # Errors
 /// The database does not answer; the lead then runs out by itself.
 pub async fn resign(conn: &impl GenericClient, holder: Uuid) -> Result<(), DatabaseError> {
-    conn.execute(RESIGN, &[&FLEET, &holder])
-        .await
-        .map_err(DatabaseError::query("give back the lead"))?;
+    conn.execute(RESIGN, &[&FLEET, &holder]).await.map_err(DatabaseError::query("give back the lead"))?;
     Ok(())
 }

@@ -40,19 +40,10 @@ pub async fn append(
 ) -> Result<(), DatabaseError> {
     let failed = || DatabaseError::query("append to the log");
     let (length, data, object) = match body {
-        Body::Inline(data) => (
-            i32::try_from(data.len()).unwrap_or(i32::MAX),
-            Some(data),
-            None,
-        ),
+        Body::Inline(data) => (i32::try_from(data.len()).unwrap_or(i32::MAX), Some(data), None),
         Body::Object { key, length } => (length, None, Some(key)),
     };
     let statement = conn.prepare_cached(APPEND).await.map_err(failed())?;
-    conn.execute(
-        &statement,
-        &[&attempt.uuid(), &seq, &byte_offset, &length, &data, &object],
-    )
-    .await
-    .map_err(failed())?;
+    conn.execute(&statement, &[&attempt.uuid(), &seq, &byte_offset, &length, &data, &object]).await.map_err(failed())?;
     Ok(())
 }

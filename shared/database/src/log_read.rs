@@ -17,12 +17,10 @@ macro_rules! select {
     };
 }
 
-const JOB_EXISTS: &str =
-    "SELECT 1 AS found FROM job j JOIN project p ON p.id = j.project_id AND p.deleted_at IS NULL
+const JOB_EXISTS: &str = "SELECT 1 AS found FROM job j JOIN project p ON p.id = j.project_id AND p.deleted_at IS NULL
   WHERE j.tenant_id = $1 AND j.project_id = $2 AND j.id = $3";
-const OF_JOB: &str = select!(
-    "WHERE a.job_id = $1 AND ($2::smallint IS NULL OR a.number = $2) ORDER BY a.number DESC LIMIT 1"
-);
+const OF_JOB: &str =
+    select!("WHERE a.job_id = $1 AND ($2::smallint IS NULL OR a.number = $2) ORDER BY a.number DESC LIMIT 1");
 const REFRESH: &str = select!("WHERE a.id = $1");
 const CHUNKS: &str = "SELECT seq, byte_offset, length, data, object FROM log_chunk
   WHERE attempt_id = $1 AND seq > $2 AND byte_offset + length > $3 ORDER BY seq LIMIT $4";
@@ -82,10 +80,7 @@ pub async fn job_exists(
 ) -> Result<bool, DatabaseError> {
     let failed = || DatabaseError::query("look for a job");
     let statement = conn.prepare_cached(JOB_EXISTS).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &job.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &job.uuid()]).await.map_err(failed())?;
     Ok(row.is_some())
 }
 
@@ -100,10 +95,7 @@ pub async fn of_job(
 ) -> Result<Option<AttemptLog>, DatabaseError> {
     let failed = || DatabaseError::query("find a log");
     let statement = conn.prepare_cached(OF_JOB).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&job.uuid(), &number])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&job.uuid(), &number]).await.map_err(failed())?;
     Ok(row.as_ref().map(AttemptLog::from_row))
 }
 
@@ -111,16 +103,10 @@ pub async fn of_job(
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn refresh(
-    conn: &impl GenericClient,
-    attempt: AttemptId,
-) -> Result<AttemptLog, DatabaseError> {
+pub async fn refresh(conn: &impl GenericClient, attempt: AttemptId) -> Result<AttemptLog, DatabaseError> {
     let failed = || DatabaseError::query("find a log again");
     let statement = conn.prepare_cached(REFRESH).await.map_err(failed())?;
-    let row = conn
-        .query_one(&statement, &[&attempt.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_one(&statement, &[&attempt.uuid()]).await.map_err(failed())?;
     Ok(AttemptLog::from_row(&row))
 }
 
@@ -137,10 +123,7 @@ pub async fn chunks(
 ) -> Result<Vec<Chunk>, DatabaseError> {
     let failed = || DatabaseError::query("read a log");
     let statement = conn.prepare_cached(CHUNKS).await.map_err(failed())?;
-    let rows = conn
-        .query(&statement, &[&attempt.uuid(), &after, &offset, &limit])
-        .await
-        .map_err(failed())?;
+    let rows = conn.query(&statement, &[&attempt.uuid(), &after, &offset, &limit]).await.map_err(failed())?;
     Ok(rows
         .iter()
         .map(|row| Chunk {
@@ -160,9 +143,6 @@ pub async fn chunks(
 pub async fn end(conn: &impl GenericClient, attempt: AttemptId) -> Result<i64, DatabaseError> {
     let failed = || DatabaseError::query("measure a log");
     let statement = conn.prepare_cached(END).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&attempt.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&attempt.uuid()]).await.map_err(failed())?;
     Ok(row.map_or(0, |row| row.get("bytes")))
 }

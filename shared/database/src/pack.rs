@@ -5,8 +5,7 @@ use drydock_domain::TenantId;
 
 use crate::DatabaseError;
 
-const UPLOADING: &str =
-    "INSERT INTO pack (tenant_id, id, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const UPLOADING: &str = "INSERT INTO pack (tenant_id, id, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// Records that a pack is about to be uploaded; `finish` makes it live.
 ///
@@ -18,10 +17,7 @@ pub async fn uploading(
     id: &[u8; 32],
     bytes: i64,
 ) -> Result<(), DatabaseError> {
-    let statement = conn
-        .prepare_cached(UPLOADING)
-        .await
-        .map_err(DatabaseError::query("record a pack"))?;
+    let statement = conn.prepare_cached(UPLOADING).await.map_err(DatabaseError::query("record a pack"))?;
     conn.execute(&statement, &[&tenant.uuid(), &id.as_slice(), &bytes])
         .await
         .map_err(DatabaseError::query("record a pack"))?;

@@ -22,10 +22,7 @@ pub struct CursorError;
 impl Cursor {
     /// Before the newest row: where the first page starts. A real key and no NULL, so that every page is the same index scan.
     pub const fn start() -> Self {
-        Self {
-            at: DateTime::<Utc>::MAX_UTC,
-            id: Uuid::max(),
-        }
+        Self { at: DateTime::<Utc>::MAX_UTC, id: Uuid::max() }
     }
 
     /// The time as PostgreSQL takes it: its range is shorter than chrono's at the far end.
@@ -48,10 +45,7 @@ impl FromStr for Cursor {
         let (micros, id) = text.split_once('-').ok_or(CursorError)?;
         let micros = i64::from_str_radix(micros, 16).map_err(|_| CursorError)?;
         let at = DateTime::from_timestamp_micros(micros).ok_or(CursorError)?;
-        Ok(Self {
-            at,
-            id: Uuid::try_parse(id).map_err(|_| CursorError)?,
-        })
+        Ok(Self { at, id: Uuid::try_parse(id).map_err(|_| CursorError)? })
     }
 }
 
@@ -86,20 +80,9 @@ mod tests {
     #[test]
     fn a_cursor_reads_back() {
         let at = DateTime::from_timestamp_micros(1_763_700_000_123_456).unwrap();
-        let cursor = Cursor {
-            at,
-            id: Uuid::from_u128(7),
-        };
+        let cursor = Cursor { at, id: Uuid::from_u128(7) };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in [
-            "",
-            "-",
-            "zz-00",
-            "1",
-            "1-1",
-            "7fffffffffffffff-00000000000000000000000000000007",
-            "1-é",
-        ] {
+        for text in ["", "-", "zz-00", "1", "1-1", "7fffffffffffffff-00000000000000000000000000000007", "1-é"] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text}");
         }
     }

@@ -24,9 +24,7 @@ pub struct Database {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database")
-            .field("hosts", &self.url.get_hosts())
-            .finish_non_exhaustive()
+        f.debug_struct("Database").field("hosts", &self.url.get_hosts()).finish_non_exhaustive()
     }
 }
 
@@ -37,18 +35,9 @@ impl Database {
     /// The URL does not parse.
     pub fn new(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let url = parse(config, url)?;
-        let manager = Manager::from_config(
-            url.clone(),
-            NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
-        );
-        let timeouts = Timeouts {
-            wait: Some(ACQUIRE),
-            create: Some(ACQUIRE),
-            recycle: Some(ACQUIRE),
-        };
+        let manager =
+            Manager::from_config(url.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts { wait: Some(ACQUIRE), create: Some(ACQUIRE), recycle: Some(ACQUIRE) };
         let pool = Pool::builder(manager)
             .max_size(config.database_pool_size.into())
             .timeouts(timeouts)
@@ -63,10 +52,7 @@ impl Database {
     ///
     /// # Errors
     /// The URL does not parse, PostgreSQL cannot be reached in time, or the schema is older than this build needs.
-    pub async fn connect(
-        config: &DatabaseConfig,
-        url: &SecretString,
-    ) -> Result<Self, DatabaseError> {
+    pub async fn connect(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let database = Self::new(config, url)?;
         let deadline = tokio::time::Instant::now() + config.database_start_timeout;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -79,11 +65,7 @@ impl Database {
             if tokio::time::Instant::now() + delay >= deadline {
                 return Err(error);
             }
-            tracing::warn!(
-                retry_ms = delay.as_millis(),
-                "waiting for the database: {}",
-                chain(&error)
-            );
+            tracing::warn!(retry_ms = delay.as_millis(), "waiting for the database: {}", chain(&error));
             tokio::time::sleep(delay).await;
         }
     }
@@ -116,10 +98,7 @@ impl Database {
     /// Connections now in the pool: (in use, idle).
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();
-        (
-            status.size - status.available.min(status.size),
-            status.available,
-        )
+        (status.size - status.available.min(status.size), status.available)
     }
 
     /// A connection outside the pool, for LISTEN and NOTIFY.

@@ -30,8 +30,7 @@ macro_rules! select {
 }
 
 const FIND: &str = select!("p.id = $2");
-const LIST: &str =
-    select!("(p.created_at, p.id) < ($2, $3) ORDER BY p.created_at DESC, p.id DESC LIMIT $4");
+const LIST: &str = select!("(p.created_at, p.id) < ($2, $3) ORDER BY p.created_at DESC, p.id DESC LIMIT $4");
 
 /// A project to be made.
 #[derive(Clone, Debug)]
@@ -85,10 +84,7 @@ impl ProjectRow {
         let state = state
             .map(str::parse)
             .transpose()
-            .map_err(|error| DatabaseError::Row {
-                operation: "read a project",
-                reason: format!("{error}"),
-            })?;
+            .map_err(|error| DatabaseError::Row { operation: "read a project", reason: format!("{error}") })?;
         Ok(Self {
             id: row.get::<_, Uuid>("id").into(),
             owner: row.get("owner"),
@@ -113,20 +109,9 @@ pub async fn create(conn: &impl GenericClient, new: &NewProject) -> Result<(), D
     let failed = || DatabaseError::query("create a project");
     let statement = conn.prepare_cached(CREATE).await.map_err(failed())?;
     let (id, tenant, isolation) = (new.id.uuid(), new.tenant.uuid(), new.min_isolation.as_str());
-    conn.execute(
-        &statement,
-        &[
-            &id,
-            &tenant,
-            &new.instruction,
-            &new.agent,
-            &new.pool,
-            &new.labels,
-            &isolation,
-        ],
-    )
-    .await
-    .map_err(failed())?;
+    conn.execute(&statement, &[&id, &tenant, &new.instruction, &new.agent, &new.pool, &new.labels, &isolation])
+        .await
+        .map_err(failed())?;
     Ok(())
 }
 
@@ -134,34 +119,16 @@ pub async fn create(conn: &impl GenericClient, new: &NewProject) -> Result<(), D
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn import(
-    conn: &impl GenericClient,
-    new: &NewProject,
-    tree: &StoredTree,
-) -> Result<(), DatabaseError> {
+pub async fn import(conn: &impl GenericClient, new: &NewProject, tree: &StoredTree) -> Result<(), DatabaseError> {
     const OPERATION: &str = "import a project";
     let failed = || DatabaseError::query(OPERATION);
-    let tree = serde_json::to_value(tree).map_err(|error| DatabaseError::Row {
-        operation: OPERATION,
-        reason: error.to_string(),
-    })?;
+    let tree = serde_json::to_value(tree)
+        .map_err(|error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() })?;
     let statement = conn.prepare_cached(IMPORT).await.map_err(failed())?;
     let (id, tenant, isolation) = (new.id.uuid(), new.tenant.uuid(), new.min_isolation.as_str());
-    conn.execute(
-        &statement,
-        &[
-            &id,
-            &tenant,
-            &new.instruction,
-            &new.agent,
-            &new.pool,
-            &new.labels,
-            &isolation,
-            &tree,
-        ],
-    )
-    .await
-    .map_err(failed())?;
+    conn.execute(&statement, &[&id, &tenant, &new.instruction, &new.agent, &new.pool, &new.labels, &isolation, &tree])
+        .await
+        .map_err(failed())?;
     Ok(())
 }
 
@@ -176,10 +143,7 @@ pub async fn find(
 ) -> Result<Option<ProjectRow>, DatabaseError> {
     let failed = || DatabaseError::query("read a project");
     let statement = conn.prepare_cached(FIND).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&tenant.uuid(), &id.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&tenant.uuid(), &id.uuid()]).await.map_err(failed())?;
     row.as_ref().map(ProjectRow::from_row).transpose()
 }
 
@@ -196,18 +160,9 @@ pub async fn list(
     let failed = || DatabaseError::query("list projects");
     let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
     let rows = conn
-        .query(
-            &statement,
-            &[&tenant.uuid(), &after.bound(), &after.id, &one_more(limit)],
-        )
+        .query(&statement, &[&tenant.uuid(), &after.bound(), &after.id, &one_more(limit)])
         .await
         .map_err(failed())?;
-    let rows = rows
-        .iter()
-        .map(ProjectRow::from_row)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(rows, limit, |last| Cursor {
-        at: last.created_at,
-        id: last.id.uuid(),
-    }))
+    let rows = rows.iter().map(ProjectRow::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(rows, limit, |last| Cursor { at: last.created_at, id: last.id.uuid() }))
 }

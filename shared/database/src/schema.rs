@@ -13,19 +13,11 @@ const NEWEST: &str = "SELECT coalesce(max(version), 0) AS version FROM refinery_
 /// The database does not answer.
 pub async fn applied(client: &impl GenericClient) -> Result<u32, DatabaseError> {
     let failed = || DatabaseError::query("read the migration history");
-    let stamped: bool = client
-        .query_one(HISTORY, &[])
-        .await
-        .map_err(failed())?
-        .get("stamped");
+    let stamped: bool = client.query_one(HISTORY, &[]).await.map_err(failed())?.get("stamped");
     if !stamped {
         return Ok(0);
     }
-    let newest: i32 = client
-        .query_one(NEWEST, &[])
-        .await
-        .map_err(failed())?
-        .get("version");
+    let newest: i32 = client.query_one(NEWEST, &[]).await.map_err(failed())?.get("version");
     Ok(newest.unsigned_abs())
 }
 
@@ -35,9 +27,5 @@ pub async fn applied(client: &impl GenericClient) -> Result<u32, DatabaseError> 
 /// The database does not answer, or its schema is older than this build needs.
 pub async fn check(client: &impl GenericClient) -> Result<(), DatabaseError> {
     let (found, needed) = (applied(client).await?, migrate::newest());
-    if found < needed {
-        Err(DatabaseError::Schema { found, needed })
-    } else {
-        Ok(())
-    }
+    if found < needed { Err(DatabaseError::Schema { found, needed }) } else { Ok(()) }
 }

@@ -11,7 +11,8 @@ use crate::{
     page::{Page, one_more},
 };
 
-const LIST: &str = "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at
+const LIST: &str =
+    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at
   FROM version v JOIN project p ON p.id = v.project_id AND p.tenant_id = $1 AND p.deleted_at IS NULL
  WHERE v.project_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4";
 const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id
@@ -129,18 +130,9 @@ pub async fn list(
 ) -> Result<Page<VersionRow, i32>, DatabaseError> {
     let failed = || DatabaseError::query("list versions");
     let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
-    let rows = conn
-        .query(
-            &statement,
-            &[&tenant.uuid(), &project.uuid(), &before, &one_more(limit)],
-        )
-        .await
-        .map_err(failed())?;
-    Ok(Page::cut(
-        rows.iter().map(VersionRow::from_row).collect(),
-        limit,
-        |last: &VersionRow| last.number,
-    ))
+    let rows =
+        conn.query(&statement, &[&tenant.uuid(), &project.uuid(), &before, &one_more(limit)]).await.map_err(failed())?;
+    Ok(Page::cut(rows.iter().map(VersionRow::from_row).collect(), limit, |last: &VersionRow| last.number))
 }
 
 /// The tree of version `number`, of the head when `None`; version 0 is the empty tree.
@@ -155,10 +147,7 @@ pub async fn tree(
 ) -> Result<Result<TreeRef, Missing>, DatabaseError> {
     let failed = || DatabaseError::query("find a version");
     let statement = conn.prepare_cached(TREE).await.map_err(failed())?;
-    let Some(row) = conn
-        .query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &number])
-        .await
-        .map_err(failed())?
+    let Some(row) = conn.query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &number]).await.map_err(failed())?
     else {
         return Ok(Err(Missing::Project));
     };
@@ -166,10 +155,7 @@ pub async fn tree(
     if number != 0 && !row.get::<_, bool>("stored") {
         return Ok(Err(Missing::Version));
     }
-    Ok(Ok(TreeRef {
-        number,
-        manifest: digest(row.get("manifest_id"))?,
-    }))
+    Ok(Ok(TreeRef { number, manifest: digest(row.get("manifest_id"))? }))
 }
 
 /// The tree an attempt left: the version it made, the unlisted one of a failed attempt, or the one it started from.
@@ -184,22 +170,11 @@ pub async fn tree_of_attempt(
 ) -> Result<Result<TreeRef, Missing>, DatabaseError> {
     let failed = || DatabaseError::query("find an attempt's tree");
     let (id, job, number) = attempt.parts();
-    let statement = conn
-        .prepare_cached(TREE_OF_ATTEMPT)
-        .await
-        .map_err(failed())?;
-    let row = conn
-        .query_opt(
-            &statement,
-            &[&tenant.uuid(), &project.uuid(), &id, &job, &number],
-        )
-        .await
-        .map_err(failed())?;
+    let statement = conn.prepare_cached(TREE_OF_ATTEMPT).await.map_err(failed())?;
+    let row =
+        conn.query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &id, &job, &number]).await.map_err(failed())?;
     match row.filter(|row| row.get("finished")) {
-        Some(row) => Ok(Ok(TreeRef {
-            number: row.get("number"),
-            manifest: digest(row.get("manifest_id"))?,
-        })),
+        Some(row) => Ok(Ok(TreeRef { number: row.get("number"), manifest: digest(row.get("manifest_id"))? })),
         None => Ok(Err(Missing::Attempt)),
     }
 }
@@ -216,22 +191,13 @@ pub async fn exchange(
     let failed = || DatabaseError::query("read a request and result");
     let (id, job, number) = of.map_or((None, None, None), AttemptRef::parts);
     let statement = conn.prepare_cached(EXCHANGE).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&project.uuid(), &job, &number, &id])
-        .await
-        .map_err(failed())?;
-    Ok(row.map_or_else(Exchange::default, |row| Exchange {
-        request: row.get("request"),
-        result: row.get("result"),
-    }))
+    let row = conn.query_opt(&statement, &[&project.uuid(), &job, &number, &id]).await.map_err(failed())?;
+    Ok(row.map_or_else(Exchange::default, |row| Exchange { request: row.get("request"), result: row.get("result") }))
 }
 
 fn digest(bytes: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, DatabaseError> {
-    bytes
-        .map(|bytes| <[u8; 32]>::try_from(bytes.as_slice()))
-        .transpose()
-        .map_err(|_| DatabaseError::Row {
-            operation: "read a version",
-            reason: "a manifest id is not 32 bytes".to_owned(),
-        })
+    bytes.map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())).transpose().map_err(|_| DatabaseError::Row {
+        operation: "read a version",
+        reason: "a manifest id is not 32 bytes".to_owned(),
+    })
 }

@@ -41,14 +41,8 @@ impl Waker {
     /// Starts the task that sends.
     pub fn start(database: &Database, shutdown: &Shutdown) -> Self {
         let waker = Self::default();
-        for (channel, due) in [
-            (Channel::Work, &waker.work),
-            (Channel::Events, &waker.events),
-        ] {
-            tasks::spawn(
-                "notify",
-                send(database.clone(), channel, due.clone(), shutdown.clone()),
-            );
+        for (channel, due) in [(Channel::Work, &waker.work), (Channel::Events, &waker.events)] {
+            tasks::spawn("notify", send(database.clone(), channel, due.clone(), shutdown.clone()));
         }
         waker
     }
@@ -118,11 +112,7 @@ async fn follow(
     sender: &watch::Sender<u64>,
     backoff: &mut Backoff,
 ) -> Result<(), DatabaseError> {
-    let (client, mut connection) = database
-        .url()
-        .connect(NoTls)
-        .await
-        .map_err(DatabaseError::Connect)?;
+    let (client, mut connection) = database.url().connect(NoTls).await.map_err(DatabaseError::Connect)?;
     let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
     let listen = format!("LISTEN {}", channel.name());
     let mut listening = std::pin::pin!(client.batch_execute(&listen));

@@ -8,10 +8,8 @@ use uuid::Uuid;
 
 use crate::DatabaseError;
 
-const START: &str =
-    "SELECT dd_worker_start_v1($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9))";
-const RENEW: &str =
-    "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
+const START: &str = "SELECT dd_worker_start_v1($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9))";
+const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
@@ -52,11 +50,7 @@ pub struct Renewed {
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn start(
-    conn: &impl GenericClient,
-    worker: &NewWorker,
-    ttl: Duration,
-) -> Result<(), DatabaseError> {
+pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
     conn.execute(
         START,
         &[
@@ -90,13 +84,7 @@ pub async fn renew(
     let ids: Vec<Uuid> = running.iter().map(|(id, _)| id.uuid()).collect();
     let phases: Vec<&str> = running.iter().map(|(_, phase)| phase.as_str()).collect();
     let statement = conn.prepare_cached(RENEW).await.map_err(failed())?;
-    let rows = conn
-        .query(
-            &statement,
-            &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases],
-        )
-        .await
-        .map_err(failed())?;
+    let rows = conn.query(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
     let mut renewed = Renewed::default();
     for row in rows {
         renewed.live = row.get("live");
@@ -112,9 +100,7 @@ pub async fn renew(
 /// # Errors
 /// The database does not answer.
 pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(DRAIN, &[&worker.uuid()])
-        .await
-        .map_err(DatabaseError::query("drain the worker"))?;
+    conn.execute(DRAIN, &[&worker.uuid()]).await.map_err(DatabaseError::query("drain the worker"))?;
     Ok(())
 }
 
@@ -123,9 +109,7 @@ pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), Da
 /// # Errors
 /// The database does not answer; the lease then runs out by itself.
 pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(END, &[&worker.uuid()])
-        .await
-        .map_err(DatabaseError::query("end the worker"))?;
+    conn.execute(END, &[&worker.uuid()]).await.map_err(DatabaseError::query("end the worker"))?;
     Ok(())
 }
 
@@ -146,11 +130,7 @@ pub async fn end_expired(conn: &impl GenericClient, grace: Duration) -> Result<i
 /// # Errors
 /// The database does not answer.
 pub async fn database_up_for(conn: &impl GenericClient) -> Result<Duration, DatabaseError> {
-    let row = conn
-        .query_one(DATABASE_UP_FOR, &[])
-        .await
-        .map_err(DatabaseError::query("read the database's start time"))?;
-    Ok(Duration::from_secs_f64(
-        row.get::<_, f64>("seconds").max(0.0),
-    ))
+    let row =
+        conn.query_one(DATABASE_UP_FOR, &[]).await.map_err(DatabaseError::query("read the database's start time"))?;
+    Ok(Duration::from_secs_f64(row.get::<_, f64>("seconds").max(0.0)))
 }

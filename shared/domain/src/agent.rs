@@ -71,11 +71,7 @@ pub struct AgentResult {
     #[serde(default, deserialize_with = "null_as_default")]
     pub errors: Vec<String>,
     /// Log text worth keeping beside the result. A list of lines is accepted too and joined.
-    #[serde(
-        default,
-        deserialize_with = "text_or_lines",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "text_or_lines", skip_serializing_if = "Option::is_none")]
     pub logs: Option<String>,
     /// Where a preview of the work is served, `http` or `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,30 +91,19 @@ pub enum AgentResultError {
     #[error("result.json is malformed")]
     Malformed(#[source] serde_json::Error),
     /// A link that a browser must not be sent to.
-    #[error(
-        "preview_url in result.json is not an http or https address of at most {MAX_PREVIEW_URL} bytes"
-    )]
+    #[error("preview_url in result.json is not an http or https address of at most {MAX_PREVIEW_URL} bytes")]
     PreviewUrl,
 }
 
 impl AgentResult {
     /// A result that says the work is done.
     pub fn completed(summary: impl Into<String>) -> Self {
-        Self {
-            status: AgentStatus::Completed,
-            summary: summary.into(),
-            ..Self::empty()
-        }
+        Self { status: AgentStatus::Completed, summary: summary.into(), ..Self::empty() }
     }
 
     /// A result that says the work is not done.
     pub fn error(summary: impl Into<String>, errors: Vec<String>) -> Self {
-        Self {
-            status: AgentStatus::Error,
-            summary: summary.into(),
-            errors,
-            ..Self::empty()
-        }
+        Self { status: AgentStatus::Error, summary: summary.into(), errors, ..Self::empty() }
     }
 
     fn empty() -> Self {
@@ -154,17 +139,13 @@ impl AgentResult {
 }
 
 fn is_web_address(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty())
         && url.len() <= MAX_PREVIEW_URL
         && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
+fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -175,12 +156,10 @@ fn text_or_lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
         Text(String),
         Lines(Vec<String>),
     }
-    Ok(
-        Option::<Logs>::deserialize(deserializer)?.map(|logs| match logs {
-            Logs::Text(text) => text,
-            Logs::Lines(lines) => lines.join("\n"),
-        }),
-    )
+    Ok(Option::<Logs>::deserialize(deserializer)?.map(|logs| match logs {
+        Logs::Text(text) => text,
+        Logs::Lines(lines) => lines.join("\n"),
+    }))
 }
 
 #[cfg(test)]
@@ -199,8 +178,7 @@ mod tests {
 
     #[test]
     fn nulls_unknown_fields_and_log_lines_are_accepted() {
-        let text =
-            br#"{"status":"error","errors":null,"logs":["a","b"],"preview_url":null,"model":"x"}"#;
+        let text = br#"{"status":"error","errors":null,"logs":["a","b"],"preview_url":null,"model":"x"}"#;
         let result = AgentResult::from_slice(text).unwrap();
         assert_eq!(result.status, AgentStatus::Error);
         assert_eq!(result.errors, Vec::<String>::new());
@@ -212,74 +190,39 @@ mod tests {
         let mut result = AgentResult::error("half done", vec!["forced_error".to_owned()]);
         result.created_files = vec!["a b/ü.txt".to_owned()];
         result.preview_url = Some("https://example.org/p?x=1".to_owned());
-        assert_eq!(
-            AgentResult::from_slice(&serde_json::to_vec(&result).unwrap()).unwrap(),
-            result
-        );
+        assert_eq!(AgentResult::from_slice(&serde_json::to_vec(&result).unwrap()).unwrap(), result);
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         assert!(matches!(refused(b" \n"), AgentResultError::Empty));
-        assert!(matches!(
-            refused(&vec![b' '; MAX_RESULT_BYTES + 1]),
-            AgentResultError::TooLarge
-        ));
+        assert!(matches!(refused(&vec![b' '; MAX_RESULT_BYTES + 1]), AgentResultError::TooLarge));
         let cases: [(&[u8], &str); 7] = [
             (b"{\"status\": ", "EOF"),
             (b"[]", "invalid length"),
             (b"{}", "missing field `status`"),
             (br#"{"status":"done"}"#, "unknown variant `done`"),
-            (
-                br#"{"status":"completed","errors":"x"}"#,
-                "invalid type: string",
-            ),
-            (
-                b"{\"status\":\"completed\",\"summary\":\"\xff\"}",
-                "invalid unicode",
-            ),
-            (
-                br#"{"status":"completed","logs":7}"#,
-                "logs must be text or a list of lines",
-            ),
+            (br#"{"status":"completed","errors":"x"}"#, "invalid type: string"),
+            (b"{\"status\":\"completed\",\"summary\":\"\xff\"}", "invalid unicode"),
+            (br#"{"status":"completed","logs":7}"#, "logs must be text or a list of lines"),
         ];
         for (bytes, words) in cases {
-            let AgentResultError::Malformed(source) = refused(bytes) else {
-                panic!("{words}: another kind of error")
-            };
-            assert!(
-                source.to_string().contains(words),
-                "{source} should say {words}"
-            );
+            let AgentResultError::Malformed(source) = refused(bytes) else { panic!("{words}: another kind of error") };
+            assert!(source.to_string().contains(words), "{source} should say {words}");
         }
     }
 
     #[test]
     fn a_deep_document_is_an_error_and_not_a_crash() {
         let deep = format!(r#"{{"status":"completed","x":{}}}"#, "[".repeat(100_000));
-        assert!(matches!(
-            refused(deep.as_bytes()),
-            AgentResultError::Malformed(_)
-        ));
+        assert!(matches!(refused(deep.as_bytes()), AgentResultError::Malformed(_)));
     }
 
     #[test]
     fn only_web_addresses_are_previews() {
-        for bad in [
-            "javascript:alert(1)",
-            "http://",
-            "https://a b",
-            "ftp://x",
-            "",
-            "https://x\u{0}",
-        ] {
-            let text =
-                serde_json::to_vec(&serde_json::json!({"status": "completed", "preview_url": bad}))
-                    .unwrap();
-            assert!(
-                matches!(refused(&text), AgentResultError::PreviewUrl),
-                "{bad:?}"
-            );
+        for bad in ["javascript:alert(1)", "http://", "https://a b", "ftp://x", "", "https://x\u{0}"] {
+            let text = serde_json::to_vec(&serde_json::json!({"status": "completed", "preview_url": bad})).unwrap();
+            assert!(matches!(refused(&text), AgentResultError::PreviewUrl), "{bad:?}");
         }
     }
 }

@@ -39,9 +39,7 @@ impl Changes {
             let was = if order.is_le() { old.next() } else { None };
             let is = if order.is_ge() { new.next() } else { None };
             match (was, is) {
-                (Some(was), Some(is)) if was.kind != is.kind => {
-                    changes.modified.push(is.path.clone())
-                }
+                (Some(was), Some(is)) if was.kind != is.kind => changes.modified.push(is.path.clone()),
                 (None, Some(is)) => changes.created.push(is.path.clone()),
                 (Some(was), None) => changes.deleted.push(was.path.clone()),
                 _ => {}
@@ -88,23 +86,14 @@ mod tests {
             };
             let kind = match variant {
                 0 => {
-                    entries.push(Entry {
-                        path: path.join("in").unwrap(),
-                        kind: file(0o644, b"in"),
-                    });
-                    EntryKind::Dir {
-                        mode: Mode::new(0o755),
-                    }
+                    entries.push(Entry { path: path.join("in").unwrap(), kind: file(0o644, b"in") });
+                    EntryKind::Dir { mode: Mode::new(0o755) }
                 }
-                1 => EntryKind::Dir {
-                    mode: Mode::new(0o700),
-                },
+                1 => EntryKind::Dir { mode: Mode::new(0o700) },
                 2 => file(0o644, b"a"),
                 3 => file(0o755, b"a"),
                 4 => file(0o644, b"b"),
-                _ => EntryKind::Symlink {
-                    target: LinkTarget::new(format!("to{variant}")).unwrap(),
-                },
+                _ => EntryKind::Symlink { target: LinkTarget::new(format!("to{variant}")).unwrap() },
             };
             entries.push(Entry { path, kind });
         }
@@ -114,27 +103,13 @@ mod tests {
     /// The naive model: two maps and set operations.
     fn model(before: &Tree, after: &Tree) -> Changes {
         let map = |tree: &Tree| -> BTreeMap<RelativePath, EntryKind> {
-            files(tree)
-                .map(|entry| (entry.path.clone(), entry.kind.clone()))
-                .collect()
+            files(tree).map(|entry| (entry.path.clone(), entry.kind.clone())).collect()
         };
         let (old, new) = (map(before), map(after));
         Changes {
-            created: new
-                .keys()
-                .filter(|path| !old.contains_key(*path))
-                .cloned()
-                .collect(),
-            modified: new
-                .keys()
-                .filter(|path| old.get(*path).is_some_and(|was| was != &new[*path]))
-                .cloned()
-                .collect(),
-            deleted: old
-                .keys()
-                .filter(|path| !new.contains_key(*path))
-                .cloned()
-                .collect(),
+            created: new.keys().filter(|path| !old.contains_key(*path)).cloned().collect(),
+            modified: new.keys().filter(|path| old.get(*path).is_some_and(|was| was != &new[*path])).cloned().collect(),
+            deleted: old.keys().filter(|path| !new.contains_key(*path)).cloned().collect(),
         }
     }
 

@@ -102,25 +102,13 @@ mod tests {
         let digest = Digest::of(b"");
         assert_eq!(digest.to_string(), EMPTY);
         assert_eq!(EMPTY.parse(), Ok(digest));
-        assert_eq!(
-            serde_json::to_string(&digest).unwrap(),
-            format!("\"{EMPTY}\"")
-        );
-        assert_eq!(
-            serde_json::from_str::<Digest>(&format!("\"{EMPTY}\"")).unwrap(),
-            digest
-        );
+        assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{EMPTY}\""));
+        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{EMPTY}\"")).unwrap(), digest);
     }
 
     #[test]
     fn refuses_other_text() {
-        for text in [
-            "",
-            "af",
-            &EMPTY[1..],
-            &format!("{EMPTY}00"),
-            &EMPTY.replace('a', "g"),
-        ] {
+        for text in ["", "af", &EMPTY[1..], &format!("{EMPTY}00"), &EMPTY.replace('a', "g")] {
             assert_eq!(text.parse::<Digest>(), Err(DigestError), "{text}");
         }
         assert!(Digest::try_from(&[0_u8; 31][..]).is_err());

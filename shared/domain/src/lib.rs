@@ -1,20 +1,20 @@
 //! Pure types of Drydock: no I/O, no async, no clock.
 
-pub mod tree;
-pub mod path;
-pub mod digest;
-pub mod changes;
 pub mod agent;
+pub mod changes;
+pub mod digest;
 pub mod ids;
-pub mod ticket;
-pub mod state;
 pub mod instruction;
+pub mod path;
+pub mod state;
+pub mod ticket;
+pub mod tree;
 
-pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeError};
-pub use path::{PathError, RelativePath};
-pub use digest::{Digest, DigestError};
 pub use changes::Changes;
+pub use digest::{Digest, DigestError};
 pub use ids::{AttemptId, JobId, ProjectId, TenantId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
+pub use path::{PathError, RelativePath};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};
 pub use ticket::Ticket;
+pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeError};

@@ -80,8 +80,7 @@ impl RelativePath {
 
     /// The last component.
     pub fn file_name(&self) -> &[u8] {
-        self.parent_bytes()
-            .map_or(&self.0, |parent| &self.0[parent.len() + 1..])
+        self.parent_bytes().map_or(&self.0, |parent| &self.0[parent.len() + 1..])
     }
 
     /// The components from the top down.
@@ -104,9 +103,7 @@ impl RelativePath {
     /// lists or diffs.
     pub fn is_protocol_file(&self) -> bool {
         let names: [&[u8]; 2] = [b".codex/request.json", b".codex/result.json"];
-        names
-            .iter()
-            .any(|name| matches!(self.0.strip_prefix(*name), Some([] | [b'/', ..])))
+        names.iter().any(|name| matches!(self.0.strip_prefix(*name), Some([] | [b'/', ..])))
     }
 }
 
@@ -117,9 +114,7 @@ fn check(bytes: &[u8]) -> Result<(), PathError> {
         _ if bytes.len() > MAX_PATH => return Err(PathError::TooLong),
         _ => {}
     }
-    bytes
-        .split(|&byte| byte == b'/')
-        .try_for_each(check_component)
+    bytes.split(|&byte| byte == b'/').try_for_each(check_component)
 }
 
 fn check_component(name: &[u8]) -> Result<(), PathError> {
@@ -200,26 +195,14 @@ mod tests {
             assert_eq!(RelativePath::new(text), Err(error), "{text:?}");
         }
         assert!(RelativePath::new("x".repeat(255)).is_ok());
-        assert!(
-            RelativePath::new(&deep[1..]).is_ok(),
-            "4096 bytes are allowed"
-        );
+        assert!(RelativePath::new(&deep[1..]).is_ok(), "4096 bytes are allowed");
         assert_eq!(path("a").join("b/c"), Err(PathError::EmptyComponent));
         assert_eq!(path("a").join(".."), Err(PathError::DotComponent));
     }
 
     #[test]
     fn accepts_any_other_bytes() {
-        let names: [&[u8]; 8] = [
-            b"\xff\xfe",
-            b"new\nline",
-            b"-rf",
-            b" ",
-            b"...",
-            b"a\\b",
-            b"\x7f\x01",
-            b".codex",
-        ];
+        let names: [&[u8]; 8] = [b"\xff\xfe", b"new\nline", b"-rf", b" ", b"...", b"a\\b", b"\x7f\x01", b".codex"];
         for name in names {
             assert_eq!(RelativePath::new(name).unwrap().as_bytes(), name);
         }
@@ -240,12 +223,7 @@ mod tests {
         assert!(path(".codex/request.json").is_protocol_file());
         assert!(path(".codex/result.json").is_protocol_file());
         assert!(path(".codex/result.json/x").is_protocol_file());
-        for other in [
-            ".codex",
-            ".codex/result.jsonx",
-            "a/.codex/result.json",
-            ".codex/Result.json",
-        ] {
+        for other in [".codex", ".codex/result.jsonx", "a/.codex/result.json", ".codex/Result.json"] {
             assert!(!path(other).is_protocol_file(), "{other}");
         }
     }

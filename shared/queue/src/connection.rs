@@ -40,20 +40,10 @@ impl Broker {
     ///
     /// # Errors
     /// The URL does not parse.
-    pub fn new(
-        config: &QueueConfig,
-        url: &SecretString,
-        metrics: QueueMetrics,
-    ) -> Result<Self, QueueError> {
+    pub fn new(config: &QueueConfig, url: &SecretString, metrics: QueueMetrics) -> Result<Self, QueueError> {
         let mut uri: AMQPUri = url.expose_secret().parse().map_err(|_| QueueError::Url)?;
-        uri.query.heartbeat =
-            Some(u16::try_from(config.amqp_heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
-        Ok(Self {
-            uri,
-            timeout: config.amqp_timeout,
-            start_timeout: config.amqp_start_timeout,
-            metrics,
-        })
+        uri.query.heartbeat = Some(u16::try_from(config.amqp_heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
+        Ok(Self { uri, timeout: config.amqp_timeout, start_timeout: config.amqp_start_timeout, metrics })
     }
 
     /// Waits at start until the broker answers, at most `amqp_start_timeout`.
@@ -91,8 +81,7 @@ impl Broker {
     }
 
     pub(crate) async fn open(&self, role: &'static str) -> Result<Link, QueueError> {
-        let properties =
-            ConnectionProperties::default().with_connection_name(format!("drydock {role}").into());
+        let properties = ConnectionProperties::default().with_connection_name(format!("drydock {role}").into());
         let connect = self.within("connect", async {
             let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
             let channel = connection.create_channel().await?;
@@ -103,12 +92,7 @@ impl Broker {
             other => other,
         })?;
         self.metrics.up.with_label_values(&[role]).set(1);
-        Ok(Link {
-            connection,
-            channel,
-            role,
-            metrics: self.metrics.clone(),
-        })
+        Ok(Link { connection, channel, role, metrics: self.metrics.clone() })
     }
 
     /// Awaits one broker call with its timeout: without it a blocked connection hangs for ever, in silence.
@@ -120,10 +104,7 @@ impl Broker {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(source)) => Err(QueueError::Operation { operation, source }),
-            Err(_) => Err(QueueError::Timeout {
-                operation,
-                waited: self.timeout,
-            }),
+            Err(_) => Err(QueueError::Timeout { operation, waited: self.timeout }),
         }
     }
 }
@@ -131,11 +112,8 @@ impl Broker {
 impl Link {
     /// Closes in order, but not at any price: a blocked connection would wait for ever.
     pub(crate) async fn close(&self) {
-        let _closed_or_given_up = tokio::time::timeout(
-            Duration::from_secs(2),
-            self.connection.close(200, "bye".into()),
-        )
-        .await;
+        let _closed_or_given_up =
+            tokio::time::timeout(Duration::from_secs(2), self.connection.close(200, "bye".into())).await;
     }
 }
 

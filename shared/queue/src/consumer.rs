@@ -36,15 +36,8 @@ impl Broker {
     pub async fn subscribe(&self, pool: &str) -> Result<Subscription, QueueError> {
         let link = self.open("consume").await?;
         topology::declare(&link.channel, pool).await?;
-        self.within(
-            "set the prefetch",
-            link.channel.basic_qos(1, BasicQosOptions::default()),
-        )
-        .await?;
-        let (queue, tag) = (
-            topology::pool_queue(pool),
-            format!("drydock-{}", Uuid::now_v7()),
-        );
+        self.within("set the prefetch", link.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        let (queue, tag) = (topology::pool_queue(pool), format!("drydock-{}", Uuid::now_v7()));
         let consume = link.channel.basic_consume(
             queue.as_str().into(),
             tag.as_str().into(),
@@ -52,11 +45,7 @@ impl Broker {
             FieldTable::default(),
         );
         let consumer = self.within("consume", consume).await?;
-        Ok(Subscription {
-            broker: self.clone(),
-            link,
-            consumer,
-        })
+        Ok(Subscription { broker: self.clone(), link, consumer })
     }
 }
 
@@ -70,25 +59,16 @@ impl Subscription {
             let Some(delivery) = self.consumer.next().await else {
                 return Ok(None);
             };
-            let delivery = delivery.map_err(|source| QueueError::Operation {
-                operation: "receive a ticket",
-                source,
-            })?;
+            let delivery =
+                delivery.map_err(|source| QueueError::Operation { operation: "receive a ticket", source })?;
             self.broker.metrics.delivered.inc();
             match Ticket::decode(&delivery.data) {
                 Ok(ticket) => {
-                    return Ok(Some(Delivery {
-                        ticket,
-                        acker: delivery.acker,
-                        broker: self.broker.clone(),
-                    }));
+                    return Ok(Some(Delivery { ticket, acker: delivery.acker, broker: self.broker.clone() }));
                 }
                 Err(error) => {
                     self.broker.metrics.malformed.inc();
-                    tracing::error!(
-                        "dropped a delivery that cannot be read: {}",
-                        drydock_runtime::exit::chain(&error)
-                    );
+                    tracing::error!("dropped a delivery that cannot be read: {}", drydock_runtime::exit::chain(&error));
                     acknowledge(&self.broker, &delivery.acker).await?;
                 }
             }
@@ -100,18 +80,10 @@ impl Subscription {
         let tag = self.consumer.tag();
         if let Err(error) = self
             .broker
-            .within(
-                "cancel the consumer",
-                self.link
-                    .channel
-                    .basic_cancel(tag, BasicCancelOptions::default()),
-            )
+            .within("cancel the consumer", self.link.channel.basic_cancel(tag, BasicCancelOptions::default()))
             .await
         {
-            tracing::debug!(
-                "failed to cancel the consumer: {}",
-                drydock_runtime::exit::chain(&error)
-            );
+            tracing::debug!("failed to cancel the consumer: {}", drydock_runtime::exit::chain(&error));
         }
         self.link.close().await;
     }
@@ -128,15 +100,6 @@ impl Delivery {
 }
 
 async fn acknowledge(broker: &Broker, acker: &Acker) -> Result<(), QueueError> {
-    let done = broker
-        .within(
-            "acknowledge a ticket",
-            acker.ack(BasicAckOptions::default()),
-        )
-        .await?;
-    if done {
-        Ok(())
-    } else {
-        Err(QueueError::ChannelGone)
-    }
+    let done = broker.within("acknowledge a ticket", acker.ack(BasicAckOptions::default())).await?;
+    if done { Ok(()) } else { Err(QueueError::ChannelGone) }
 }

@@ -27,10 +27,7 @@ impl QueueMetrics {
             Ok(counter)
         };
         let up = IntGaugeVec::new(
-            Opts::new(
-                "drydock_amqp_connection_up",
-                "1 while a connection of this role stands.",
-            ),
+            Opts::new("drydock_amqp_connection_up", "1 while a connection of this role stands."),
             &["role"],
         )?;
         registry.register(Box::new(up.clone()))?;
@@ -43,27 +40,15 @@ impl QueueMetrics {
         registry.register(Box::new(confirm_seconds.clone()))?;
         Ok(Self {
             up,
-            reconnects: counter(
-                "drydock_amqp_reconnects_total",
-                "Connections made after the first.",
-            )?,
-            published: counter(
-                "drydock_amqp_tickets_confirmed_total",
-                "Tickets the broker confirmed and routed.",
-            )?,
+            reconnects: counter("drydock_amqp_reconnects_total", "Connections made after the first.")?,
+            published: counter("drydock_amqp_tickets_confirmed_total", "Tickets the broker confirmed and routed.")?,
             unconfirmed: counter(
                 "drydock_amqp_tickets_unconfirmed_total",
                 "Tickets nacked, timed out or lost with their connection.",
             )?,
-            returned: counter(
-                "drydock_amqp_tickets_returned_total",
-                "Tickets no queue took: topology was missing.",
-            )?,
+            returned: counter("drydock_amqp_tickets_returned_total", "Tickets no queue took: topology was missing.")?,
             confirm_seconds,
-            delivered: counter(
-                "drydock_amqp_deliveries_total",
-                "Tickets delivered to this process.",
-            )?,
+            delivered: counter("drydock_amqp_deliveries_total", "Tickets delivered to this process.")?,
             malformed: counter(
                 "drydock_amqp_malformed_total",
                 "Deliveries that are no ticket of a known format: acknowledged and dropped.",

@@ -5,9 +5,7 @@ use std::collections::HashSet;
 
 use drydock_domain::Ticket;
 use futures_util::future::join_all;
-use lapin::{
-    BasicProperties, Confirmation, options::BasicPublishOptions, options::ConfirmSelectOptions,
-};
+use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions, options::ConfirmSelectOptions};
 
 use crate::{Broker, QueueError, connection::Link, topology};
 
@@ -36,12 +34,7 @@ pub struct Publisher {
 impl Publisher {
     /// A publisher; connects when first used.
     pub fn new(broker: Broker) -> Self {
-        Self {
-            broker,
-            link: None,
-            declared: HashSet::new(),
-            connected_before: false,
-        }
+        Self { broker, link: None, declared: HashSet::new(), connected_before: false }
     }
 
     /// Publishes `tickets` and waits for every confirm. Never fails as a whole without saying which tickets are in doubt.
@@ -49,11 +42,7 @@ impl Publisher {
         let timer = self.broker.metrics.confirm_seconds.start_timer();
         let mut published = match self.attempt(&tickets).await {
             Ok(unconfirmed) => split(tickets, &unconfirmed),
-            Err(error) => Published {
-                unconfirmed: tickets,
-                error: Some(error),
-                ..Published::default()
-            },
+            Err(error) => Published { unconfirmed: tickets, error: Some(error), ..Published::default() },
         };
         timer.observe_duration();
         if !published.unconfirmed.is_empty() {
@@ -62,9 +51,7 @@ impl Publisher {
         }
         let metrics = &self.broker.metrics;
         metrics.published.inc_by(published.confirmed.len() as u64);
-        metrics
-            .unconfirmed
-            .inc_by(published.unconfirmed.len() as u64);
+        metrics.unconfirmed.inc_by(published.unconfirmed.len() as u64);
         published.confirmed.shrink_to_fit();
         published
     }
@@ -78,11 +65,7 @@ impl Publisher {
     }
 
     async fn attempt(&mut self, tickets: &[Ticket]) -> Result<HashSet<String>, QueueError> {
-        for pool in tickets
-            .iter()
-            .map(|ticket| &ticket.pool)
-            .collect::<HashSet<_>>()
-        {
+        for pool in tickets.iter().map(|ticket| &ticket.pool).collect::<HashSet<_>>() {
             self.prepare(pool).await?;
         }
         let Some(link) = &self.link else {
@@ -90,22 +73,13 @@ impl Publisher {
         };
         let mut confirms = Vec::with_capacity(tickets.len());
         for ticket in tickets {
-            confirms.push(
-                self.broker
-                    .within("publish a ticket", send(link, ticket))
-                    .await?,
-            );
+            confirms.push(self.broker.within("publish a ticket", send(link, ticket)).await?);
         }
-        let confirmations = self
-            .broker
-            .within("confirm tickets", async { Ok(join_all(confirms).await) })
-            .await?;
+        let confirmations = self.broker.within("confirm tickets", async { Ok(join_all(confirms).await) }).await?;
         let mut unconfirmed = HashSet::new();
         for (ticket, confirmation) in tickets.iter().zip(confirmations) {
-            let confirmation = confirmation.map_err(|source| QueueError::Operation {
-                operation: "confirm a ticket",
-                source,
-            })?;
+            let confirmation =
+                confirmation.map_err(|source| QueueError::Operation { operation: "confirm a ticket", source })?;
             if !confirmation.is_ack() {
                 unconfirmed.insert(ticket.message_id());
             }
@@ -121,10 +95,7 @@ impl Publisher {
         if self.link.is_none() {
             let link = self.broker.open("publish").await?;
             self.broker
-                .within(
-                    "ask for confirms",
-                    link.channel.confirm_select(ConfirmSelectOptions::default()),
-                )
+                .within("ask for confirms", link.channel.confirm_select(ConfirmSelectOptions::default()))
                 .await?;
             if std::mem::replace(&mut self.connected_before, true) {
                 self.broker.metrics.reconnects.inc();
@@ -141,44 +112,22 @@ impl Publisher {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that publishes")]
 async fn send(link: &Link, ticket: &Ticket) -> lapin::Result<lapin::PublisherConfirm> {
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_priority(ticket.priority)
         .with_content_type("application/json".into())
         .with_message_id(ticket.message_id().into());
     let body = ticket.encode();
-    link.channel
-        .basic_publish(
-            topology::DISPATCH.into(),
-            ticket.pool.as_str().into(),
-            options,
-            &body,
-            properties,
-        )
-        .await
+    link.channel.basic_publish(topology::DISPATCH.into(), ticket.pool.as_str().into(), options, &body, properties).await
 }
 
 fn returned_id(confirmation: Confirmation) -> Option<String> {
     let returned = confirmation.take_message()?;
-    returned
-        .delivery
-        .properties
-        .message_id()
-        .as_ref()
-        .map(ToString::to_string)
+    returned.delivery.properties.message_id().as_ref().map(ToString::to_string)
 }
 
 fn split(tickets: Vec<Ticket>, unconfirmed: &HashSet<String>) -> Published {
-    let (unconfirmed, confirmed) = tickets
-        .into_iter()
-        .partition(|ticket| unconfirmed.contains(&ticket.message_id()));
-    Published {
-        confirmed,
-        unconfirmed,
-        error: None,
-    }
+    let (unconfirmed, confirmed) = tickets.into_iter().partition(|ticket| unconfirmed.contains(&ticket.message_id()));
+    Published { confirmed, unconfirmed, error: None }
 }

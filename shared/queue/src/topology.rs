@@ -28,42 +28,17 @@ pub fn pool_queue(pool: &str) -> String {
 pub async fn declare(channel: &Channel, pool: &str) -> Result<(), QueueError> {
     declare_exchanges(channel)
         .await
-        .map_err(|source| QueueError::Operation {
-            operation: "declare the exchanges",
-            source,
-        })?;
+        .map_err(|source| QueueError::Operation { operation: "declare the exchanges", source })?;
     declare_pool(channel, pool)
         .await
-        .map_err(|source| QueueError::Operation {
-            operation: "declare the pool's queue",
-            source,
-        })
+        .map_err(|source| QueueError::Operation { operation: "declare the pool's queue", source })
 }
 
 async fn declare_exchanges(channel: &Channel) -> lapin::Result<()> {
-    let durable = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    channel
-        .exchange_declare(
-            DISPATCH.into(),
-            ExchangeKind::Direct,
-            durable,
-            FieldTable::default(),
-        )
-        .await?;
-    channel
-        .exchange_declare(
-            DEAD_LETTER.into(),
-            ExchangeKind::Fanout,
-            durable,
-            FieldTable::default(),
-        )
-        .await?;
-    channel
-        .queue_declare(DEAD_QUEUE.into(), QueueDeclareOptions::durable(), quorum())
-        .await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(DISPATCH.into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
+    channel.exchange_declare(DEAD_LETTER.into(), ExchangeKind::Fanout, durable, FieldTable::default()).await?;
+    channel.queue_declare(DEAD_QUEUE.into(), QueueDeclareOptions::durable(), quorum()).await?;
     channel
         .queue_bind(
             DEAD_QUEUE.into(),
@@ -77,13 +52,7 @@ async fn declare_exchanges(channel: &Channel) -> lapin::Result<()> {
 
 async fn declare_pool(channel: &Channel, pool: &str) -> lapin::Result<()> {
     let queue = pool_queue(pool);
-    channel
-        .queue_declare(
-            queue.as_str().into(),
-            QueueDeclareOptions::durable(),
-            quorum(),
-        )
-        .await?;
+    channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), quorum()).await?;
     channel
         .queue_bind(
             queue.as_str().into(),
@@ -98,9 +67,6 @@ async fn declare_pool(channel: &Channel, pool: &str) -> lapin::Result<()> {
 /// The one argument that cannot come from a policy.
 fn quorum() -> FieldTable {
     let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString(LongString::from("quorum")),
-    );
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("quorum")));
     arguments
 }

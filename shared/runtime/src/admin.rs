@@ -14,8 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::Shutdown;
 
-type Check =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// What `/readyz` asks before it says 200.
 #[derive(Clone, Default)]
@@ -31,8 +30,7 @@ impl Readiness {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.checks
-            .push((name, Arc::new(move || Box::pin(check()))));
+        self.checks.push((name, Arc::new(move || Box::pin(check()))));
         self
     }
 
@@ -42,10 +40,7 @@ impl Readiness {
         for (name, check) in &self.checks {
             let said = check().await;
             ready &= said.is_ok();
-            report.insert(
-                (*name).to_owned(),
-                said.err().unwrap_or_else(|| "ok".to_owned()).into(),
-            );
+            report.insert((*name).to_owned(), said.err().unwrap_or_else(|| "ok".to_owned()).into());
         }
         (ready, report.into())
     }
@@ -60,30 +55,19 @@ struct Admin {
 }
 
 /// The endpoints, to be served alone or merged into a service's own routes.
-pub fn router<S>(
-    component: &'static str,
-    registry: Registry,
-    readiness: Readiness,
-    shutdown: Shutdown,
-) -> Router<S> {
+pub fn router<S>(component: &'static str, registry: Registry, readiness: Readiness, shutdown: Shutdown) -> Router<S> {
     Router::new()
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .with_state(Admin {
-            component,
-            registry,
-            readiness,
-            shutdown,
-        })
+        .with_state(Admin { component, registry, readiness, shutdown })
 }
 
 /// Serves the endpoints alone until `shutdown` is forced or the process ends.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.forced().await })
-        .await
+    if let Err(error) =
+        axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.forced().await }).await
     {
         tracing::error!(%error, "failed to serve the operations endpoints");
     }
@@ -95,30 +79,17 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
 /// The address is taken or not this host's; the text names the setting.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     use anyhow::Context as _;
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("bind {address} (DRYDOCK_ADMIN_ADDR)"))
+    TcpListener::bind(address).await.with_context(|| format!("bind {address} (DRYDOCK_ADMIN_ADDR)"))
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.shutdown.is_triggered() {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(serde_json::json!({"ready": false, "draining": true})),
-        )
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({"ready": false, "draining": true})))
             .into_response();
     }
     let (ready, checks) = admin.readiness.report().await;
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        Json(serde_json::json!({"ready": ready, "checks": checks})),
-    )
-        .into_response()
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(serde_json::json!({"ready": ready, "checks": checks}))).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -129,6 +100,5 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn version(State(admin): State<Admin>) -> Response {
-    Json(serde_json::json!({"component": admin.component, "version": crate::build_info::VERSION}))
-        .into_response()
+    Json(serde_json::json!({"component": admin.component, "version": crate::build_info::VERSION})).into_response()
 }

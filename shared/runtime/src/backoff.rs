@@ -15,19 +15,12 @@ pub struct Backoff {
 impl Backoff {
     /// Delays uniform in `0..=min(cap, base · 2ⁿ)`.
     pub const fn new(base: Duration, cap: Duration) -> Self {
-        Self {
-            base,
-            cap,
-            tries: 0,
-        }
+        Self { base, cap, tries: 0 }
     }
 
     /// The delay before the next try.
     pub fn next_delay(&mut self) -> Duration {
-        let ceiling = self
-            .base
-            .saturating_mul(1 << self.tries.min(20))
-            .min(self.cap);
+        let ceiling = self.base.saturating_mul(1 << self.tries.min(20)).min(self.cap);
         self.tries = self.tries.saturating_add(1);
         ceiling.mul_f64(rand::rng().random_range(0.0..=1.0))
     }

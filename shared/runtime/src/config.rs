@@ -47,10 +47,7 @@ pub fn secret(name: &'static str) -> Result<SecretString, ConfigError> {
 ///
 /// # Errors
 /// It is given twice, or its file cannot be read.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one reader of secrets, called once at start"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one reader of secrets, called once at start")]
 pub fn optional_secret(name: &'static str) -> Result<Option<SecretString>, ConfigError> {
     let value = std::env::var(name).ok().filter(|value| !value.is_empty());
     let file = std::env::var_os(format!("{name}_FILE")).filter(|path| !path.is_empty());
@@ -60,11 +57,7 @@ pub fn optional_secret(name: &'static str) -> Result<Option<SecretString>, Confi
         (Some(value), None) => Ok(Some(value.into())),
         (None, Some(path)) => match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text.trim_end().into())),
-            Err(source) => Err(ConfigError::File {
-                name,
-                path: path.into(),
-                source,
-            }),
+            Err(source) => Err(ConfigError::File { name, path: path.into(), source }),
         },
     }
 }
@@ -74,12 +67,9 @@ pub fn optional_secret(name: &'static str) -> Result<Option<SecretString>, Confi
 /// # Errors
 /// Not such a text.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let wrong =
-        || format!("'{text}' is no duration: write a whole number and ms, s, m, h or d, like 30s");
+    let wrong = || format!("'{text}' is no duration: write a whole number and ms, s, m, h or d, like 30s");
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let millis = match unit {
         "ms" => 1,
@@ -89,10 +79,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    number
-        .checked_mul(millis)
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 /// Like [`duration`], but refuses zero: for intervals and time limits.
@@ -100,13 +87,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// Not such a text, or zero.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(|d| {
-        if d.is_zero() {
-            Err("must be more than zero".to_owned())
-        } else {
-            Ok(d)
-        }
-    })
+    duration(text).and_then(|d| if d.is_zero() { Err("must be more than zero".to_owned()) } else { Ok(d) })
 }
 
 #[cfg(test)]
@@ -115,25 +96,11 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, millis) in [
-            ("250ms", 250),
-            ("10s", 10_000),
-            ("5m", 300_000),
-            ("2h", 7_200_000),
-            ("1d", 86_400_000),
-        ] {
+        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
             assert_eq!(duration(text).unwrap(), Duration::from_millis(millis));
         }
-        for text in [
-            "",
-            "10",
-            "s",
-            "1.5s",
-            "-1s",
-            "10 s",
-            "99999999999999999999s",
-            "9999999999999999999d",
-        ] {
+        for text in ["", "10", "s", "1.5s", "-1s", "10 s", "99999999999999999999s", "9999999999999999999d"] {
             assert!(duration(text).is_err(), "{text}");
         }
         assert!(positive_duration("0s").is_err());

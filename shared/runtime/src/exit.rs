@@ -55,38 +55,23 @@ pub fn parse<P: clap::Parser>() -> Result<P, ExitCode> {
     P::try_parse().map_err(|error| {
         // Nothing is left to do where even the message cannot be printed.
         let _unprinted = error.print();
-        if error.use_stderr() {
-            ExitCode::from(USAGE)
-        } else {
-            ExitCode::SUCCESS
-        }
+        if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
     })
 }
 
 /// Runs a service to its end: telemetry, runtime, signals, exit code.
-pub fn run_service<F>(
-    name: &'static str,
-    telemetry: &telemetry::TelemetryConfig,
-    service: F,
-) -> ExitCode
+pub fn run_service<F>(name: &'static str, telemetry: &telemetry::TelemetryConfig, service: F) -> ExitCode
 where
     F: AsyncFnOnce(Shutdown) -> Result<(), Exit>,
 {
     telemetry::init(telemetry);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(name, &Exit::Failure(error.into())),
     };
     let outcome = runtime.block_on(async {
         let shutdown = Shutdown::on_signals().map_err(|error| Exit::Failure(error.into()))?;
-        tracing::info!(
-            service = name,
-            version = crate::build_info::VERSION,
-            "starting"
-        );
+        tracing::info!(service = name, version = crate::build_info::VERSION, "starting");
         service(shutdown.clone()).await?;
         Ok::<_, Exit>(shutdown.has_failed())
     });
@@ -101,11 +86,7 @@ where
 }
 
 fn failed(name: &'static str, exit: &Exit) -> ExitCode {
-    tracing::error!(
-        service = name,
-        "{exit}: {:#}",
-        std::error::Error::source(exit).map_or_else(String::new, chain)
-    );
+    tracing::error!(service = name, "{exit}: {:#}", std::error::Error::source(exit).map_or_else(String::new, chain));
     ExitCode::from(exit.code())
 }
 

@@ -34,10 +34,7 @@ where
     Fut: Future<Output = Result<Next, E>>,
     E: std::error::Error + 'static,
 {
-    let mut backoff = Backoff::new(
-        schedule.period,
-        (schedule.period * 10).min(Duration::from_secs(10)),
-    );
+    let mut backoff = Backoff::new(schedule.period, (schedule.period * 10).min(Duration::from_secs(10)));
     while !shutdown.is_triggered() {
         let pause = match step().await {
             Ok(Next::Again) => {
@@ -76,16 +73,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn runs_on_period_and_on_wake() {
-        let (runs, wake, shutdown) = (
-            Arc::new(AtomicU32::new(0)),
-            Arc::new(Notify::new()),
-            Shutdown::new(),
-        );
-        let schedule = Schedule {
-            name: "test",
-            period: Duration::from_secs(10),
-            wake: wake.clone(),
-        };
+        let (runs, wake, shutdown) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()), Shutdown::new());
+        let schedule = Schedule { name: "test", period: Duration::from_secs(10), wake: wake.clone() };
         let counted = runs.clone();
         let task = crate::tasks::spawn(
             "test",

@@ -30,10 +30,7 @@ impl Shutdown {
     /// The handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
         let shutdown = Self::new();
-        let (mut term, mut int) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let told = shutdown.clone();
         crate::tasks::spawn("signals", async move {
             for step in [Self::trigger as fn(&Self), Self::force] {

@@ -27,26 +27,15 @@ pub struct ManifestCache {
 impl ManifestCache {
     /// A cache of at most `capacity` bytes; a manifest larger than that is read but not kept.
     pub fn new(capacity: usize, limits: Limits) -> Self {
-        Self {
-            slots: Mutex::new(LruCache::new(ENTRIES)),
-            capacity,
-            limits,
-        }
+        Self { slots: Mutex::new(LruCache::new(ENTRIES)), capacity, limits }
     }
 
     /// The manifest, fetched if need be.
-    pub async fn get(
-        &self,
-        storage: &Storage,
-        tenant: TenantId,
-        id: Digest,
-    ) -> Result<Arc<Manifest>, StorageError> {
+    pub async fn get(&self, storage: &Storage, tenant: TenantId, id: Digest) -> Result<Arc<Manifest>, StorageError> {
         let key = (tenant, id);
         let slot = Arc::clone(self.lock().get_or_insert(key, Slot::default));
         let cached = slot.initialized();
-        let manifest = slot
-            .get_or_try_init(|| Manifest::fetch(storage, tenant, id, self.limits))
-            .await;
+        let manifest = slot.get_or_try_init(|| Manifest::fetch(storage, tenant, id, self.limits)).await;
         match manifest {
             Ok(manifest) => {
                 if !cached {
@@ -79,9 +68,7 @@ impl ManifestCache {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<Key, Slot>> {
         // The map is consistent between any two calls on it, so a panic elsewhere does not spoil it.
-        self.slots
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

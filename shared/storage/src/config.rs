@@ -18,11 +18,7 @@ pub struct StorageConfig {
     #[arg(long = "s3-prefix", env = "DRYDOCK_S3_PREFIX", default_value = "")]
     pub prefix: String,
     /// Region to sign for
-    #[arg(
-        long = "s3-region",
-        env = "DRYDOCK_S3_REGION",
-        default_value = "us-east-1"
-    )]
+    #[arg(long = "s3-region", env = "DRYDOCK_S3_REGION", default_value = "us-east-1")]
     pub region: String,
     /// Longest wait for one answer; uploads get more by their size
     #[arg(long = "s3-timeout", env = "DRYDOCK_S3_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
@@ -41,9 +37,6 @@ pub struct Credentials {
 impl Credentials {
     /// Reads `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or the files named by the same with `_FILE`.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Ok(Self {
-            access_key: secret("AWS_ACCESS_KEY_ID")?,
-            secret_key: secret("AWS_SECRET_ACCESS_KEY")?,
-        })
+        Ok(Self { access_key: secret("AWS_ACCESS_KEY_ID")?, secret_key: secret("AWS_SECRET_ACCESS_KEY")? })
     }
 }

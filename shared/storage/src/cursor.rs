@@ -21,17 +21,13 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], StorageError> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or_else(|| self.corrupt("it ends too early"))?;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.corrupt("it ends too early"))?;
         self.rest = rest;
         Ok(head)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], StorageError> {
-        self.take(N)
-            .map(|bytes| bytes.try_into().expect("took N bytes"))
+        self.take(N).map(|bytes| bytes.try_into().expect("took N bytes"))
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, StorageError> {
@@ -53,10 +49,7 @@ impl<'a> Cursor<'a> {
     /// A `u32` count of records of `record` bytes each, all of which must still follow.
     pub(crate) fn count(&mut self, record: usize) -> Result<usize, StorageError> {
         let count = self.u32()? as usize;
-        if count
-            .checked_mul(record)
-            .is_none_or(|needed| needed > self.rest.len())
-        {
+        if count.checked_mul(record).is_none_or(|needed| needed > self.rest.len()) {
             return Err(self.corrupt("it declares more records than it has room for"));
         }
         Ok(count)
@@ -64,10 +57,6 @@ impl<'a> Cursor<'a> {
 
     /// Nothing may be left.
     pub(crate) fn finish(self) -> Result<(), StorageError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.corrupt("bytes are left over"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.corrupt("bytes are left over")) }
     }
 }

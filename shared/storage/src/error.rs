@@ -171,30 +171,19 @@ impl StorageError {
             Self::Unavailable { .. } | Self::Timeout { .. } => Kind::Unavailable,
             Self::Corrupt { .. } | Self::Version { .. } => Kind::Corrupt,
             Self::TooLarge { .. } => Kind::TooLarge,
-            Self::InvalidTree(_) | Self::ArchiveEntry { .. } | Self::Archive(_) => {
-                Kind::InvalidInput
-            }
+            Self::InvalidTree(_) | Self::ArchiveEntry { .. } | Self::Archive(_) => Kind::InvalidInput,
             Self::Unstable { .. } => Kind::Unstable,
             Self::Io { .. } | Self::Read { .. } => Kind::Io,
-            Self::NoBucket { .. }
-            | Self::Refused { .. }
-            | Self::Register(_)
-            | Self::Interrupted => Kind::Internal,
+            Self::NoBucket { .. } | Self::Refused { .. } | Self::Register(_) | Self::Interrupted => Kind::Internal,
         }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>, reason: &'static str) -> Self {
-        Self::Corrupt {
-            what: what.into(),
-            reason,
-        }
+        Self::Corrupt { what: what.into(), reason }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.into(),
-            source,
-        }
+        move |source| Self::Io { path: path.into(), source }
     }
 }
 

@@ -30,25 +30,14 @@ pub fn export_tar(
     let (sender, receiver) = mpsc::channel(AHEAD);
     let (storage, runtime) = (storage.clone(), Handle::current());
     tokio::task::spawn_blocking(move || {
-        let output = Output {
-            sender: sender.clone(),
-            piece: Vec::with_capacity(PIECE),
-        };
-        let mut export = Export {
-            storage,
-            tenant,
-            manifest,
-            runtime,
-            last: None,
-        };
+        let output = Output { sender: sender.clone(), piece: Vec::with_capacity(PIECE) };
+        let mut export = Export { storage, tenant, manifest, runtime, last: None };
         if let Err(error) = export.run(output) {
             // A reader that is gone does not want to know.
             let _ = sender.blocking_send(Err(error));
         }
     });
-    stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|item| (item, receiver))
-    })
+    stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|item| (item, receiver)))
 }
 
 struct Export {
@@ -71,40 +60,17 @@ impl Export {
         finished.map_err(|_| StorageError::Interrupted)
     }
 
-    fn entry(
-        &mut self,
-        to: &mut Builder<Output>,
-        entry: &Entry,
-        location: &Location,
-    ) -> Result<(), StorageError> {
+    fn entry(&mut self, to: &mut Builder<Output>, entry: &Entry, location: &Location) -> Result<(), StorageError> {
         let path = Path::new(OsStr::from_bytes(entry.path.as_bytes()));
         let written = match &entry.kind {
-            EntryKind::Dir { mode } => to.append_data(
-                &mut header(EntryType::Directory, *mode, 0),
-                path,
-                io::empty(),
-            ),
+            EntryKind::Dir { mode } => to.append_data(&mut header(EntryType::Directory, *mode, 0), path, io::empty()),
             EntryKind::Symlink { target } => {
                 let target = Path::new(OsStr::from_bytes(target.as_bytes()));
-                to.append_link(
-                    &mut header(EntryType::Symlink, Mode::new(0o777), 0),
-                    path,
-                    target,
-                )
+                to.append_link(&mut header(EntryType::Symlink, Mode::new(0o777), 0), path, target)
             }
             EntryKind::File { size, mode, .. } => {
-                let mut content = Content {
-                    export: self,
-                    location,
-                    size: *size,
-                    at: 0,
-                    error: None,
-                };
-                let written = to.append_data(
-                    &mut header(EntryType::Regular, *mode, *size),
-                    path,
-                    &mut content,
-                );
+                let mut content = Content { export: self, location, size: *size, at: 0, error: None };
+                let written = to.append_data(&mut header(EntryType::Regular, *mode, *size), path, &mut content);
                 if let Some(error) = content.error {
                     return Err(error);
                 }
@@ -155,20 +121,14 @@ impl Content<'_> {
             &Location::Slice { block, offset } => {
                 let start = u64::from(offset) + self.at;
                 let end = u64::from(offset) + self.size;
-                Ok(self
-                    .export
-                    .block(block)?
-                    .slice(start as usize..end as usize))
+                Ok(self.export.block(block)?.slice(start as usize..end as usize))
             }
             Location::Chunks(blocks) => {
                 let chunk = crate::pack::CHUNK as u64;
                 let Some(&block) = blocks.get((self.at / chunk) as usize) else {
                     return Ok(Bytes::new());
                 };
-                Ok(self
-                    .export
-                    .block(block)?
-                    .slice((self.at % chunk) as usize..))
+                Ok(self.export.block(block)?.slice((self.at % chunk) as usize..))
             }
         }
     }
@@ -207,8 +167,6 @@ impl Write for Output {
         if piece.is_empty() {
             return Ok(());
         }
-        self.sender
-            .blocking_send(Ok(piece.into()))
-            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -56,28 +56,17 @@ impl<'a> Keys<'a> {
     pub fn log(self, attempt: AttemptId) -> ObjectKey {
         let attempt = attempt.to_string();
         let spread = &attempt[attempt.len() - 2..];
-        ObjectKey(format!(
-            "{}{}/l/{spread}/{attempt}",
-            self.prefix, self.tenant
-        ))
+        ObjectKey(format!("{}{}/l/{spread}/{attempt}", self.prefix, self.tenant))
     }
 
     /// Segment `seq` of an attempt's log, while it is being written. Padded, so that a listing is in order.
     pub fn log_segment(self, attempt: AttemptId, seq: u64) -> ObjectKey {
-        ObjectKey(format!(
-            "{}{}/lc/{attempt}/{seq:010}",
-            self.prefix, self.tenant
-        ))
+        ObjectKey(format!("{}{}/lc/{attempt}/{seq:010}", self.prefix, self.tenant))
     }
 
     fn content(self, kind: char, id: Digest) -> ObjectKey {
         let id = id.to_string();
-        ObjectKey(format!(
-            "{}{}/{kind}/{}/{id}",
-            self.prefix,
-            self.tenant,
-            &id[..2]
-        ))
+        ObjectKey(format!("{}{}/{kind}/{}/{id}", self.prefix, self.tenant, &id[..2]))
     }
 }
 
@@ -93,13 +82,7 @@ mod tests {
         assert_eq!(keys.pack(id).as_str(), format!("{tenant}/p/af/{id}"));
         assert_eq!(keys.manifest(id).as_str(), format!("{tenant}/m/af/{id}"));
         let attempt: AttemptId = "0198c0de-0000-7000-8000-0000000000e7".parse().unwrap();
-        assert_eq!(
-            keys.log(attempt).as_str(),
-            format!("{tenant}/l/e7/{attempt}")
-        );
-        assert_eq!(
-            keys.log_segment(attempt, 12).as_str(),
-            format!("{tenant}/lc/{attempt}/0000000012")
-        );
+        assert_eq!(keys.log(attempt).as_str(), format!("{tenant}/l/e7/{attempt}"));
+        assert_eq!(keys.log_segment(attempt, 12).as_str(), format!("{tenant}/lc/{attempt}/0000000012"));
     }
 }

@@ -26,6 +26,4 @@ pub use manifest::{Limits, Manifest};
 pub use metrics::StorageMetrics;
 pub use read::{FileStream, decode_block, fetch_block, read_file};
 pub use s3::Storage;
-pub use write::{
-    Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written, write_tree,
-};
+pub use write::{Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written, write_tree};

@@ -26,29 +26,15 @@ impl StorageMetrics {
             &["operation", "outcome"],
         )?;
         let retries = IntCounterVec::new(
-            Opts::new(
-                "drydock_storage_retries_total",
-                "Requests to object storage tried again, by operation",
-            ),
+            Opts::new("drydock_storage_retries_total", "Requests to object storage tried again, by operation"),
             &["operation"],
         )?;
-        let sent = IntCounter::new(
-            "drydock_storage_sent_bytes_total",
-            "Bytes of object bodies uploaded",
-        )?;
-        let received = IntCounter::new(
-            "drydock_storage_received_bytes_total",
-            "Bytes of object bodies downloaded",
-        )?;
+        let sent = IntCounter::new("drydock_storage_sent_bytes_total", "Bytes of object bodies uploaded")?;
+        let received = IntCounter::new("drydock_storage_received_bytes_total", "Bytes of object bodies downloaded")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(retries.clone()))?;
         registry.register(Box::new(sent.clone()))?;
         registry.register(Box::new(received.clone()))?;
-        Ok(Self {
-            request_seconds,
-            retries,
-            sent,
-            received,
-        })
+        Ok(Self { request_seconds, retries, sent, received })
     }
 }

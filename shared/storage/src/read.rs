@@ -35,16 +35,12 @@ pub fn read_file(
     path: &RelativePath,
     range: Option<Range<u64>>,
 ) -> Result<FileStream, StorageError> {
-    let found = manifest
-        .find(path)
-        .map(|(entry, location)| (&entry.kind, location));
+    let found = manifest.find(path).map(|(entry, location)| (&entry.kind, location));
     let Some((&EntryKind::File { size, blob, .. }, location)) = found else {
         return Err(StorageError::NotAFile { path: path.clone() });
     };
     let whole = 0..size;
-    let range = range.map_or(whole.clone(), |range| {
-        range.start.min(size)..range.end.min(size)
-    });
+    let range = range.map_or(whole.clone(), |range| range.start.min(size)..range.end.min(size));
     let parts = parts(location, &range);
     let storage = storage.clone();
     let blocks = Arc::clone(manifest);
@@ -57,17 +53,8 @@ pub fn read_file(
             }
         })
         .buffered(AHEAD);
-    let stream = if range == whole {
-        verified(stream, blob, path.clone()).boxed()
-    } else {
-        stream.boxed()
-    };
-    Ok(FileStream {
-        size,
-        digest: blob,
-        range,
-        stream,
-    })
+    let stream = if range == whole { verified(stream, blob, path.clone()).boxed() } else { stream.boxed() };
+    Ok(FileStream { size, digest: blob, range, stream })
 }
 
 /// Fetches and decodes one block of a manifest.
@@ -81,14 +68,9 @@ pub async fn fetch_block(
     let pack = manifest.packs()[block.pack as usize].id;
     let start = u64::from(block.info.offset);
     let range = start..start + u64::from(block.info.stored_len);
-    let stored = storage
-        .get_range(&storage.keys(tenant).pack(pack), range)
-        .await?;
+    let stored = storage.get_range(&storage.keys(tenant).pack(pack), range).await?;
     let decoding = tokio::task::spawn_blocking(move || decode_block(&block, &stored, pack));
-    decoding
-        .await
-        .map_err(|_| StorageError::Interrupted)?
-        .map(Bytes::from)
+    decoding.await.map_err(|_| StorageError::Interrupted)?.map(Bytes::from)
 }
 
 /// Decodes a stored block and checks all that is known of it alone.
@@ -96,10 +78,9 @@ pub fn decode_block(block: &Block, stored: &[u8], pack: Digest) -> Result<Vec<u8
     let what = format!("pack {pack}");
     let raw = block.info.decode(stored, &what)?;
     match block.chunk {
-        Some(digest) if Digest::of(&raw) != digest => Err(StorageError::corrupt(
-            what,
-            "a chunk does not match its hash",
-        )),
+        Some(digest) if Digest::of(&raw) != digest => {
+            Err(StorageError::corrupt(what, "a chunk does not match its hash"))
+        }
         _ => Ok(raw),
     }
 }
@@ -118,10 +99,7 @@ fn parts(location: &Location, range: &Range<u64>) -> Vec<Part> {
         Location::None => Vec::new(),
         &Location::Slice { block, offset } => {
             let start = offset as usize;
-            vec![Part {
-                block,
-                range: start + range.start as usize..start + range.end as usize,
-            }]
+            vec![Part { block, range: start + range.start as usize..start + range.end as usize }]
         }
         Location::Chunks(blocks) => {
             let chunk = CHUNK as u64;
@@ -131,10 +109,7 @@ fn parts(location: &Location, range: &Range<u64>) -> Vec<Part> {
                 .map(|at| {
                     let start = range.start.saturating_sub(at * chunk).min(chunk);
                     let end = (range.end - at * chunk).min(chunk);
-                    Part {
-                        block: blocks[at as usize],
-                        range: start as usize..end as usize,
-                    }
+                    Part { block: blocks[at as usize], range: start as usize..end as usize }
                 })
                 .collect()
         }
@@ -160,10 +135,7 @@ fn verified(
                 Some(Err(error)) => Some((Err(error), (stream, None))),
                 None if digest == hasher.finalize().into() => None,
                 None => {
-                    let error = StorageError::corrupt(
-                        format!("file {path}"),
-                        "its content does not match its hash",
-                    );
+                    let error = StorageError::corrupt(format!("file {path}"), "its content does not match its hash");
                     Some((Err(error), (stream, None)))
                 }
             }
@@ -178,28 +150,14 @@ mod tests {
     #[test]
     fn ranges_are_cut_at_chunks() {
         let chunks = Location::Chunks([7, 8, 9].into());
-        let cut = |range| {
-            parts(&chunks, &range)
-                .into_iter()
-                .map(|part| (part.block, part.range))
-                .collect::<Vec<_>>()
-        };
+        let cut = |range| parts(&chunks, &range).into_iter().map(|part| (part.block, part.range)).collect::<Vec<_>>();
         let chunk = CHUNK as u64;
         assert_eq!(cut(0..1), [(7, 0..1)]);
-        assert_eq!(
-            cut(chunk - 1..chunk + 1),
-            [(7, CHUNK - 1..CHUNK), (8, 0..1)]
-        );
-        assert_eq!(
-            cut(0..2 * chunk + 5),
-            [(7, 0..CHUNK), (8, 0..CHUNK), (9, 0..5)]
-        );
+        assert_eq!(cut(chunk - 1..chunk + 1), [(7, CHUNK - 1..CHUNK), (8, 0..1)]);
+        assert_eq!(cut(0..2 * chunk + 5), [(7, 0..CHUNK), (8, 0..CHUNK), (9, 0..5)]);
         assert_eq!(cut(chunk..2 * chunk), [(8, 0..CHUNK)]);
         assert_eq!(cut(5..5), []);
-        let slice = Location::Slice {
-            block: 3,
-            offset: 10,
-        };
+        let slice = Location::Slice { block: 3, offset: 10 };
         assert_eq!(parts(&slice, &(2..4))[0].range, 12..14);
         assert!(parts(&Location::None, &(0..0)).is_empty());
     }

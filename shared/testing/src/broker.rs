@@ -11,8 +11,6 @@ pub fn pool() -> String {
 /// The test broker, with metrics of its own.
 pub fn broker() -> Broker {
     let url = crate::setting("DRYDOCK_TEST_AMQP_URL").into();
-    let metrics = QueueMetrics::register(&prometheus::Registry::new())
-        .expect("a fresh registry has no such metrics");
-    Broker::new(&QueueConfig::default(), &url, metrics)
-        .expect("DRYDOCK_TEST_AMQP_URL is an AMQP URL")
+    let metrics = QueueMetrics::register(&prometheus::Registry::new()).expect("a fresh registry has no such metrics");
+    Broker::new(&QueueConfig::default(), &url, metrics).expect("DRYDOCK_TEST_AMQP_URL is an AMQP URL")
 }

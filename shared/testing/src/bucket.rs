@@ -18,9 +18,8 @@ pub fn storage_config() -> StorageConfig {
 
 /// Storage on the test server, under `config`, with metrics of its own.
 pub fn storage(config: &StorageConfig) -> Storage {
-    let metrics = StorageMetrics::register(&prometheus::Registry::new())
-        .expect("a fresh registry has no such metrics");
-    let credentials = Credentials::from_env()
-        .expect("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set by `make test`");
+    let metrics = StorageMetrics::register(&prometheus::Registry::new()).expect("a fresh registry has no such metrics");
+    let credentials =
+        Credentials::from_env().expect("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set by `make test`");
     Storage::connect(config, &credentials, metrics)
 }

@@ -15,10 +15,7 @@ pub use proxy::Proxy;
 pub use wait::until;
 
 /// The value of a variable that `make test` sets.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tests read where their servers are"
-)]
+#[expect(clippy::disallowed_methods, reason = "tests read where their servers are")]
 pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run `make test`, or `deploy/local/with-env.sh COMMAND` while its servers run")

@@ -29,23 +29,16 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = self.name.clone();
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime
                 .block_on(async {
                     let admin = connect(&server()).await;
-                    admin
-                        .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-                        .await
+                    admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
                 })
                 .map_err(std::io::Error::other)
         });
         if !std::thread::panicking() {
-            dropping
-                .join()
-                .expect("the thread does not panic")
-                .expect("the test's database can be dropped");
+            dropping.join().expect("the thread does not panic").expect("the test's database can be dropped");
         }
     }
 }
@@ -54,34 +47,20 @@ impl Drop for TestDatabase {
 pub async fn database() -> TestDatabase {
     let admin = connect(&server()).await;
     let template = format!("drydock_template_{}", migrate::fingerprint());
-    admin
-        .query_one(TEMPLATE_LOCK, &[])
-        .await
-        .expect("the lock is free sooner or later");
+    admin.query_one(TEMPLATE_LOCK, &[]).await.expect("the lock is free sooner or later");
     let known = admin
         .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&template])
         .await
         .expect("pg_database is readable");
     if known.is_none() {
         let made = format!("making_{}", Uuid::now_v7().simple());
-        admin
-            .batch_execute(&format!("CREATE DATABASE {made}"))
-            .await
-            .expect("the test user may create databases");
-        migrate::migrate(&open(&url_of(&made)), migrate::Mode::Apply)
-            .await
-            .expect("the migrations apply");
-        admin
-            .batch_execute(&format!("ALTER DATABASE {made} RENAME TO {template}"))
-            .await
-            .expect("nobody is connected");
+        admin.batch_execute(&format!("CREATE DATABASE {made}")).await.expect("the test user may create databases");
+        migrate::migrate(&open(&url_of(&made)), migrate::Mode::Apply).await.expect("the migrations apply");
+        admin.batch_execute(&format!("ALTER DATABASE {made} RENAME TO {template}")).await.expect("nobody is connected");
     }
     // Cloning needs the template without connections; clones of one template must not overlap on older servers.
     let name = format!("test_{}", Uuid::now_v7().simple());
-    admin
-        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
-        .await
-        .expect("the template clones");
+    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("the template clones");
     adopt(name)
 }
 
@@ -98,18 +77,11 @@ pub async fn empty_database() -> TestDatabase {
 
 fn adopt(name: String) -> TestDatabase {
     let url = url_of(&name);
-    TestDatabase {
-        database: open(&url),
-        url,
-        name,
-    }
+    TestDatabase { database: open(&url), url, name }
 }
 
 fn open(url: &SecretString) -> Database {
-    let config = DatabaseConfig {
-        database_pool_size: 8,
-        ..DatabaseConfig::default()
-    };
+    let config = DatabaseConfig { database_pool_size: 8, ..DatabaseConfig::default() };
     Database::new(&config, url).expect("the URL was made here")
 }
 
@@ -119,22 +91,15 @@ fn server() -> SecretString {
 
 fn url_of(name: &str) -> SecretString {
     let server = server();
-    let (base, _) = server
-        .expose_secret()
-        .rsplit_once('/')
-        .expect("DRYDOCK_TEST_DATABASE_URL ends with a database name");
+    let (base, _) =
+        server.expose_secret().rsplit_once('/').expect("DRYDOCK_TEST_DATABASE_URL ends with a database name");
     format!("{base}/{name}").into()
 }
 
 async fn connect(url: &SecretString) -> Client {
-    let config: Config = url
-        .expose_secret()
-        .parse()
-        .expect("DRYDOCK_TEST_DATABASE_URL is a PostgreSQL URL");
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .expect("the PostgreSQL of DRYDOCK_TEST_DATABASE_URL answers");
+    let config: Config = url.expose_secret().parse().expect("DRYDOCK_TEST_DATABASE_URL is a PostgreSQL URL");
+    let (client, connection) =
+        config.connect(NoTls).await.expect("the PostgreSQL of DRYDOCK_TEST_DATABASE_URL answers");
     drydock_runtime::tasks::spawn("test connection", connection);
     client
 }

@@ -17,18 +17,11 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on loopback and forwards to `target` (`host:port`).
     pub async fn start(target: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("loopback has a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let cut = Arc::new(watch::Sender::new(false));
-        let accepting =
-            drydock_runtime::tasks::spawn("proxy", accept(listener, target, cut.clone()));
-        Self {
-            address,
-            cut,
-            accepting,
-        }
+        let accepting = drydock_runtime::tasks::spawn("proxy", accept(listener, target, cut.clone()));
+        Self { address, cut, accepting }
     }
 
     /// Where to connect instead of the server.

@@ -16,10 +16,7 @@ where
         if let Some(value) = fact().await {
             return value;
         }
-        assert!(
-            tokio::time::Instant::now() < end,
-            "gave up after {deadline:?} waiting until {what}"
-        );
+        assert!(tokio::time::Instant::now() < end, "gave up after {deadline:?} waiting until {what}");
         tokio::time::sleep(STEP).await;
     }
 }

@@ -39,12 +39,7 @@ impl Agents {
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, AgentConfigError> {
         let mut problems = Vec::new();
-        let mut entries = match config
-            .file
-            .as_deref()
-            .map(read_file)
-            .unwrap_or(Ok(Vec::new()))
-        {
+        let mut entries = match config.file.as_deref().map(read_file).unwrap_or(Ok(Vec::new())) {
             Ok(entries) => entries,
             Err(wrong) => {
                 problems.extend(wrong);
@@ -57,19 +52,12 @@ impl Agents {
                 entries.push(built_in);
             }
         }
-        let mut agents = Self {
-            usable: BTreeMap::new(),
-            unavailable: Vec::new(),
-        };
+        let mut agents = Self { usable: BTreeMap::new(), unavailable: Vec::new() };
         for entry in entries {
             let wrong = agents.add(entry, config.grace, environment);
             problems.extend(wrong);
         }
-        if problems.is_empty() {
-            Ok(agents)
-        } else {
-            Err(AgentConfigError { problems })
-        }
+        if problems.is_empty() { Ok(agents) } else { Err(AgentConfigError { problems }) }
     }
 
     /// Names of the agents that can run here, sorted.
@@ -110,38 +98,16 @@ impl Agents {
                 Err(reason) => problems.push(format!("agent '{}': env: {reason}", entry.name)),
             }
         }
-        let Entry {
-            name,
-            argv,
-            protocol,
-            timeout,
-            ..
-        } = entry;
-        self.usable.insert(
-            name.clone(),
-            AgentSpec {
-                name,
-                argv,
-                protocol,
-                variables,
-                timeout,
-                grace,
-                path,
-            },
-        );
+        let Entry { name, argv, protocol, timeout, .. } = entry;
+        self.usable.insert(name.clone(), AgentSpec { name, argv, protocol, variables, timeout, grace, path });
         problems
     }
 }
 
 fn read_file(path: &Path) -> Result<Vec<Entry>, Vec<String>> {
-    let text = fs_err::read_to_string(path)
-        .map_err(|error| vec![format!("DRYDOCK_AGENTS_FILE: {}", chain(&error))])?;
-    file::parse(&text).map_err(|problems| {
-        problems
-            .into_iter()
-            .map(|problem| format!("{}: {problem}", path.display()))
-            .collect()
-    })
+    let text = fs_err::read_to_string(path).map_err(|error| vec![format!("DRYDOCK_AGENTS_FILE: {}", chain(&error))])?;
+    file::parse(&text)
+        .map_err(|problems| problems.into_iter().map(|problem| format!("{}: {problem}", path.display())).collect())
 }
 
 #[cfg(test)]
@@ -164,10 +130,7 @@ mod tests {
     }
 
     fn with(file: &Path, config: AgentsConfig) -> AgentsConfig {
-        AgentsConfig {
-            file: Some(file.to_owned()),
-            ..config
-        }
+        AgentsConfig { file: Some(file.to_owned()), ..config }
     }
 
     #[test]
@@ -175,10 +138,7 @@ mod tests {
         let agents = Agents::load(&config()).unwrap();
         assert_eq!(agents.names(), ["command", "dummy"]);
         assert!(agents.get("command").unwrap().takes_argv());
-        let expected = (
-            "codex".to_owned(),
-            "'/nowhere/codex' is not an executable file".to_owned(),
-        );
+        let expected = ("codex".to_owned(), "'/nowhere/codex' is not an executable file".to_owned());
         assert_eq!(agents.unavailable(), [expected]);
         assert!(agents.get("codex").is_none());
     }
@@ -191,34 +151,18 @@ mod tests {
         let agents = Agents::load(&with(file.path(), config())).unwrap();
         assert_eq!(agents.names(), ["command", "dummy", "mine"]);
         assert_eq!(agents.get("dummy").unwrap().protocol(), Protocol::Exit);
-        assert_eq!(
-            agents.get("mine").unwrap().timeout(),
-            Some(Duration::from_secs(60))
-        );
+        assert_eq!(agents.get("mine").unwrap().timeout(), Some(Duration::from_secs(60)));
     }
 
     #[test]
     fn mistakes_in_file_and_settings_come_together() {
         let file = file("[[agent]]\nname='x'\nargv=[]\nprotocol='exit'\n");
-        let config = AgentsConfig {
-            codex_base_url: "https://user:pw@host/v1".to_owned(),
-            ..config()
-        };
-        let error = Agents::load(&with(file.path(), config.clone()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("agent 'x': argv") && error.contains("DRYDOCK_CODEX_BASE_URL"),
-            "{error}"
-        );
+        let config = AgentsConfig { codex_base_url: "https://user:pw@host/v1".to_owned(), ..config() };
+        let error = Agents::load(&with(file.path(), config.clone())).unwrap_err().to_string();
+        assert!(error.contains("agent 'x': argv") && error.contains("DRYDOCK_CODEX_BASE_URL"), "{error}");
         assert!(!error.contains("pw"), "{error}");
-        let error = Agents::load(&with(Path::new("/nowhere/agents.toml"), config))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("DRYDOCK_AGENTS_FILE") && error.contains("/nowhere/agents.toml"),
-            "{error}"
-        );
+        let error = Agents::load(&with(Path::new("/nowhere/agents.toml"), config)).unwrap_err().to_string();
+        assert!(error.contains("DRYDOCK_AGENTS_FILE") && error.contains("/nowhere/agents.toml"), "{error}");
     }
 
     #[test]
@@ -228,16 +172,6 @@ mod tests {
         let mut all = agents.names();
         all.extend(agents.unavailable().iter().map(|(name, _)| name.clone()));
         all.sort();
-        assert_eq!(
-            all,
-            [
-                "claude",
-                "codex",
-                "command",
-                "dummy",
-                "mini-swe-agent",
-                "opencode"
-            ]
-        );
+        assert_eq!(all, ["claude", "codex", "command", "dummy", "mini-swe-agent", "opencode"]);
     }
 }

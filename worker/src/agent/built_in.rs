@@ -11,29 +11,22 @@ const DUMMY_PROGRAM: &str = "drydock-agent-dummy";
 
 /// The endpoint becomes a program argument, which every user of the host can list.
 pub(super) fn check_base_url(url: &str) -> Result<(), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let plain = |rest: &str| {
-        !rest.is_empty()
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !b"@?#\"\\".contains(&byte))
+        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#\"\\".contains(&byte))
     };
     if rest.is_some_and(plain) {
         Ok(())
     } else {
-        Err("DRYDOCK_CODEX_BASE_URL: use http:// or https:// with host and path, without user, password or query".to_owned())
+        Err("DRYDOCK_CODEX_BASE_URL: use http:// or https:// with host and path, without user, password or query"
+            .to_owned())
     }
 }
 
 /// The built-in agents' entries, as `agents.example.toml` shows them.
 pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
     let program = |set: &Option<std::path::PathBuf>, default: &str| {
-        set.as_ref().map_or_else(
-            || default.to_owned(),
-            |path| path.to_string_lossy().into_owned(),
-        )
+        set.as_ref().map_or_else(|| default.to_owned(), |path| path.to_string_lossy().into_owned())
     };
     let openai = || OPENAI_VARIABLES.map(str::to_owned).to_vec();
     [
@@ -71,26 +64,9 @@ fn codex_line(program: String, config: &AgentsConfig) -> Vec<String> {
     );
     let hidden = OPENAI_VARIABLES.map(|name| format!("\"{name}\"")).join(",");
     let mut line = vec![program];
-    line.extend(
-        [
-            "exec",
-            "--json",
-            "--skip-git-repo-check",
-            "--sandbox",
-            "danger-full-access",
-        ]
-        .map(str::to_owned),
-    );
-    line.extend([
-        "-c".to_owned(),
-        "model_provider=\"drydock\"".to_owned(),
-        "-c".to_owned(),
-        provider,
-    ]);
-    line.extend([
-        "-c".to_owned(),
-        format!("shell_environment_policy.exclude=[{hidden}]"),
-    ]);
+    line.extend(["exec", "--json", "--skip-git-repo-check", "--sandbox", "danger-full-access"].map(str::to_owned));
+    line.extend(["-c".to_owned(), "model_provider=\"drydock\"".to_owned(), "-c".to_owned(), provider]);
+    line.extend(["-c".to_owned(), format!("shell_environment_policy.exclude=[{hidden}]")]);
     if let Some(model) = &config.codex_model {
         line.extend(["-m".to_owned(), model.clone()]);
     }

@@ -24,10 +24,7 @@ impl Ending {
     }
 
     pub(super) fn of(status: ExitStatus) -> Self {
-        status.code().map_or_else(
-            || Self::Signaled(status.signal().unwrap_or_default()),
-            Self::Exited,
-        )
+        status.code().map_or_else(|| Self::Signaled(status.signal().unwrap_or_default()), Self::Exited)
     }
 }
 
@@ -38,10 +35,9 @@ impl fmt::Display for Ending {
             Self::Signaled(signal) => write!(f, "was killed by signal {signal}"),
             Self::TimedOut => f.write_str("was stopped at its time limit"),
             Self::Canceled => f.write_str("was cancelled"),
-            Self::Missing(program) => write!(
-                f,
-                "could not be started: program '{program}' is missing or cannot be run"
-            ),
+            Self::Missing(program) => {
+                write!(f, "could not be started: program '{program}' is missing or cannot be run")
+            }
         }
     }
 }

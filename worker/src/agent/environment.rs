@@ -19,69 +19,44 @@ pub(super) const MARK: &str = "DRYDOCK_ATTEMPT_ID";
 /// Secrets whose presence is always said in the log, whether the agent takes them or not.
 const ALWAYS_SAID: [&str; 3] = OPENAI_VARIABLES;
 /// What `OpenAI`'s tools read.
-pub(super) const OPENAI_VARIABLES: [&str; 3] =
-    ["OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT"];
+pub(super) const OPENAI_VARIABLES: [&str; 3] = ["OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT"];
 
 /// Names an agent's definition may not pass: they are set here, or change how programs are loaded.
-const RESERVED: [&str; 7] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LANG",
-    "TERM",
-    "CODEX_HOME",
-    "PWD",
-];
+const RESERVED: [&str; 7] = ["PATH", "HOME", "TMPDIR", "LANG", "TERM", "CODEX_HOME", "PWD"];
 const RESERVED_PREFIXES: [&str; 2] = ["DRYDOCK_", "LD_"];
 
 /// Why a variable may not be passed by this name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let mut bytes = name.bytes();
-    let starts_well = bytes
-        .next()
-        .is_some_and(|byte| byte == b'_' || byte.is_ascii_alphabetic());
+    let starts_well = bytes.next().is_some_and(|byte| byte == b'_' || byte.is_ascii_alphabetic());
     if !starts_well || !bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
         return Err(format!("'{name}' is not a variable's name"));
     }
-    if RESERVED.contains(&name)
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-    {
+    if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(format!("'{name}' is reserved"));
     }
     Ok(())
 }
 
 /// The worker's own value of a variable, or of the file named by `NAME_FILE`; empty counts as absent.
-pub(super) fn read_variable(
-    name: &str,
-    environment: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Variable, String> {
+pub(super) fn read_variable(name: &str, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Variable, String> {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     let value = match (set(name), set(&format!("{name}_FILE"))) {
         (Some(value), _) => Some(value.as_bytes().to_vec()),
         (None, Some(path)) => {
-            let bytes =
-                fs_err::read(Path::new(&path)).map_err(|error| format!("{name}_FILE: {error}"))?;
+            let bytes = fs_err::read(Path::new(&path)).map_err(|error| format!("{name}_FILE: {error}"))?;
             Some(bytes.trim_ascii_end().to_vec()).filter(|bytes| !bytes.is_empty())
         }
         (None, None) => None,
     };
-    Ok(Variable {
-        name: name.to_owned(),
-        value: value.map(Into::into),
-    })
+    Ok(Variable { name: name.to_owned(), value: value.map(Into::into) })
 }
 
 /// `NAME=present` or `NAME=absent` for every secret, as the agent will see it.
 pub(super) fn presence(spec: &AgentSpec) -> Vec<String> {
     let passed = |name: &str| spec.variables.iter().find(|variable| variable.name == name);
-    let others = spec
-        .variables
-        .iter()
-        .map(|variable| variable.name.as_str())
-        .filter(|name| !ALWAYS_SAID.contains(name));
+    let others =
+        spec.variables.iter().map(|variable| variable.name.as_str()).filter(|name| !ALWAYS_SAID.contains(name));
     let say = |name: &str| {
         let present = passed(name).is_some_and(|variable| variable.value.is_some());
         format!("{name}={}", if present { "present" } else { "absent" })
@@ -111,10 +86,7 @@ pub(super) fn build(
     set("LANG", OsStr::new("C.UTF-8"));
     set("TERM", OsStr::new("dumb"));
     set(MARK, OsStr::new(&attempt.to_string()));
-    set(
-        "DRYDOCK_PROJECT_ID",
-        OsStr::new(&request.project_id.to_string()),
-    );
+    set("DRYDOCK_PROJECT_ID", OsStr::new(&request.project_id.to_string()));
     set("DRYDOCK_JOB_ID", OsStr::new(&request.job_id.to_string()));
     set("DRYDOCK_JOB_TYPE", OsStr::new(request.job_type.as_str()));
     set("DRYDOCK_ATTEMPT", OsStr::new(&request.attempt.to_string()));
@@ -142,18 +114,7 @@ mod tests {
 
     #[test]
     fn names_that_could_do_harm_are_refused() {
-        for bad in [
-            "",
-            "1A",
-            "A=B",
-            "A B",
-            "A\0",
-            "PATH",
-            "HOME",
-            "LD_PRELOAD",
-            "DRYDOCK_DATABASE_URL",
-            "ü",
-        ] {
+        for bad in ["", "1A", "A=B", "A B", "A\0", "PATH", "HOME", "LD_PRELOAD", "DRYDOCK_DATABASE_URL", "ü"] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         for good in ["OPENAI_API_KEY", "_x", "a1"] {

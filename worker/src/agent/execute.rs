@@ -40,33 +40,14 @@ fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
 /// What is started, ready to start.
 fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
     let prepare = |what| move |source| AgentError::Prepare { what, source };
-    let Launch {
-        spec,
-        workspace,
-        home,
-        tmp,
-        ..
-    } = *launch;
+    let Launch { spec, workspace, home, tmp, .. } = *launch;
     if spec.protocol == Protocol::Codex {
         fs_err::create_dir_all(environment::codex_home(home)).map_err(prepare("CODEX_HOME"))?;
     }
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
-    let places = Places {
-        workspace,
-        home,
-        tmp,
-    };
+    let places = Places { workspace, home, tmp };
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
-    Ok((
-        Start {
-            line,
-            environment,
-            workspace: workspace.to_owned(),
-            stdout,
-            stderr,
-        },
-        heard,
-    ))
+    Ok((Start { line, environment, workspace: workspace.to_owned(), stdout, stderr }, heard))
 }
 
 /// Starts the program, reads it while it runs, and ends everything it started.
@@ -86,15 +67,11 @@ pub(super) async fn execute(
     let running = match process::start(start) {
         Ok(running) => running,
         Err(error) if process::agents_own_fault(&error) => {
-            sink.line(format!("[worker] cannot start '{program}': {error}"))
-                .await;
+            sink.line(format!("[worker] cannot start '{program}': {error}")).await;
             return Ok((Ending::Missing(program), transcript, complaints));
         }
         Err(source) => {
-            return Err(AgentError::Spawn {
-                agent: spec.name.clone(),
-                source,
-            });
+            return Err(AgentError::Spawn { agent: spec.name.clone(), source });
         }
     };
 
@@ -115,19 +92,12 @@ pub(super) async fn execute(
     };
     let (read, ending) = tokio::join!(reading, ending);
     let ending = ending?;
-    read.map_err(|source| AgentError::Processes {
-        operation: "read",
-        source,
-    })?;
+    read.map_err(|source| AgentError::Processes { operation: "read", source })?;
     Ok((ending, transcript, complaints))
 }
 
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
-async fn end(
-    mut running: Running,
-    launch: &Launch<'_>,
-    given_up: &CancellationToken,
-) -> Result<Ending, AgentError> {
+async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationToken) -> Result<Ending, AgentError> {
     let limit = launch.timeout.or(launch.spec.timeout);
     let time_is_up = async {
         match limit {
@@ -146,14 +116,8 @@ async fn end(
         running.stop(launch.spec.grace).await?;
     }
     let directories = [launch.workspace, launch.home, launch.tmp];
-    let directories = directories
-        .into_iter()
-        .map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
-    running
-        .sweep(Belongings {
-            attempt: launch.attempt,
-            directories: directories.collect(),
-        })
-        .await?;
+    let directories =
+        directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
+    running.sweep(Belongings { attempt: launch.attempt, directories: directories.collect() }).await?;
     Ok(ending)
 }

@@ -19,9 +19,7 @@ pub(super) struct Entry {
     pub(super) timeout: Option<Duration>,
 }
 
-fn timeout<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
+fn timeout<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let duration = drydock_runtime::config::duration(&text).map_err(serde::de::Error::custom)?;
     Ok(Some(duration))
@@ -29,9 +27,8 @@ fn timeout<'de, D: serde::Deserializer<'de>>(
 
 /// The file's agents, in its order, or all that is wrong with it.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
-    let mut file: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| vec![error.to_string().trim_end().to_owned()])?;
+    let mut file: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| vec![error.to_string().trim_end().to_owned()])?;
     let mut problems = Vec::new();
     let agents = match file.remove("agent") {
         None => Vec::new(),
@@ -41,23 +38,16 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
             Vec::new()
         }
     };
-    problems.extend(
-        file.keys()
-            .map(|field| format!("{field}: unknown field, expected [[agent]] tables only")),
-    );
+    problems.extend(file.keys().map(|field| format!("{field}: unknown field, expected [[agent]] tables only")));
     let mut entries: Vec<Entry> = Vec::new();
     for (index, agent) in agents.into_iter().enumerate() {
-        let label = agent.get("name").and_then(toml::Value::as_str).map_or_else(
-            || format!("number {}", index + 1),
-            |name| format!("'{name}'"),
-        );
+        let label = agent
+            .get("name")
+            .and_then(toml::Value::as_str)
+            .map_or_else(|| format!("number {}", index + 1), |name| format!("'{name}'"));
         match agent.try_into::<Entry>() {
             Ok(entry) => {
-                problems.extend(
-                    check(&entry)
-                        .into_iter()
-                        .map(|problem| format!("agent {label}: {problem}")),
-                );
+                problems.extend(check(&entry).into_iter().map(|problem| format!("agent {label}: {problem}")));
                 if entries.iter().any(|earlier| earlier.name == entry.name) {
                     problems.push(format!("agent {label}: name: used twice"));
                 }
@@ -66,30 +56,20 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
             Err(error) => problems.push(format!("agent {label}: {}", error.message())),
         }
     }
-    if problems.is_empty() {
-        Ok(entries)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
 fn check(entry: &Entry) -> Vec<String> {
     let mut problems = Vec::new();
-    let good = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
-    };
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.bytes().all(good) {
         problems.push("name: use 1 to 64 of a-z, 0-9, - and _".to_owned());
     }
     match entry.argv.first() {
         None => problems.push("argv: names no program".to_owned()),
-        Some(program) if program.is_empty() => {
-            problems.push("argv: the program's name is empty".to_owned())
-        }
+        Some(program) if program.is_empty() => problems.push("argv: the program's name is empty".to_owned()),
         Some(program) if program.contains('/') && !program.starts_with('/') => {
-            problems.push(format!(
-                "argv: '{program}' is a relative path; use an absolute one or a name on PATH"
-            ));
+            problems.push(format!("argv: '{program}' is a relative path; use an absolute one or a name on PATH"));
         }
         Some(_) => {}
     }
@@ -97,11 +77,7 @@ fn check(entry: &Entry) -> Vec<String> {
         problems.push("argv: holds a NUL byte".to_owned());
     }
     problems.extend(
-        entry
-            .env
-            .iter()
-            .filter_map(|name| environment::check_name(name).err())
-            .map(|why| format!("env: {why}")),
+        entry.env.iter().filter_map(|name| environment::check_name(name).err()).map(|why| format!("env: {why}")),
     );
     if entry.timeout == Some(Duration::ZERO) {
         problems.push("timeout: must be above zero".to_owned());

@@ -29,33 +29,19 @@ pub(super) fn find(program: &str, path: &OsStr) -> Result<PathBuf, String> {
             Err(format!("'{}' is not an executable file", program.display()))
         };
     }
-    let beside = if program.starts_with(OWN_PREFIX) {
-        own_directories()
-    } else {
-        Vec::new()
-    };
-    let mut found = beside
-        .into_iter()
-        .chain(env::split_paths(path))
-        .map(|directory| directory.join(program));
-    found
-        .find(|candidate| is_program(candidate))
-        .ok_or_else(|| format!("'{program}' was not found on PATH"))
+    let beside = if program.starts_with(OWN_PREFIX) { own_directories() } else { Vec::new() };
+    let mut found = beside.into_iter().chain(env::split_paths(path)).map(|directory| directory.join(program));
+    found.find(|candidate| is_program(candidate)).ok_or_else(|| format!("'{program}' was not found on PATH"))
 }
 
 /// Where the worker's own program is, and one level up: test programs live in a folder below the real ones.
 fn own_directories() -> Vec<PathBuf> {
     let own = env::current_exe().unwrap_or_default();
-    own.ancestors()
-        .skip(1)
-        .take(2)
-        .map(Path::to_owned)
-        .collect()
+    own.ancestors().skip(1).take(2).map(Path::to_owned).collect()
 }
 
 fn is_program(path: &Path) -> bool {
-    fs_err::metadata(path)
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    fs_err::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -66,25 +52,13 @@ mod tests {
     fn finds_on_the_path_and_by_absolute_path() {
         let found = find("sh", OsStr::new("/nowhere:/bin:/usr/bin")).unwrap();
         assert!(found.is_absolute());
-        assert_eq!(
-            find(found.to_str().unwrap(), OsStr::new("")).unwrap(),
-            found
-        );
+        assert_eq!(find(found.to_str().unwrap(), OsStr::new("")).unwrap(), found);
     }
 
     #[test]
     fn says_what_is_missing() {
-        assert_eq!(
-            find("no-such", OsStr::new("/bin")).unwrap_err(),
-            "'no-such' was not found on PATH"
-        );
-        assert_eq!(
-            find("/etc/passwd", OsStr::new("")).unwrap_err(),
-            "'/etc/passwd' is not an executable file"
-        );
-        assert_eq!(
-            find("/bin", OsStr::new("")).unwrap_err(),
-            "'/bin' is not an executable file"
-        );
+        assert_eq!(find("no-such", OsStr::new("/bin")).unwrap_err(), "'no-such' was not found on PATH");
+        assert_eq!(find("/etc/passwd", OsStr::new("")).unwrap_err(), "'/etc/passwd' is not an executable file");
+        assert_eq!(find("/bin", OsStr::new("")).unwrap_err(), "'/bin' is not an executable file");
     }
 }

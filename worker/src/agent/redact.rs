@@ -6,9 +6,7 @@
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
-use base64::{
-    Engine as _, engine::general_purpose::STANDARD_NO_PAD, engine::general_purpose::URL_SAFE_NO_PAD,
-};
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 
 use super::spec::Variable;
@@ -26,24 +24,12 @@ pub(super) struct Redactor {
 impl Redactor {
     /// For these variables' values.
     pub(super) fn new(variables: &[Variable]) -> Result<Self, BuildError> {
-        let mut patterns: Vec<Vec<u8>> = variables
-            .iter()
-            .filter_map(Variable::bytes)
-            .flat_map(forms)
-            .collect();
+        let mut patterns: Vec<Vec<u8>> = variables.iter().filter_map(Variable::bytes).flat_map(forms).collect();
         patterns.sort();
         patterns.dedup();
         let longest = patterns.iter().map(Vec::len).max().unwrap_or(0);
-        let build = || {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(&patterns)
-        };
-        let secrets = if patterns.is_empty() {
-            None
-        } else {
-            Some(build()?)
-        };
+        let build = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
+        let secrets = if patterns.is_empty() { None } else { Some(build()?) };
         Ok(Self { secrets, longest })
     }
 
@@ -81,33 +67,16 @@ impl Redactor {
     }
 
     fn matches<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-        self.secrets
-            .iter()
-            .flat_map(move |secrets| secrets.find_iter(bytes))
-            .map(|found| found.range())
+        self.secrets.iter().flat_map(move |secrets| secrets.find_iter(bytes)).map(|found| found.range())
     }
 }
 
 /// The ways a value may show up. Values of several lines are looked for line by line too, as that is how output is read.
 fn forms(value: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms = vec![
-        value.to_vec(),
-        hex::encode(value).into_bytes(),
-        hex::encode_upper(value).into_bytes(),
-    ];
-    forms.extend([
-        STANDARD_NO_PAD.encode(value).into_bytes(),
-        URL_SAFE_NO_PAD.encode(value).into_bytes(),
-    ]);
-    forms.extend(
-        value
-            .split(|&byte| byte == b'\n')
-            .map(|line| line.trim_ascii().to_vec()),
-    );
-    if let Some(escaped) = std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| serde_json::to_vec(text).ok())
-    {
+    let mut forms = vec![value.to_vec(), hex::encode(value).into_bytes(), hex::encode_upper(value).into_bytes()];
+    forms.extend([STANDARD_NO_PAD.encode(value).into_bytes(), URL_SAFE_NO_PAD.encode(value).into_bytes()]);
+    forms.extend(value.split(|&byte| byte == b'\n').map(|line| line.trim_ascii().to_vec()));
+    if let Some(escaped) = std::str::from_utf8(value).ok().and_then(|text| serde_json::to_vec(text).ok()) {
         forms.push(escaped[1..escaped.len() - 1].to_vec());
     }
     if value.len() < SHORTEST {
@@ -119,10 +88,7 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 pub(super) fn redactor(secrets: &[&[u8]]) -> Redactor {
-    let variable = |value: &&[u8]| Variable {
-        name: "X".to_owned(),
-        value: Some(value.to_vec().into()),
-    };
+    let variable = |value: &&[u8]| Variable { name: "X".to_owned(), value: Some(value.to_vec().into()) };
     Redactor::new(&secrets.iter().map(variable).collect::<Vec<_>>()).unwrap()
 }
 
@@ -137,38 +103,19 @@ mod tests {
     #[test]
     fn values_and_their_usual_forms_are_replaced() {
         let secret = b"sk-canary\"42";
-        for form in [
-            "sk-canary\"42",
-            "sk-canary\\\"42",
-            "736b2d63616e6172792234 32",
-        ] {
-            let hidden = clean(
-                &[secret],
-                format!("a {form} b").replace("34 32", "3432").as_bytes(),
-            );
+        for form in ["sk-canary\"42", "sk-canary\\\"42", "736b2d63616e6172792234 32"] {
+            let hidden = clean(&[secret], format!("a {form} b").replace("34 32", "3432").as_bytes());
             assert_eq!(hidden, "a [REDACTED] b".as_bytes(), "{form}");
         }
         let encoded = base64::engine::general_purpose::STANDARD.encode(secret);
-        assert_eq!(
-            clean(&[secret], encoded.as_bytes()),
-            "[REDACTED]".as_bytes()
-        );
+        assert_eq!(clean(&[secret], encoded.as_bytes()), "[REDACTED]".as_bytes());
     }
 
     #[test]
     fn overlapping_and_binary_values() {
-        assert_eq!(
-            clean(&[b"12345678", b"1234567890"], b"x1234567890y12345678"),
-            "x[REDACTED]y[REDACTED]".as_bytes()
-        );
-        assert_eq!(
-            clean(&[b"\xff\xfe12345678"], b"\xff\xfe12345678\xff"),
-            b"[REDACTED]\xff".as_slice()
-        );
-        assert_eq!(
-            clean(&[b"first line\nsecond line\n"], b"second line"),
-            "[REDACTED]".as_bytes()
-        );
+        assert_eq!(clean(&[b"12345678", b"1234567890"], b"x1234567890y12345678"), "x[REDACTED]y[REDACTED]".as_bytes());
+        assert_eq!(clean(&[b"\xff\xfe12345678"], b"\xff\xfe12345678\xff"), b"[REDACTED]\xff".as_slice());
+        assert_eq!(clean(&[b"first line\nsecond line\n"], b"second line"), "[REDACTED]".as_bytes());
     }
 
     #[test]

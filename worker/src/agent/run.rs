@@ -71,16 +71,10 @@ pub struct AgentExit {
 /// # Errors
 /// Only what is our own inability. Everything the agent does wrong is in [`AgentExit`].
 pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
-    let redactor = Redactor::new(&launch.spec.variables).map_err(|error| AgentError::Prepare {
-        what: "redaction",
-        source: io::Error::other(error),
-    })?;
+    let redactor = Redactor::new(&launch.spec.variables)
+        .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
     let abandoned = CancellationToken::new();
-    let sink = Sink {
-        sender: launch.output.clone(),
-        redactor: Arc::new(redactor),
-        abandoned,
-    };
+    let sink = Sink { sender: launch.output.clone(), redactor: Arc::new(redactor), abandoned };
     let given_up = launch.cancel.child_token();
     let last_words = async {
         given_up.cancelled().await;
@@ -95,25 +89,16 @@ pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
 }
 
 /// The whole run; `given_up` is told when it ends before the agent wanted to.
-async fn carry_out(
-    launch: &Launch<'_>,
-    sink: &Sink,
-    given_up: &CancellationToken,
-) -> Result<AgentExit, AgentError> {
+async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToken) -> Result<AgentExit, AgentError> {
     let spec = launch.spec;
     let prepare = |what| move |source| AgentError::Prepare { what, source };
     let line = spec
         .command_line(launch.argv, &launch.request.instruction, launch.workspace)
         .ok_or_else(|| AgentError::NoArgv(spec.name.clone()))?;
     let (exchange, removed) = Exchange::open(launch.workspace).map_err(prepare(".codex"))?;
-    exchange
-        .begin(launch.request)
-        .map_err(prepare("request.json"))?;
+    exchange.begin(launch.request).map_err(prepare("request.json"))?;
     if let Some(kind) = removed {
-        sink.line(format!(
-            "[worker] .codex was a {kind}, replaced by a folder"
-        ))
-        .await;
+        sink.line(format!("[worker] .codex was a {kind}, replaced by a folder")).await;
     }
     let presence = environment::presence(spec);
     sink.lines(&presence.join("\n")).await;
@@ -124,27 +109,14 @@ async fn carry_out(
 
     // Opened again: the agent may have put another folder in place of the one above.
     let (exchange, lost) = Exchange::reopen(launch.workspace).map_err(prepare(".codex"))?;
-    let outcome = Outcome {
-        agent: &spec.name,
-        ending: &ending,
-        transcript,
-        complaints,
-        read: exchange.read_result(),
-    };
+    let outcome = Outcome { agent: &spec.name, ending: &ending, transcript, complaints, read: exchange.read_result() };
     let (mut result, last_message) = adapter::conclude(spec.protocol, outcome, &sink.redactor);
     if lost {
         result.status = AgentStatus::Error;
-        result
-            .errors
-            .push("the agent removed its workspace".to_owned());
+        result.errors.push("the agent removed its workspace".to_owned());
     }
     let logs = presence.into_iter().chain(result.logs.take());
     result.logs = Some(logs.collect::<Vec<_>>().join("\n"));
     write_result(launch.workspace, &result)?;
-    Ok(AgentExit {
-        ending,
-        result,
-        last_message,
-        duration,
-    })
+    Ok(AgentExit { ending, result, last_message, duration })
 }

@@ -82,11 +82,7 @@ impl AgentSpec {
         let mut line = Vec::with_capacity(self.argv.len());
         for argument in &self.argv {
             if argument == ARGV {
-                line.extend(
-                    job.filter(|argv| !argv.is_empty())?
-                        .iter()
-                        .map(OsString::from),
-                );
+                line.extend(job.filter(|argv| !argv.is_empty())?.iter().map(OsString::from));
             } else {
                 line.push(expand(argument, instruction, workspace));
             }
@@ -136,22 +132,15 @@ mod tests {
     #[test]
     fn placeholders_are_replaced_once_and_everywhere() {
         let spec = spec(&["p", "--dir={workspace}", "a{b}{", "{instruction}\n"]);
-        let line = spec
-            .command_line(None, "say {workspace} {instruction}", Path::new("/w"))
-            .unwrap();
-        assert_eq!(
-            line,
-            ["p", "--dir=/w", "a{b}{", "say {workspace} {instruction}\n"]
-        );
+        let line = spec.command_line(None, "say {workspace} {instruction}", Path::new("/w")).unwrap();
+        assert_eq!(line, ["p", "--dir=/w", "a{b}{", "say {workspace} {instruction}\n"]);
     }
 
     #[test]
     fn the_jobs_argv_is_passed_untouched() {
         let spec = spec(&["nice", ARGV]);
         let job = ["echo".to_owned(), "{instruction}".to_owned(), String::new()];
-        let line = spec
-            .command_line(Some(&job), "no", Path::new("/w"))
-            .unwrap();
+        let line = spec.command_line(Some(&job), "no", Path::new("/w")).unwrap();
         assert_eq!(line, ["nice", "echo", "{instruction}", ""]);
         assert_eq!(spec.command_line(None, "no", Path::new("/w")), None);
         assert_eq!(spec.command_line(Some(&[]), "no", Path::new("/w")), None);

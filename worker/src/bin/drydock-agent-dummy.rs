@@ -69,28 +69,18 @@ fn main() -> ExitCode {
 fn run(workspace: &Path) -> Result<()> {
     let exchange = workspace.join(EXCHANGE_DIR);
     let request = fs::read(exchange.join(REQUEST_FILE)).context("no request to work on")?;
-    let request: AgentRequest =
-        serde_json::from_slice(&request).context("the request is malformed")?;
-    say(&format!(
-        "dummy: {} attempt {}",
-        request.job_type, request.attempt
-    ));
+    let request: AgentRequest = serde_json::from_slice(&request).context("the request is malformed")?;
+    say(&format!("dummy: {} attempt {}", request.job_type, request.attempt));
     let result = if request.instruction.contains(FORCE_ERROR) {
         say("dummy: the instruction asks for an error");
-        AgentResult::error(
-            "The instruction asked for an error.",
-            vec![FORCED_ERROR.to_owned()],
-        )
+        AgentResult::error("The instruction asked for an error.", vec![FORCED_ERROR.to_owned()])
     } else {
         match request.job_type {
             JobType::InitialProject => create(workspace, &request.instruction)?,
             JobType::Edit | JobType::Command => edit(workspace, &request.instruction)?,
         }
     };
-    fs::write(
-        exchange.join(RESULT_FILE),
-        serde_json::to_vec_pretty(&result)?,
-    )?;
+    fs::write(exchange.join(RESULT_FILE), serde_json::to_vec_pretty(&result)?)?;
     say(&format!("dummy: {}", result.summary));
     Ok(())
 }
@@ -102,20 +92,11 @@ fn create(workspace: &Path, instruction: &str) -> Result<AgentResult> {
     );
     fs::create_dir_all(workspace.join("tests"))?;
     let mut result = AgentResult::completed("Created a Fibonacci program with a test.");
-    for (path, text) in [
-        ("README.md", readme.as_str()),
-        ("app.py", APP),
-        ("tests/test_cli.py", TEST),
-    ] {
+    for (path, text) in [("README.md", readme.as_str()), ("app.py", APP), ("tests/test_cli.py", TEST)] {
         let there = workspace.join(path).exists();
         fs::write(workspace.join(path), text)?;
         say(&format!("dummy: wrote {path}"));
-        if there {
-            &mut result.modified_files
-        } else {
-            &mut result.created_files
-        }
-        .push(path.to_owned());
+        if there { &mut result.modified_files } else { &mut result.created_files }.push(path.to_owned());
     }
     Ok(result)
 }
@@ -131,22 +112,14 @@ fn edit(workspace: &Path, instruction: &str) -> Result<AgentResult> {
     fs::write(&path, text)?;
     say("dummy: appended a comment to app.py");
     let mut result = AgentResult::completed("Appended a comment to app.py.");
-    if there {
-        &mut result.modified_files
-    } else {
-        &mut result.created_files
-    }
-    .push("app.py".to_owned());
+    if there { &mut result.modified_files } else { &mut result.created_files }.push("app.py".to_owned());
     Ok(result)
 }
 
 /// The instruction's first line that says something, short and without control characters: nothing in it can end the comment.
 fn first_line(instruction: &str) -> String {
     let separator = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let line = instruction
-        .split(separator)
-        .map(str::trim)
-        .find(|line| !line.is_empty());
+    let line = instruction.split(separator).map(str::trim).find(|line| !line.is_empty());
     line.unwrap_or("edited").chars().take(MAX_COMMENT).collect()
 }
 

@@ -21,13 +21,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn new(
-        context: &Context,
-        job: JobId,
-        id: AttemptId,
-        claim: Claim,
-        scratch: Scratch,
-    ) -> Self {
+    pub(crate) fn new(context: &Context, job: JobId, id: AttemptId, claim: Claim, scratch: Scratch) -> Self {
         Self {
             log: JobLog::open(context, claim.spec.tenant_id, id),
             registration: context.running.register(id),
@@ -50,10 +44,7 @@ impl Attempt {
         };
         self.log.progress(text).await;
         tracing::debug!(phase = %phase, "entered a phase");
-        Stage {
-            began: Instant::now(),
-            phase,
-        }
+        Stage { began: Instant::now(), phase }
     }
 }
 
@@ -69,11 +60,7 @@ impl Stage {
         let seconds = self.began.elapsed().as_secs_f64();
         match self.phase {
             Phase::Running => context.metrics.run_seconds.observe(seconds),
-            own => context
-                .metrics
-                .stages
-                .with_label_values(&[own.as_str()])
-                .observe(seconds),
+            own => context.metrics.stages.with_label_values(&[own.as_str()]).observe(seconds),
         }
         seconds
     }

@@ -29,10 +29,7 @@ pub(super) struct Executed {
     pub(super) seconds: f64,
 }
 
-pub(super) async fn execute(
-    attempt: &Attempt,
-    _workspace: &Prepared,
-) -> Result<Executed, JobError> {
+pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<Executed, JobError> {
     let stage = attempt.enter(Phase::Running).await;
     let request = request(attempt);
     let start_s = attempt.claimed.elapsed().as_secs_f64();
@@ -48,11 +45,7 @@ pub(super) async fn execute(
                 workspace: attempt.scratch.workspace(),
                 home: &home,
                 tmp: &tmp,
-                timeout: attempt
-                    .claim
-                    .spec
-                    .timeout_s
-                    .map(|seconds| Duration::from_secs(seconds.into())),
+                timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
                 cancel: attempt.registration.stop.token(),
                 output: sender,
             };
@@ -64,27 +57,12 @@ pub(super) async fn execute(
     attempt.log.line("[worker] Generation complete").await;
     let (outcome, detail) = judge(attempt, &exit);
     let seconds = stage.leave(&attempt.context);
-    Ok(Executed {
-        outcome,
-        detail,
-        request,
-        result: exit.result,
-        last_message: exit.last_message,
-        start_s,
-        seconds,
-    })
+    Ok(Executed { outcome, detail, request, result: exit.result, last_message: exit.last_message, start_s, seconds })
 }
 
 fn agent_of(attempt: &Attempt) -> Option<&AgentSpec> {
     let spec = &attempt.claim.spec;
-    attempt
-        .context
-        .agents
-        .get(if spec.job_type == JobType::Command {
-            "command"
-        } else {
-            &spec.agent
-        })
+    attempt.context.agents.get(if spec.job_type == JobType::Command { "command" } else { &spec.agent })
 }
 
 fn request(attempt: &Attempt) -> AgentRequest {
@@ -112,27 +90,18 @@ async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOutput>) {
 /// The agent's failure is a result; what we did to it is told by why it was stopped.
 fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
     match (&exit.ending, attempt.registration.stop.reason()) {
-        (Ending::Canceled, Some(Stop::Canceled)) => {
-            (Outcome::Canceled, Some("the job was cancelled".to_owned()))
-        }
-        (Ending::Canceled, _) => (
-            Outcome::Interrupted,
-            Some("the worker had to stop it".to_owned()),
-        ),
+        (Ending::Canceled, Some(Stop::Canceled)) => (Outcome::Canceled, Some("the job was cancelled".to_owned())),
+        (Ending::Canceled, _) => (Outcome::Interrupted, Some("the worker had to stop it".to_owned())),
         (Ending::TimedOut, _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
-        (Ending::Exited(0), _) if exit.result.status == AgentStatus::Completed => {
-            (Outcome::Succeeded, None)
-        }
+        (Ending::Exited(0), _) if exit.result.status == AgentStatus::Completed => (Outcome::Succeeded, None),
+        (Ending::Exited(0), _) => (Outcome::Failed, Some("the agent says it failed".to_owned())),
         (ending, _) => (Outcome::Failed, Some(format!("the agent {ending}"))),
     }
 }
 
 /// The claim has checked the name; only a configuration that changed meanwhile leads here.
 fn unknown_agent(attempt: &Attempt, request: AgentRequest, start_s: f64) -> Executed {
-    let error = format!(
-        "agent '{}' is not configured on this worker",
-        attempt.claim.spec.agent
-    );
+    let error = format!("agent '{}' is not configured on this worker", attempt.claim.spec.agent);
     let result = AgentResult::error(error.clone(), vec![error.clone()]);
     Executed {
         outcome: Outcome::Failed,

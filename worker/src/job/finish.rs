@@ -25,12 +25,7 @@ pub(super) struct Ended {
 
 impl Ended {
     /// The agent ran to an end.
-    pub(super) fn new(
-        prepared: &Prepared,
-        executed: Executed,
-        pushed: Option<Pushed>,
-        log_bytes: i64,
-    ) -> Self {
+    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log_bytes: i64) -> Self {
         let mut result = executed.result;
         let (mut tree, mut push_s) = (None, None);
         if let Some(pushed) = pushed {
@@ -57,11 +52,7 @@ impl Ended {
             push_s,
             log_bytes,
         };
-        Self {
-            outcome: executed.outcome,
-            report,
-            tree,
-        }
+        Self { outcome: executed.outcome, report, tree }
     }
 
     /// We could not see it through.
@@ -70,25 +61,13 @@ impl Ended {
         if outcome == Outcome::Infra {
             tracing::error!("failed to run the job: {text}");
         }
-        attempt
-            .log
-            .line(format!("[worker] Not finished: {text}"))
-            .await;
+        attempt.log.line(format!("[worker] Not finished: {text}")).await;
         let log_bytes = attempt.log.flush().await.unwrap_or_else(|error| {
             tracing::warn!("{}", chain(&error));
             0
         });
-        let report = Report {
-            detail: Some(text.clone()),
-            errors: vec![text],
-            log_bytes,
-            ..Report::default()
-        };
-        Self {
-            outcome,
-            report,
-            tree: None,
-        }
+        let report = Report { detail: Some(text.clone()), errors: vec![text], log_bytes, ..Report::default() };
+        Self { outcome, report, tree: None }
     }
 }
 
@@ -99,15 +78,7 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     let answer = loop {
         let asked = async {
             let client = attempt.context.database.client().await?;
-            job::finish(
-                &client,
-                attempt.job,
-                attempt.id,
-                ended.outcome,
-                &ended.report,
-                ended.tree.as_ref(),
-            )
-            .await
+            job::finish(&client, attempt.job, attempt.id, ended.outcome, &ended.report, ended.tree.as_ref()).await
         };
         match asked.await {
             Ok(answer) => break answer,
@@ -117,10 +88,7 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
                 tokio::time::sleep(backoff.next_delay()).await;
             }
             Err(error) => {
-                tracing::error!(
-                    "failed to finish, left to the dispatcher: {}",
-                    chain(&error)
-                );
+                tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error));
                 return;
             }
         }

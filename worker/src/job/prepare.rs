@@ -19,10 +19,7 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
     attempt
         .log
-        .line(format!(
-            "[worker] Workspace: {} (isolated per request)",
-            attempt.scratch.workspace().display()
-        ))
+        .line(format!("[worker] Workspace: {} (isolated per request)", attempt.scratch.workspace().display()))
         .await;
     let work = async {
         let base = match attempt.claim.base_manifest {
@@ -35,13 +32,8 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
             ),
             None => None,
         };
-        let made = workspace::materialize(
-            &context.storage,
-            spec.tenant_id,
-            base.as_ref(),
-            attempt.scratch.workspace(),
-        )
-        .await;
+        let made =
+            workspace::materialize(&context.storage, spec.tenant_id, base.as_ref(), attempt.scratch.workspace()).await;
         Ok((base, Arc::new(made.map_err(JobError::Materialize)?)))
     };
     let stop = &attempt.registration.stop;
@@ -50,9 +42,5 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
         made = work => made?,
         () = token.cancelled() => return Err(JobError::Stopped(stop.reason().unwrap_or(crate::running::Stop::Lost))),
     };
-    Ok(Prepared {
-        base,
-        baseline,
-        seconds: stage.leave(context),
-    })
+    Ok(Prepared { base, baseline, seconds: stage.leave(context) })
 }

@@ -29,36 +29,21 @@ pub(super) async fn push(
     }
     let stage = attempt.enter(Phase::Pushing).await;
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
-    let registry = Rows {
-        database: context.database.clone(),
-        tenant: spec.tenant_id,
-    };
+    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id };
     let options = PushOptions {
         tenant: spec.tenant_id,
         base: prepared.base.clone(),
         limits: Limits::default(),
         packs_dir: attempt.scratch.packs(),
     };
-    let pushed = workspace::push(
-        &context.storage,
-        options,
-        prepared.baseline.clone(),
-        attempt.scratch.workspace(),
-        &registry,
-    )
-    .await;
+    let pushed =
+        workspace::push(&context.storage, options, prepared.baseline.clone(), attempt.scratch.workspace(), &registry)
+            .await;
     let pushed = pushed.map_err(JobError::Push)?;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
-    let tree = pushed
-        .written
-        .filter(|_| !spec.read_only)
-        .map(|written| stored(&written));
-    Ok(Some(Pushed {
-        tree,
-        changes: pushed.changes,
-        seconds: stage.leave(context),
-    }))
+    let tree = pushed.written.filter(|_| !spec.read_only).map(|written| stored(&written));
+    Ok(Some(Pushed { tree, changes: pushed.changes, seconds: stage.leave(context) }))
 }
 
 /// Packs are rows before they are objects.
@@ -79,14 +64,7 @@ fn stored(written: &Written) -> StoredTree {
     StoredTree {
         tree_id: written.tree_id.to_string(),
         manifest_id: written.manifest_id.to_string(),
-        packs: written
-            .packs
-            .iter()
-            .map(|pack| StoredPack {
-                id: pack.id.to_string(),
-                bytes: pack.bytes,
-            })
-            .collect(),
+        packs: written.packs.iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         file_count: u32::try_from(written.file_count).unwrap_or(u32::MAX),
         total_bytes: written.total_bytes,
     }

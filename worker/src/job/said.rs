@@ -14,44 +14,28 @@ const COUNTED: u64 = 1 << 20;
 
 /// Lists what the agent created and modified, with its line counts.
 pub(super) async fn generated_files(attempt: &Attempt, changes: &Changes) {
-    let paths: Vec<String> = changes
-        .created
-        .iter()
-        .chain(&changes.modified)
-        .take(LISTED)
-        .map(ToString::to_string)
-        .collect();
+    let paths: Vec<String> =
+        changes.created.iter().chain(&changes.modified).take(LISTED).map(ToString::to_string).collect();
     let more = (changes.created.len() + changes.modified.len()).saturating_sub(LISTED);
     let root = attempt.scratch.workspace().to_owned();
-    let counted = tokio::task::spawn_blocking(move || {
-        paths
-            .into_iter()
-            .map(|path| describe(&root, &path))
-            .collect::<Vec<_>>()
-    });
+    let counted =
+        tokio::task::spawn_blocking(move || paths.into_iter().map(|path| describe(&root, &path)).collect::<Vec<_>>());
     attempt.log.line("[worker] Generated files:").await;
     for line in counted.await.unwrap_or_default() {
         attempt.log.line(line).await;
     }
     if more > 0 {
-        attempt
-            .log
-            .line(format!("[worker]   - and {more} more"))
-            .await;
+        attempt.log.line(format!("[worker]   - and {more} more")).await;
     }
 }
 
 /// Names what a version cannot hold.
 pub(super) async fn dropped(attempt: &Attempt, dropped: &Dropped) {
-    for (count, what) in [
-        (dropped.special, "sockets, named pipes or devices"),
-        (dropped.mounts, "directories on another file system"),
-    ] {
+    for (count, what) in
+        [(dropped.special, "sockets, named pipes or devices"), (dropped.mounts, "directories on another file system")]
+    {
         if count > 0 {
-            attempt
-                .log
-                .line(format!("[worker] Not stored: {count} {what}"))
-                .await;
+            attempt.log.line(format!("[worker] Not stored: {count} {what}")).await;
         }
     }
 }

@@ -37,9 +37,6 @@ impl Buffer {
     }
 
     pub(super) fn take(&mut self) -> (Bytes, Vec<String>) {
-        (
-            self.bytes.split().freeze(),
-            std::mem::take(&mut self.progress),
-        )
+        (self.bytes.split().freeze(), std::mem::take(&mut self.progress))
     }
 }

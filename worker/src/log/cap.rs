@@ -27,21 +27,12 @@ pub(super) enum Verdict {
 
 impl Cap {
     pub(super) const fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            kept: 0,
-            dropped: 0,
-            announced: false,
-        }
+        Self { limit, kept: 0, dropped: 0, announced: false }
     }
 
     pub(super) fn judge(&mut self, line: &Bytes) -> Verdict {
         let length = line.len() as u64 + 1;
-        let limit = if line.starts_with(b"[worker] ") {
-            self.limit + RESERVE
-        } else {
-            self.limit
-        };
+        let limit = if line.starts_with(b"[worker] ") { self.limit + RESERVE } else { self.limit };
         if self.kept + length <= limit && !(self.announced && limit == self.limit) {
             self.kept += length;
             return Verdict::Keep;
@@ -50,20 +41,13 @@ impl Cap {
         if std::mem::replace(&mut self.announced, true) {
             return Verdict::Drop;
         }
-        Verdict::Announce(format!(
-            "[worker] Output is more than {} bytes; the rest is counted, not kept",
-            self.limit
-        ))
+        Verdict::Announce(format!("[worker] Output is more than {} bytes; the rest is counted, not kept", self.limit))
     }
 
     /// What to say at the end, where something was dropped.
     pub(super) fn summary(&self) -> Option<String> {
-        (self.dropped > 0).then(|| {
-            format!(
-                "[worker] Output: {} bytes kept, {} bytes not kept",
-                self.kept, self.dropped
-            )
-        })
+        (self.dropped > 0)
+            .then(|| format!("[worker] Output: {} bytes kept, {} bytes not kept", self.kept, self.dropped))
     }
 
     pub(super) const fn dropped(&self) -> u64 {
@@ -82,13 +66,7 @@ mod tests {
         assert_eq!(cap.judge(&line), Verdict::Keep);
         assert!(matches!(cap.judge(&line), Verdict::Announce(_)));
         assert_eq!(cap.judge(&Bytes::from_static(b"1")), Verdict::Drop);
-        assert_eq!(
-            cap.judge(&Bytes::from_static(b"[worker] ended")),
-            Verdict::Keep
-        );
-        assert_eq!(
-            cap.summary().unwrap(),
-            "[worker] Output: 21 bytes kept, 8 bytes not kept"
-        );
+        assert_eq!(cap.judge(&Bytes::from_static(b"[worker] ended")), Verdict::Keep);
+        assert_eq!(cap.summary().unwrap(), "[worker] Output: 21 bytes kept, 8 bytes not kept");
     }
 }

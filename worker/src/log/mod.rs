@@ -41,10 +41,7 @@ impl JobLog {
     ) -> Self {
         let (entries, receiver) = mpsc::channel(BACKLOG);
         let writer = Writer::new(context.clone(), Owner { tenant, attempt });
-        Self {
-            entries,
-            task: drydock_runtime::tasks::spawn("log", writer.run(receiver)),
-        }
+        Self { entries, task: drydock_runtime::tasks::spawn("log", writer.run(receiver)) }
     }
 
     /// One line, without its newline.

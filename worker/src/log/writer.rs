@@ -67,12 +67,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(context: Context, owner: Owner) -> Self {
         let sealed = SealedLogWriter::create(context.scratch.path());
-        let sealed = sealed.inspect_err(|error| {
-            tracing::warn!(
-                "failed to start a log file: {}",
-                drydock_runtime::exit::chain(error)
-            )
-        });
+        let sealed = sealed
+            .inspect_err(|error| tracing::warn!("failed to start a log file: {}", drydock_runtime::exit::chain(error)));
         let cap = Cap::new(context.config.log_cap_bytes);
         Self {
             context,
@@ -117,12 +113,7 @@ impl Writer {
             }
         }
         self.flush().await;
-        SealedLater {
-            context: self.context,
-            owner: self.owner,
-            sealed: self.sealed,
-            segments: self.segments,
-        }
+        SealedLater { context: self.context, owner: self.owner, sealed: self.sealed, segments: self.segments }
     }
 
     fn accept(&mut self, entry: Entry) {
@@ -141,10 +132,7 @@ impl Writer {
         if let Some(summary) = self.cap.summary() {
             self.buffer.line(summary.as_bytes());
         }
-        self.context
-            .metrics
-            .log_bytes_dropped
-            .inc_by(self.cap.dropped());
+        self.context.metrics.log_bytes_dropped.inc_by(self.cap.dropped());
         self.flush().await;
         self.failed.take().map_or(Ok(self.offset), Err)
     }
@@ -180,11 +168,8 @@ impl Writer {
         let attempt = self.owner.attempt;
         let client = self.context.database.client().await?;
         if !self.fits_rows(bytes) {
-            let key = self
-                .context
-                .storage
-                .keys(self.owner.tenant)
-                .log_segment(attempt, u64::from(self.seq.unsigned_abs()));
+            let key =
+                self.context.storage.keys(self.owner.tenant).log_segment(attempt, u64::from(self.seq.unsigned_abs()));
             self.context.storage.put(&key, bytes.clone()).await?;
             let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
             log_chunk::append(
@@ -192,17 +177,13 @@ impl Writer {
                 attempt,
                 self.seq,
                 self.offset,
-                log_chunk::Body::Object {
-                    key: key.as_str(),
-                    length,
-                },
+                log_chunk::Body::Object { key: key.as_str(), length },
             )
             .await?;
         } else {
             let (mut seq, mut offset) = (self.seq, self.offset);
             for part in bytes.chunks(log_chunk::MAX_INLINE) {
-                log_chunk::append(&client, attempt, seq, offset, log_chunk::Body::Inline(part))
-                    .await?;
+                log_chunk::append(&client, attempt, seq, offset, log_chunk::Body::Inline(part)).await?;
                 (seq, offset) = (seq + 1, offset + part.len() as i64);
             }
         }
@@ -227,10 +208,7 @@ impl Writer {
         self.offset += bytes.len() as i64;
         self.context.metrics.log_bytes.inc_by(bytes.len() as u64);
         if let Some(Err(error)) = self.sealed.as_mut().map(|sealed| sealed.push(bytes)) {
-            tracing::warn!(
-                "failed to write a log file: {}",
-                drydock_runtime::exit::chain(&error)
-            );
+            tracing::warn!("failed to write a log file: {}", drydock_runtime::exit::chain(&error));
             self.sealed = None;
         }
     }
@@ -247,22 +225,11 @@ impl SealedLater {
         let key = context.storage.keys(owner.tenant).log(owner.attempt);
         let stored = async {
             sealed.seal(&context.storage, &key).await?;
-            attempt::seal(
-                &context.database.client().await?,
-                owner.attempt,
-                key.as_str(),
-                bytes,
-            )
-            .await?;
+            attempt::seal(&context.database.client().await?, owner.attempt, key.as_str(), bytes).await?;
             for segment in &self.segments {
                 context
                     .storage
-                    .delete(
-                        &context
-                            .storage
-                            .keys(owner.tenant)
-                            .log_segment(owner.attempt, *segment),
-                    )
+                    .delete(&context.storage.keys(owner.tenant).log_segment(owner.attempt, *segment))
                     .await?;
             }
             Ok::<_, LogError>(())

@@ -28,10 +28,7 @@ pub(super) struct FileStat {
 }
 
 impl From<&Stat> for FileStat {
-    #[expect(
-        clippy::unnecessary_cast,
-        reason = "the types of these fields differ between architectures"
-    )]
+    #[expect(clippy::unnecessary_cast, reason = "the types of these fields differ between architectures")]
     fn from(stat: &Stat) -> Self {
         Self {
             inode: stat.st_ino as u64,
@@ -56,14 +53,7 @@ pub struct Baseline {
 impl Baseline {
     pub(super) fn new(rung: Rung, files: Vec<Option<FileStat>>, end: Duration) -> Self {
         let settled = end.saturating_sub(RACY_WINDOW);
-        Self {
-            files,
-            settled: (
-                settled.as_secs().try_into().unwrap_or(i64::MAX),
-                settled.subsec_nanos(),
-            ),
-            rung,
-        }
+        Self { files, settled: (settled.as_secs().try_into().unwrap_or(i64::MAX), settled.subsec_nanos()), rung }
     }
 
     /// Whether the entry at `index` of the version's tree is surely untouched.
@@ -90,13 +80,7 @@ mod tests {
     use super::*;
 
     fn file(seconds: i64, nanos: u32) -> FileStat {
-        FileStat {
-            inode: 7,
-            size: 3,
-            modified: (seconds, nanos),
-            changed: (seconds, nanos),
-            mode: 0o644,
-        }
+        FileStat { inode: 7, size: 3, modified: (seconds, nanos), changed: (seconds, nanos), mode: 0o644 }
     }
 
     #[test]
@@ -109,18 +93,9 @@ mod tests {
         for now in [
             FileStat { inode: 8, ..then },
             FileStat { size: 4, ..then },
-            FileStat {
-                modified: (100, 1),
-                ..then
-            },
-            FileStat {
-                changed: (100, 1),
-                ..then
-            },
-            FileStat {
-                mode: 0o600,
-                ..then
-            },
+            FileStat { modified: (100, 1), ..then },
+            FileStat { changed: (100, 1), ..then },
+            FileStat { mode: 0o600, ..then },
         ] {
             assert!(!baseline.is_unchanged(0, &now), "{now:?}");
         }
@@ -134,13 +109,7 @@ mod tests {
         assert!(!Baseline::new(Rung::Copy, vec![Some(racy)], end).is_unchanged(0, &racy));
         let settled = file(99, 994_999_999);
         assert!(Baseline::new(Rung::Copy, vec![Some(settled)], end).is_unchanged(0, &settled));
-        let only_changed = FileStat {
-            modified: (1, 0),
-            ..racy
-        };
-        assert!(
-            !Baseline::new(Rung::Copy, vec![Some(only_changed)], end)
-                .is_unchanged(0, &only_changed)
-        );
+        let only_changed = FileStat { modified: (1, 0), ..racy };
+        assert!(!Baseline::new(Rung::Copy, vec![Some(only_changed)], end).is_unchanged(0, &only_changed));
     }
 }

@@ -33,8 +33,7 @@ pub struct Leftovers {
 impl Leftovers {
     fn add(&mut self, name: &[u8], errno: Errno) {
         self.count += 1;
-        self.first
-            .get_or_insert_with(|| (String::from_utf8_lossy(name).into_owned(), errno.into()));
+        self.first.get_or_insert_with(|| (String::from_utf8_lossy(name).into_owned(), errno.into()));
     }
 }
 
@@ -71,13 +70,12 @@ fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Res
     let mut levels = vec![empty(&current, name, leftovers)?];
     while let Some(level) = levels.last_mut() {
         if let Some(child) = level.subdirectories.pop() {
-            let entered =
-                open_child(current.as_fd(), child.to_bytes()).and_then(|(directory, _)| {
-                    if identity(&directory)?.0 != device {
-                        return Err(Errno::XDEV);
-                    }
-                    Ok((empty(&directory, child.clone(), leftovers)?, directory))
-                });
+            let entered = open_child(current.as_fd(), child.to_bytes()).and_then(|(directory, _)| {
+                if identity(&directory)?.0 != device {
+                    return Err(Errno::XDEV);
+                }
+                Ok((empty(&directory, child.clone(), leftovers)?, directory))
+            });
             match entered {
                 Ok((level, directory)) => {
                     levels.push(level);
@@ -91,12 +89,7 @@ fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Res
         let Some(above) = levels.last() else {
             return unlinkat(parent, &name, AtFlags::REMOVEDIR);
         };
-        let up = openat(
-            &current,
-            "..",
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let up = openat(&current, "..", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         if identity(&up)? != above.identity {
             // Moved elsewhere while we were in it: what is above now is not ours to touch.
             return Err(Errno::STALE);
@@ -124,11 +117,7 @@ fn empty(directory: &OwnedFd, name: CString, leftovers: &mut Leftovers) -> Resul
             Err(errno) => leftovers.add(entry.to_bytes(), errno),
         }
     }
-    Ok(Level {
-        name,
-        identity: identity(directory)?,
-        subdirectories,
-    })
+    Ok(Level { name, identity: identity(directory)?, subdirectories })
 }
 
 fn is_directory(parent: BorrowedFd<'_>, name: &CString) -> Result<bool> {

@@ -14,10 +14,7 @@ use rustix::{
     io::{Errno, Result},
 };
 
-const OPEN_DIR: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Everything the owner needs to list a directory and to change what is in it.
 pub(super) const OWNER_ALL: Mode = Mode::RWXU;
@@ -30,12 +27,8 @@ pub(super) fn open_top(path: &Path) -> Result<OwnedFd> {
 /// Opens the directory `name` in `parent`. One that its owner may not list or search is made accessible first; the
 /// second value is then the mode it had.
 pub(super) fn open_child(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, Option<Mode>)> {
-    let handle = openat(
-        parent,
-        name,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let handle =
+        openat(parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let mode = Mode::from_raw_mode(fstat(&handle)?.st_mode);
     if mode.contains(OWNER_ALL) {
         return Ok((openat(parent, name, OPEN_DIR, Mode::empty())?, None));
@@ -53,24 +46,14 @@ pub(super) fn open_file(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> 
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match openat(parent, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
-            let handle = openat(
-                parent,
-                name,
-                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?;
+            let handle = openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
             let stat = fstat(&handle)?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
                 return Err(Errno::ACCESS);
             }
             let before = Mode::from_raw_mode(stat.st_mode & 0o7777);
             chmod(by_handle(&handle), before | Mode::RUSR)?;
-            let file = openat(
-                CWD,
-                by_handle(&handle),
-                OFlags::RDONLY | OFlags::CLOEXEC,
-                Mode::empty(),
-            );
+            let file = openat(CWD, by_handle(&handle), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
             chmod(by_handle(&handle), before)?;
             file
         }
@@ -107,10 +90,7 @@ pub(super) struct Directories<'t> {
 
 impl<'t> Directories<'t> {
     pub(super) fn below(top: &'t impl AsFd) -> Self {
-        Self {
-            top: top.as_fd(),
-            last: None,
-        }
+        Self { top: top.as_fd(), last: None }
     }
 
     /// The directory that holds `path`; one handle is kept, so depth costs no handles.
@@ -131,9 +111,6 @@ impl<'t> Directories<'t> {
             }
             self.last = current.map(|directory| (path.to_vec(), directory));
         }
-        Ok(self
-            .last
-            .as_ref()
-            .map_or(self.top, |(_, directory)| directory.as_fd()))
+        Ok(self.last.as_ref().map_or(self.top, |(_, directory)| directory.as_fd()))
     }
 }

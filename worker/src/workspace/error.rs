@@ -93,22 +93,11 @@ impl From<StorageError> for WorkspaceError {
 
 impl WorkspaceError {
     /// For `map_err` on a system call about `path`, which may be the workspace itself (empty).
-    pub(super) fn io(
-        operation: &'static str,
-        path: &[u8],
-    ) -> impl FnOnce(rustix::io::Errno) -> Self {
-        move |errno| Self::Io {
-            operation,
-            path: shown(path),
-            source: errno.into(),
-        }
+    pub(super) fn io(operation: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> Self {
+        move |errno| Self::Io { operation, path: shown(path), source: errno.into() }
     }
 }
 
 pub(super) fn shown(path: &[u8]) -> String {
-    if path.is_empty() {
-        ".".to_owned()
-    } else {
-        String::from_utf8_lossy(path).into_owned()
-    }
+    if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
 }

@@ -14,8 +14,7 @@ use std::{
 
 use drydock_domain::{Changes, Mode, RelativePath, TenantId, Tree};
 use drydock_storage::{
-    Limits, Manifest, PackRegistry, Source, Storage, StorageError, TreeWriter, WriteOptions,
-    Written, write_tree,
+    Limits, Manifest, PackRegistry, Source, Storage, StorageError, TreeWriter, WriteOptions, Written, write_tree,
 };
 use rustix::fs::{AtFlags, FileType, fstat, statat};
 
@@ -59,40 +58,17 @@ pub async fn push<R: PackRegistry>(
     workspace: &Path,
     registry: &R,
 ) -> Result<Pushed, WorkspaceError> {
-    let PushOptions {
-        tenant,
-        base,
-        limits,
-        packs_dir,
-    } = options;
+    let PushOptions { tenant, base, limits, packs_dir } = options;
     let (path, entries) = (workspace.to_owned(), limits.entries);
     let snapshot = blocking(move || Snapshot::take(&path, entries)).await?;
     let dropped = snapshot.dropped;
-    let write = WriteOptions {
-        tenant,
-        base: base.clone(),
-        limits,
-        temp_dir: packs_dir,
-    };
-    let reading = Reading {
-        snapshot,
-        base: base.clone(),
-        baseline,
-    };
-    let written = write_tree(storage, write, registry, move |writer| {
-        reading.write(writer)
-    })
-    .await?;
+    let write = WriteOptions { tenant, base: base.clone(), limits, temp_dir: packs_dir };
+    let reading = Reading { snapshot, base: base.clone(), baseline };
+    let written = write_tree(storage, write, registry, move |writer| reading.write(writer)).await?;
     let empty = Tree::default();
     let before = base.as_ref().map_or(&empty, |base| base.tree());
-    let changes = written
-        .as_ref()
-        .map(|written| Changes::between(before, written.manifest.tree()));
-    Ok(Pushed {
-        written,
-        changes: changes.unwrap_or_default(),
-        dropped,
-    })
+    let changes = written.as_ref().map(|written| Changes::between(before, written.manifest.tree()));
+    Ok(Pushed { written, changes: changes.unwrap_or_default(), dropped })
 }
 
 struct Reading {
@@ -110,10 +86,7 @@ impl Reading {
     }
 
     fn add_all(&self, found: Vec<Found>, writer: &mut TreeWriter) -> Result<(), StorageError> {
-        let entries = self
-            .base
-            .as_ref()
-            .map_or(&[][..], |base| base.tree().entries());
+        let entries = self.base.as_ref().map_or(&[][..], |base| base.tree().entries());
         let mut directories = Directories::below(&self.snapshot.top);
         // Both lists are sorted, so the base is walked along.
         let mut at = 0;
@@ -129,11 +102,7 @@ impl Reading {
                     if same_path && self.baseline.is_unchanged(at, &stat) {
                         writer.reuse(at)?;
                     } else {
-                        let mut file = WorkspaceFile {
-                            directories: &mut directories,
-                            path: &path,
-                            open: None,
-                        };
+                        let mut file = WorkspaceFile { directories: &mut directories, path: &path, open: None };
                         writer.add_file(path.clone(), Mode::new(stat.mode), &mut file)?;
                     }
                 }

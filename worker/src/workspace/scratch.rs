@@ -49,20 +49,12 @@ impl ScratchRoot {
     /// Takes the directory at `path`, made if missing. Fails if it is another worker's, not writable, or has less than
     /// `min_free` bytes free. Blocking.
     pub fn open(path: &Path, min_free: u64) -> Result<Self, WorkspaceError> {
-        let failed = |source| WorkspaceError::Root {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| WorkspaceError::Root { path: path.to_owned(), source };
         fs_err::create_dir_all(path).map_err(failed)?;
         // Absolute, because agents are told the paths and run elsewhere.
         let path = fs_err::canonicalize(path).map_err(failed)?;
         let directory = open_top(&path).map_err(|errno| failed(errno.into()))?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(failed)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(WorkspaceError::RootBusy { path }),
@@ -73,31 +65,16 @@ impl ScratchRoot {
         let free = statvfs(&path).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         let free = free.map_err(|errno| failed(errno.into()))?;
         if free < min_free {
-            return Err(WorkspaceError::RootFull {
-                path,
-                free,
-                needed: min_free,
-            });
+            return Err(WorkspaceError::RootFull { path, free, needed: min_free });
         }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path,
-                directory,
-                _lock: lock,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { path, directory, _lock: lock }) })
     }
 
     /// Removes everything a worker that died left behind; returns how many entries there were. Blocking, and only
     /// before any [`Self::create`].
     pub fn sweep(&self) -> Result<u64, WorkspaceError> {
-        let Inner {
-            path, directory, ..
-        } = &*self.inner;
-        let failed = |errno: rustix::io::Errno| WorkspaceError::Root {
-            path: path.clone(),
-            source: errno.into(),
-        };
+        let Inner { path, directory, .. } = &*self.inner;
+        let failed = |errno: rustix::io::Errno| WorkspaceError::Root { path: path.clone(), source: errno.into() };
         let mut removed = 0;
         let mut result = Ok(());
         for name in names(directory).map_err(failed)? {
@@ -105,10 +82,7 @@ impl ScratchRoot {
             if name.to_bytes() != LOCK.as_bytes() {
                 removed += 1;
                 let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
-                result = result.and(report(
-                    leftovers,
-                    path.join(std::ffi::OsStr::from_bytes(name.to_bytes())),
-                ));
+                result = result.and(report(leftovers, path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))));
             }
         }
         result.map(|()| removed)
@@ -119,10 +93,7 @@ impl ScratchRoot {
         let removals = SUFFIXES.map(|suffix| {
             let path = beside(workspace, suffix);
             let name = path.file_name().unwrap_or_default();
-            report(
-                remove_tree(self.inner.directory.as_fd(), name.as_bytes()),
-                path.clone(),
-            )
+            report(remove_tree(self.inner.directory.as_fd(), name.as_bytes()), path.clone())
         });
         removals.into_iter().collect()
     }
@@ -136,10 +107,7 @@ impl ScratchRoot {
     /// but brief.
     pub fn create(&self, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
         let name = format!("{attempt}-{:016x}", rand::random::<u64>());
-        let scratch = Scratch {
-            workspace: self.inner.path.join(&name),
-            root: Some(self.clone()),
-        };
+        let scratch = Scratch { workspace: self.inner.path.join(&name), root: Some(self.clone()) };
         let directory = &self.inner.directory;
         for suffix in SUFFIXES {
             let make = || {
@@ -147,18 +115,14 @@ impl ScratchRoot {
                 mkdirat(directory, &name, Mode::RWXU)?;
                 fchmod(openat(directory, &name, OPEN, Mode::empty())?, Mode::RWXU)
             };
-            make().map_err(|errno| WorkspaceError::Root {
-                path: scratch.beside(suffix),
-                source: errno.into(),
-            })?;
+            make().map_err(|errno| WorkspaceError::Root { path: scratch.beside(suffix), source: errno.into() })?;
         }
         Ok(scratch)
     }
 }
 
-const OPEN: rustix::fs::OFlags = rustix::fs::OFlags::RDONLY
-    .union(rustix::fs::OFlags::DIRECTORY)
-    .union(rustix::fs::OFlags::CLOEXEC);
+const OPEN: rustix::fs::OFlags =
+    rustix::fs::OFlags::RDONLY.union(rustix::fs::OFlags::DIRECTORY).union(rustix::fs::OFlags::CLOEXEC);
 
 /// The directories of one attempt. Removed by [`Self::close`], or in the background when dropped.
 #[derive(Debug)]
@@ -209,13 +173,11 @@ impl Drop for Scratch {
         let Some(root) = self.root.take() else { return };
         let workspace = std::mem::take(&mut self.workspace);
         // Not on this thread, which may be one that must not block. If no thread can be had, the next sweep removes it.
-        let _ = std::thread::Builder::new()
-            .name("scratch-drop".to_owned())
-            .spawn(move || {
-                if let Err(error) = root.remove(&workspace) {
-                    tracing::warn!(%error, "scratch could not be removed, left to the next start");
-                }
-            });
+        let _ = std::thread::Builder::new().name("scratch-drop".to_owned()).spawn(move || {
+            if let Err(error) = root.remove(&workspace) {
+                tracing::warn!(%error, "scratch could not be removed, left to the next start");
+            }
+        });
     }
 }
 
@@ -228,11 +190,6 @@ fn beside(workspace: &Path, suffix: &str) -> PathBuf {
 fn report(leftovers: Leftovers, path: PathBuf) -> Result<(), WorkspaceError> {
     match leftovers.first {
         None => Ok(()),
-        Some((first, source)) => Err(WorkspaceError::Leftovers {
-            path,
-            count: leftovers.count,
-            first,
-            source,
-        }),
+        Some((first, source)) => Err(WorkspaceError::Leftovers { path, count: leftovers.count, first, source }),
     }
 }

@@ -61,38 +61,22 @@ impl Snapshot {
         let failed = |operation| WorkspaceError::io(operation, b"");
         let top = open_top(workspace).map_err(failed("open"))?;
         let device = fstat(&top).map_err(failed("look at"))?.st_dev;
-        let walk = Walk {
-            top: top.as_fd(),
-            device,
-            limit,
-            state: Mutex::default(),
-            wake: Condvar::new(),
-        };
+        let walk = Walk { top: top.as_fd(), device, limit, state: Mutex::default(), wake: Condvar::new() };
         walk.lock().pending.push(None);
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(THREADS_MAX);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(|| walk.work());
             }
             walk.work();
         });
-        let state = walk
-            .state
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {
             return Err(error);
         }
         let (mut found, dropped, opened) = (state.found, state.dropped, state.opened);
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self {
-            top,
-            found,
-            dropped,
-            opened,
-        })
+        Ok(Self { top, found, dropped, opened })
     }
 
     /// Gives directories that were opened for the walk the modes the agent gave them, the deepest first.
@@ -101,9 +85,7 @@ impl Snapshot {
         let mut directories = Directories::below(&self.top);
         for (path, mode) in self.opened.drain(..) {
             // Best effort: the workspace is about to be removed, and removing opens them again.
-            let _ = directories
-                .open(path.as_bytes())
-                .and_then(|directory| fchmod(directory, mode));
+            let _ = directories.open(path.as_bytes()).and_then(|directory| fchmod(directory, mode));
         }
     }
 }
@@ -152,10 +134,7 @@ impl Walk<'_> {
                 return;
             }
             let Some(directory) = state.pending.pop() else {
-                state = self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             state.active += 1;
@@ -211,10 +190,7 @@ impl Walk<'_> {
         name: &std::ffi::CStr,
         listing: &mut Listing,
     ) -> Result<(), WorkspaceError> {
-        let path = directory.map_or_else(
-            || RelativePath::new(name.to_bytes()),
-            |dir| dir.join(name.to_bytes()),
-        );
+        let path = directory.map_or_else(|| RelativePath::new(name.to_bytes()), |dir| dir.join(name.to_bytes()));
         let path = path.map_err(|source| WorkspaceError::Path {
             directory: shown(directory.map_or(&b""[..], RelativePath::as_bytes)),
             name: shown(name.to_bytes()),
@@ -234,8 +210,7 @@ impl Walk<'_> {
             FileType::Symlink => {
                 let target = readlinkat(handle, name, Vec::new());
                 let target = target.map_err(WorkspaceError::io("read symlink", path.as_bytes()))?;
-                let target = LinkTarget::new(target.to_bytes())
-                    .map_err(drydock_storage::StorageError::InvalidTree)?;
+                let target = LinkTarget::new(target.to_bytes()).map_err(drydock_storage::StorageError::InvalidTree)?;
                 FoundKind::Symlink(target)
             }
             _ => {

@@ -23,21 +23,13 @@ async fn is_killed(how: &str) {
     assert!(ran.said("over"));
     let pid = fs::read_to_string(scratch.root().join("home/pid")).unwrap();
     assert!(!lives(&pid), "{how}: process {pid} is still there");
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "took {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(10), "took {:?}", begun.elapsed());
 }
 
 /// Runs another agent beside `test`: what an agent leaves must be told from what the other one runs.
 async fn beside_another<T>(test: impl Future<Output = T>) -> T {
     let other = Scratch::new();
-    let agents = shell(
-        "exit",
-        "touch up; while [ ! -e go ]; do sleep 0.01; done",
-        &[],
-    );
+    let agents = shell("exit", "touch up; while [ ! -e go ]; do sleep 0.01; done", &[]);
     let test = async {
         while !other.file("up").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -62,10 +54,7 @@ async fn nothing_an_agent_leaves_behind_survives() {
         // Away from the workspace; without its environment; deaf to everything that can be ignored.
         is_killed("(setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)").await;
         is_killed("(env -i setsid sh -c 'echo $$ > pid; exec sleep 300' &)").await;
-        is_killed(
-            "(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; while :; do sleep 1; done' &)",
-        )
-        .await;
+        is_killed("(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; while :; do sleep 1; done' &)").await;
     })
     .await;
     // All of it at once can only be found when no other agent runs.
@@ -113,11 +102,7 @@ async fn a_process_that_hides_well_delays_nothing_and_lives_until_the_last_agent
         let how = "(env -i setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)";
         let (scratch, ran) = run_shell(&leaves(how)).await;
         assert_eq!(ran.exit.ending, Ending::Exited(0));
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "took {:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(5), "took {:?}", begun.elapsed());
         let pid = fs::read_to_string(scratch.root().join("home/pid")).unwrap();
         let survived = lives(&pid);
         (pid, survived)
@@ -133,19 +118,8 @@ async fn every_exit_code_is_right_when_many_run_at_once() {
     let runs = (0..40).map(|code| {
         let agents = &agents;
         async move {
-            let argv = [
-                "sh".to_owned(),
-                "-c".to_owned(),
-                format!("(setsid true &); exit {code}"),
-            ];
-            (
-                code,
-                Scratch::new()
-                    .run(agents, "command", Some(&argv))
-                    .await
-                    .exit
-                    .ending,
-            )
+            let argv = ["sh".to_owned(), "-c".to_owned(), format!("(setsid true &); exit {code}")];
+            (code, Scratch::new().run(agents, "command", Some(&argv)).await.exit.ending)
         }
     });
     for (code, ending) in futures_util::future::join_all(runs).await {
@@ -158,30 +132,15 @@ async fn a_missing_program_is_the_jobs_error() {
     let scratch = Scratch::new();
     fs::write(scratch.file("text"), "no program").unwrap();
     for program in ["no-such-program", "/no/such", "./text", ".", "a\0b"] {
-        let ran = scratch
-            .run(&built_in(), "command", Some(&[program.to_owned()]))
-            .await;
+        let ran = scratch.run(&built_in(), "command", Some(&[program.to_owned()])).await;
         assert_eq!(ran.exit.ending, Ending::Missing(program.to_owned()));
         assert_eq!(scratch.result()["status"], "error");
         let said = scratch.result()["errors"][0].as_str().unwrap().to_owned();
         assert!(said.contains("is missing or cannot be run"), "{said}");
-        assert!(
-            ran.text()
-                .iter()
-                .any(|line| line.starts_with("[worker] cannot start")),
-            "{:?}",
-            ran.text()
-        );
+        assert!(ran.text().iter().any(|line| line.starts_with("[worker] cannot start")), "{:?}", ran.text());
     }
     let long = vec!["true".to_owned(), "x".repeat(3 << 20)];
-    assert!(matches!(
-        scratch
-            .run(&built_in(), "command", Some(&long))
-            .await
-            .exit
-            .ending,
-        Ending::Missing(_)
-    ));
+    assert!(matches!(scratch.run(&built_in(), "command", Some(&long)).await.exit.ending, Ending::Missing(_)));
 }
 
 #[tokio::test]
@@ -190,16 +149,8 @@ async fn a_program_that_vanished_since_the_start_is_missing_too() {
     let program = scratch.root().join("agent");
     fs::copy("/bin/true", &program).unwrap();
     let file = scratch.root().join("agents.toml");
-    fs::write(
-        &file,
-        format!("[[agent]]\nname='gone'\nargv=[{program:?}]\nprotocol='file'\n"),
-    )
-    .unwrap();
-    let agents = Agents::load(&AgentsConfig {
-        file: Some(file.clone()),
-        ..config()
-    })
-    .unwrap();
+    fs::write(&file, format!("[[agent]]\nname='gone'\nargv=[{program:?}]\nprotocol='file'\n")).unwrap();
+    let agents = Agents::load(&AgentsConfig { file: Some(file.clone()), ..config() }).unwrap();
     fs::remove_file(&program).unwrap();
     let ran = scratch.run(&agents, "gone", None).await;
     assert!(matches!(ran.exit.ending, Ending::Missing(_)));
@@ -210,15 +161,9 @@ async fn a_program_that_vanished_since_the_start_is_missing_too() {
 async fn exit_three_and_death_by_signal() {
     let (scratch, ran) = run_shell("echo first; echo 'it broke' >&2; exit 3").await;
     assert_eq!(ran.exit.ending, Ending::Exited(3));
-    assert_eq!(
-        ran.exit.result.errors,
-        ["sh exited with code 3", "first\nit broke"]
-    );
+    assert_eq!(ran.exit.result.errors, ["sh exited with code 3", "first\nit broke"]);
     assert_eq!(ran.exit.last_message.as_deref(), Some("first\nit broke"));
-    assert_eq!(
-        scratch.result(),
-        serde_json::to_value(&ran.exit.result).unwrap()
-    );
+    assert_eq!(scratch.result(), serde_json::to_value(&ran.exit.result).unwrap());
     let (_, ran) = run_shell("kill -9 $$").await;
     assert_eq!(ran.exit.ending, Ending::Signaled(9));
 }
@@ -227,58 +172,28 @@ async fn exit_three_and_death_by_signal() {
 async fn a_hanging_agent_is_stopped_at_its_time_limit() {
     let mut scratch = Scratch::new();
     scratch.timeout = Some(HANG);
-    let agents = shell(
-        "exit",
-        "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.01; done",
-        &[],
-    );
+    let agents = shell("exit", "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.01; done", &[]);
     let ran = scratch.run(&agents, "sh", None).await;
     assert_eq!(ran.exit.ending, Ending::TimedOut);
     assert!(ran.said("up") && ran.said("asked"), "{:?}", ran.text());
-    assert_eq!(
-        ran.exit.result.errors[0],
-        "sh was stopped at its time limit"
-    );
+    assert_eq!(ran.exit.result.errors[0], "sh was stopped at its time limit");
 
     let begun = Instant::now();
-    let agents = shell(
-        "exit",
-        "trap '' TERM; echo deaf; while :; do sleep 0.01; done",
-        &[],
-    );
+    let agents = shell("exit", "trap '' TERM; echo deaf; while :; do sleep 0.01; done", &[]);
     let ran = scratch.run(&agents, "sh", None).await;
     assert_eq!(ran.exit.ending, Ending::TimedOut);
     assert!(ran.said("deaf"));
-    assert!(
-        begun.elapsed() >= HANG + GRACE,
-        "killed after {:?}",
-        begun.elapsed()
-    );
-    assert!(
-        begun.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() >= HANG + GRACE, "killed after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "took {:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn an_agents_own_time_limit_holds_when_the_job_sets_none() {
     let scratch = Scratch::new();
     let file = scratch.root().join("agents.toml");
-    fs::write(
-        &file,
-        "[[agent]]\nname='slow'\nargv=['/bin/sleep','300']\nprotocol='exit'\ntimeout='100ms'\n",
-    )
-    .unwrap();
-    let agents = Agents::load(&AgentsConfig {
-        file: Some(file.clone()),
-        ..config()
-    })
-    .unwrap();
-    assert_eq!(
-        scratch.run(&agents, "slow", None).await.exit.ending,
-        Ending::TimedOut
-    );
+    fs::write(&file, "[[agent]]\nname='slow'\nargv=['/bin/sleep','300']\nprotocol='exit'\ntimeout='100ms'\n").unwrap();
+    let agents = Agents::load(&AgentsConfig { file: Some(file.clone()), ..config() }).unwrap();
+    assert_eq!(scratch.run(&agents, "slow", None).await.exit.ending, Ending::TimedOut);
 }
 
 #[tokio::test]
@@ -296,11 +211,7 @@ async fn cancel_ends_it_even_when_nobody_reads_its_output() {
     let begun = Instant::now();
     let (exit, ()) = tokio::join!(scratch.launch(&agents, "sh", None, sender), cancel);
     assert_eq!(exit.unwrap().ending, Ending::Canceled);
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "took {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(10), "took {:?}", begun.elapsed());
     assert_eq!(receiver.len(), 8);
 }
 
@@ -355,21 +266,12 @@ async fn a_dropped_run_kills_its_group() {
 async fn our_own_inability_is_an_error_and_not_a_result() {
     let scratch = Scratch::new();
     let (sender, _receiver) = tokio::sync::mpsc::channel(8);
-    let error = scratch
-        .launch(&built_in(), "command", None, sender.clone())
-        .await
-        .unwrap_err();
+    let error = scratch.launch(&built_in(), "command", None, sender.clone()).await.unwrap_err();
     assert!(matches!(error, AgentError::NoArgv(_)), "{error}");
     fs::remove_dir(scratch.workspace()).unwrap();
     let argv = ["true".to_owned()];
-    let error = scratch
-        .launch(&built_in(), "command", Some(&argv), sender)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, AgentError::Prepare { what: ".codex", .. }),
-        "{error}"
-    );
+    let error = scratch.launch(&built_in(), "command", Some(&argv), sender).await.unwrap_err();
+    assert!(matches!(error, AgentError::Prepare { what: ".codex", .. }), "{error}");
 }
 
 #[tokio::test]

@@ -7,9 +7,7 @@ use std::{
 };
 
 use drydock_domain::{AttemptId, JobId, JobType, ProjectId, agent::AgentRequest};
-use drydock_worker::agent::{
-    self, AgentError, AgentExit, AgentOutput, Agents, AgentsConfig, Launch,
-};
+use drydock_worker::agent::{self, AgentError, AgentExit, AgentOutput, Agents, AgentsConfig, Launch};
 use fs_err as fs;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -36,10 +34,7 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn text(&self) -> Vec<String> {
-        self.lines
-            .iter()
-            .map(|line| String::from_utf8_lossy(line).into_owned())
-            .collect()
+        self.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
     pub(crate) fn said(&self, line: &str) -> bool {
@@ -62,12 +57,7 @@ impl Scratch {
             workspace_path: root.path().join("workspace").display().to_string(),
             labels: Default::default(),
         };
-        Self {
-            root,
-            request,
-            timeout: None,
-            cancel: CancellationToken::new(),
-        }
+        Self { root, request, timeout: None, cancel: CancellationToken::new() }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -99,13 +89,8 @@ impl Scratch {
             }
             (lines, progress)
         };
-        let (exit, (lines, progress)) =
-            tokio::join!(self.launch(agents, name, argv, sender), collect);
-        Ran {
-            exit: exit.unwrap(),
-            lines,
-            progress,
-        }
+        let (exit, (lines, progress)) = tokio::join!(self.launch(agents, name, argv, sender), collect);
+        Ran { exit: exit.unwrap(), lines, progress }
     }
 
     /// Runs the agent with another receiver of its output.
@@ -116,9 +101,7 @@ impl Scratch {
         argv: Option<&[String]>,
         output: mpsc::Sender<AgentOutput>,
     ) -> Result<AgentExit, AgentError> {
-        let spec = agents
-            .get(name)
-            .unwrap_or_else(|| panic!("no agent {name}: {:?}", agents.unavailable()));
+        let spec = agents.get(name).unwrap_or_else(|| panic!("no agent {name}: {:?}", agents.unavailable()));
         let launch = Launch {
             spec,
             request: &self.request,
@@ -137,10 +120,7 @@ impl Scratch {
 
 /// Settings with a short grace.
 pub(crate) fn config() -> AgentsConfig {
-    AgentsConfig {
-        grace: GRACE,
-        ..AgentsConfig::default()
-    }
+    AgentsConfig { grace: GRACE, ..AgentsConfig::default() }
 }
 
 /// The built-in agents, no variables set.
@@ -156,20 +136,8 @@ pub(crate) fn shell(protocol: &str, script: &str, variables: &'static [(&str, &s
     );
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
-    let value = |name: &str| {
-        variables
-            .iter()
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| OsString::from(value))
-    };
-    Agents::load_with(
-        &AgentsConfig {
-            file: Some(file.path().to_owned()),
-            ..config()
-        },
-        &value,
-    )
-    .unwrap()
+    let value = |name: &str| variables.iter().find(|(found, _)| *found == name).map(|(_, value)| OsString::from(value));
+    Agents::load_with(&AgentsConfig { file: Some(file.path().to_owned()), ..config() }, &value).unwrap()
 }
 
 /// Runs a script under the exit protocol in a fresh scratch directory.

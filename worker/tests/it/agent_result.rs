@@ -22,23 +22,11 @@ async fn file_agent(script: &str) -> (Scratch, Ran) {
 async fn a_result_that_cannot_be_used_is_an_error_that_says_so() {
     for (script, words) in [
         ("true", "wrote no .codex/result.json"),
-        (
-            "printf '{\"status\":' > .codex/result.json",
-            "result.json is malformed: EOF",
-        ),
-        (
-            "printf '{\"status\":\"great\"}' > .codex/result.json",
-            "unknown variant `great`",
-        ),
+        ("printf '{\"status\":' > .codex/result.json", "result.json is malformed: EOF"),
+        ("printf '{\"status\":\"great\"}' > .codex/result.json", "unknown variant `great`"),
         (": > .codex/result.json", "result.json is empty"),
-        (
-            "head -c 1048577 /dev/zero > .codex/result.json",
-            "larger than 1048576 bytes",
-        ),
-        (
-            "truncate -s 1T .codex/result.json",
-            "larger than 1048576 bytes",
-        ),
+        ("head -c 1048577 /dev/zero > .codex/result.json", "larger than 1048576 bytes"),
+        ("truncate -s 1T .codex/result.json", "larger than 1048576 bytes"),
         ("mkdir -p .codex/result.json/x", "is a folder"),
         ("mkfifo .codex/result.json", "is a named pipe"),
         ("ln -s /etc/passwd .codex/result.json", "is a symbolic link"),
@@ -50,11 +38,7 @@ async fn a_result_that_cannot_be_used_is_an_error_that_says_so() {
         assert_eq!(ran.exit.result.status, AgentStatus::Error, "{script}");
         let said = ran.exit.result.errors.join("\n");
         assert!(said.contains(words), "{script}: {said}");
-        assert_eq!(
-            scratch.result()["errors"][0],
-            ran.exit.result.errors[0],
-            "{script}"
-        );
+        assert_eq!(scratch.result()["errors"][0], ran.exit.result.errors[0], "{script}");
     }
 }
 
@@ -66,34 +50,20 @@ async fn a_good_result_is_taken_over_and_can_be_written_again() {
     assert_eq!(ran.exit.result.status, AgentStatus::Completed);
     assert_eq!(ran.exit.result.created_files, ["claimed"]);
     assert_eq!(ran.exit.last_message.as_deref(), Some("did it"));
-    let seen: serde_json::Value =
-        serde_json::from_slice(&fs::read(scratch.file("seen.json")).unwrap()).unwrap();
+    let seen: serde_json::Value = serde_json::from_slice(&fs::read(scratch.file("seen.json")).unwrap()).unwrap();
     assert_eq!(seen, serde_json::to_value(&scratch.request).unwrap());
-    let fleets = AgentResult {
-        created_files: vec!["seen.json".to_owned()],
-        ..ran.exit.result
-    };
+    let fleets = AgentResult { created_files: vec!["seen.json".to_owned()], ..ran.exit.result };
     write_result(&scratch.workspace(), &fleets).unwrap();
-    assert_eq!(
-        scratch.result()["created_files"],
-        serde_json::json!(["seen.json"])
-    );
+    assert_eq!(scratch.result()["created_files"], serde_json::json!(["seen.json"]));
 }
 
 #[tokio::test]
 async fn a_result_left_by_an_earlier_version_does_not_count() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.file(".codex")).unwrap();
-    fs::write(
-        scratch.file(".codex/result.json"),
-        r#"{"status":"completed"}"#,
-    )
-    .unwrap();
+    fs::write(scratch.file(".codex/result.json"), r#"{"status":"completed"}"#).unwrap();
     let ran = scratch.run(&shell("file", "true", &[]), "sh", None).await;
-    assert_eq!(
-        ran.exit.result.errors,
-        ["the agent wrote no .codex/result.json"]
-    );
+    assert_eq!(ran.exit.result.errors, ["the agent wrote no .codex/result.json"]);
 }
 
 #[tokio::test]
@@ -104,51 +74,22 @@ async fn links_lead_nowhere() {
 
     let scratch = Scratch::new();
     symlink(outside.path(), scratch.file(".codex")).unwrap();
-    let ran = scratch
-        .run(
-            &shell("exit", "test -f .codex/request.json", &[]),
-            "sh",
-            None,
-        )
-        .await;
+    let ran = scratch.run(&shell("exit", "test -f .codex/request.json", &[]), "sh", None).await;
     assert_eq!(ran.exit.ending, Ending::Exited(0));
     assert!(ran.said("[worker] .codex was a symbolic link, replaced by a folder"));
 
     let script = format!("rm -r .codex; ln -s {} .codex", outside.path().display());
     let (_, ran) = file_agent(&script).await;
-    assert_eq!(
-        ran.exit.result.errors,
-        ["the agent wrote no .codex/result.json"]
-    );
+    assert_eq!(ran.exit.result.errors, ["the agent wrote no .codex/result.json"]);
 
-    let script = format!(
-        "cd ..; mv workspace elsewhere; ln -s {} workspace",
-        outside.path().display()
-    );
+    let script = format!("cd ..; mv workspace elsewhere; ln -s {} workspace", outside.path().display());
     let (scratch, ran) = file_agent(&script).await;
-    assert!(
-        ran.exit
-            .result
-            .errors
-            .contains(&"the agent removed its workspace".to_owned()),
-        "{:?}",
-        ran.exit.result
-    );
-    assert!(
-        !fs::symlink_metadata(scratch.workspace())
-            .unwrap()
-            .is_symlink()
-    );
+    assert!(ran.exit.result.errors.contains(&"the agent removed its workspace".to_owned()), "{:?}", ran.exit.result);
+    assert!(!fs::symlink_metadata(scratch.workspace()).unwrap().is_symlink());
 
-    let names: Vec<_> = fs::read_dir(outside.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let names: Vec<_> = fs::read_dir(outside.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["result.json"]);
-    assert_eq!(
-        fs::read_to_string(&bait).unwrap(),
-        r#"{"status":"completed"}"#
-    );
+    assert_eq!(fs::read_to_string(&bait).unwrap(), r#"{"status":"completed"}"#);
 }
 
 async fn dummy(scratch: &mut Scratch, job_type: JobType, instruction: &str) -> Ran {
@@ -158,27 +99,13 @@ async fn dummy(scratch: &mut Scratch, job_type: JobType, instruction: &str) -> R
 }
 
 async fn python(scratch: &Scratch, arguments: &[&str]) -> Ran {
-    let argv: Vec<String> = ["python3"]
-        .iter()
-        .chain(arguments)
-        .map(|&argument| argument.to_owned())
-        .collect();
+    let argv: Vec<String> = ["python3"].iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
     let other = Scratch::new();
     let ran = other
         .run(
             &built_in(),
             "command",
-            Some(
-                &[
-                    vec![
-                        "env".to_owned(),
-                        "-C".to_owned(),
-                        scratch.workspace().display().to_string(),
-                    ],
-                    argv,
-                ]
-                .concat(),
-            ),
+            Some(&[vec!["env".to_owned(), "-C".to_owned(), scratch.workspace().display().to_string()], argv].concat()),
         )
         .await;
     assert_eq!(ran.exit.ending, Ending::Exited(0), "{:?}", ran.text());
@@ -189,31 +116,14 @@ async fn python(scratch: &Scratch, arguments: &[&str]) -> Ran {
 async fn the_dummy_makes_a_project_and_edits_it() {
     let mut scratch = Scratch::new();
     let ran = dummy(&mut scratch, JobType::InitialProject, "Fibonacci, please").await;
-    assert_eq!(
-        ran.exit.result.status,
-        AgentStatus::Completed,
-        "{:?}",
-        ran.text()
-    );
-    assert_eq!(
-        ran.exit.result.created_files,
-        ["README.md", "app.py", "tests/test_cli.py"]
-    );
-    assert!(
-        python(&scratch, &["app.py"])
-            .await
-            .said("0 1 1 2 3 5 8 13 21 34")
-    );
+    assert_eq!(ran.exit.result.status, AgentStatus::Completed, "{:?}", ran.text());
+    assert_eq!(ran.exit.result.created_files, ["README.md", "app.py", "tests/test_cli.py"]);
+    assert!(python(&scratch, &["app.py"]).await.said("0 1 1 2 3 5 8 13 21 34"));
     python(&scratch, &["tests/test_cli.py"]).await;
     python(&scratch, &["-m", "unittest", "tests/test_cli.py"]).await;
 
     let before = fs::read_to_string(scratch.file("app.py")).unwrap();
-    let ran = dummy(
-        &mut scratch,
-        JobType::Edit,
-        "\n  add\ta note\rimport os; os.abort()\nmore",
-    )
-    .await;
+    let ran = dummy(&mut scratch, JobType::Edit, "\n  add\ta note\rimport os; os.abort()\nmore").await;
     assert_eq!(ran.exit.result.modified_files, ["app.py"]);
     let after = fs::read_to_string(scratch.file("app.py")).unwrap();
     assert_eq!(after.strip_prefix(&before), Some("# add\n"));
@@ -225,16 +135,10 @@ async fn the_dummy_creates_the_file_it_edits_and_fails_when_told_to() {
     let mut scratch = Scratch::new();
     let ran = dummy(&mut scratch, JobType::Edit, "a note").await;
     assert_eq!(ran.exit.result.created_files, ["app.py"]);
-    assert_eq!(
-        fs::read_to_string(scratch.file("app.py")).unwrap(),
-        "# a note\n"
-    );
+    assert_eq!(fs::read_to_string(scratch.file("app.py")).unwrap(), "# a note\n");
     let ran = dummy(&mut scratch, JobType::Edit, "please force_error now").await;
     assert_eq!(ran.exit.ending, Ending::Exited(0));
     assert_eq!(ran.exit.result.status, AgentStatus::Error);
     assert_eq!(ran.exit.result.errors, ["forced_error"]);
-    assert_eq!(
-        fs::read_to_string(scratch.file("app.py")).unwrap(),
-        "# a note\n"
-    );
+    assert_eq!(fs::read_to_string(scratch.file("app.py")).unwrap(), "# a note\n");
 }

@@ -48,10 +48,7 @@ pub(super) fn parse(raw: &str) -> Result<RelativePath, PathFault> {
     }
     check(&form)?;
     let path = decoded.unwrap_or_else(|| raw.as_bytes().to_vec());
-    let parts: Vec<&[u8]> = path
-        .split(|&byte| byte == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
-        .collect();
+    let parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     RelativePath::new(parts.join(&b'/')).map_err(|_| PathFault::Absent)
 }
 
@@ -59,14 +56,8 @@ pub(super) fn parse(raw: &str) -> Result<RelativePath, PathFault> {
 fn check(path: &[u8]) -> Result<(), PathFault> {
     let absolute = matches!(path, [b'/' | b'\\', ..]);
     let drive = matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic());
-    let climbs = path
-        .split(|byte| matches!(byte, b'/' | b'\\'))
-        .any(|part| part == b"..");
-    if absolute || drive || climbs || path.contains(&0) {
-        Err(PathFault::Invalid)
-    } else {
-        Ok(())
-    }
+    let climbs = path.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part == b"..");
+    if absolute || drive || climbs || path.contains(&0) { Err(PathFault::Invalid) } else { Ok(()) }
 }
 
 /// What `path` leads to in `tree`, following links inside it.
@@ -83,9 +74,7 @@ pub(super) fn resolve<'a>(tree: &'a Tree, path: &RelativePath) -> Result<Target<
             }
             _ => {}
         }
-        let next = at
-            .as_ref()
-            .map_or_else(|| RelativePath::new(&name), |dir| dir.join(&name));
+        let next = at.as_ref().map_or_else(|| RelativePath::new(&name), |dir| dir.join(&name));
         let next = next.map_err(|_| PathFault::Absent)?;
         let entry = match tree.get(&next) {
             Some(entry) => entry,
@@ -103,21 +92,13 @@ pub(super) fn resolve<'a>(tree: &'a Tree, path: &RelativePath) -> Result<Target<
             EntryKind::Symlink { target } => {
                 links += 1;
                 check_target(target.as_bytes(), links)?;
-                ahead.extend(
-                    target
-                        .as_bytes()
-                        .split(|&byte| byte == b'/')
-                        .rev()
-                        .map(<[u8]>::to_vec),
-                );
+                ahead.extend(target.as_bytes().split(|&byte| byte == b'/').rev().map(<[u8]>::to_vec));
             }
             EntryKind::File { .. } if !ahead.is_empty() => return Err(PathFault::Absent),
             _ => at = Some(next),
         }
     }
-    at.map_or(Ok(Target::Top), |at| {
-        tree.get(&at).map(Target::Entry).ok_or(PathFault::Absent)
-    })
+    at.map_or(Ok(Target::Top), |at| tree.get(&at).map(Target::Entry).ok_or(PathFault::Absent))
 }
 
 /// An absolute link leaves the workspace; too many are a loop.

@@ -71,36 +71,10 @@ fn paths_that_leave_are_invalid_and_others_are_read() {
 }
 
 fn tree() -> Tree {
-    let entry = |path: &str, kind| Entry {
-        path: path.parse().unwrap(),
-        kind,
-    };
-    let file = |path| {
-        entry(
-            path,
-            EntryKind::File {
-                size: 1,
-                mode: Mode::new(0o644),
-                blob: Digest::of(b"x"),
-            },
-        )
-    };
-    let dir = |path| {
-        entry(
-            path,
-            EntryKind::Dir {
-                mode: Mode::new(0o755),
-            },
-        )
-    };
-    let link = |path, to: &str| {
-        entry(
-            path,
-            EntryKind::Symlink {
-                target: LinkTarget::new(to).unwrap(),
-            },
-        )
-    };
+    let entry = |path: &str, kind| Entry { path: path.parse().unwrap(), kind };
+    let file = |path| entry(path, EntryKind::File { size: 1, mode: Mode::new(0o644), blob: Digest::of(b"x") });
+    let dir = |path| entry(path, EntryKind::Dir { mode: Mode::new(0o755) });
+    let link = |path, to: &str| entry(path, EntryKind::Symlink { target: LinkTarget::new(to).unwrap() });
     Tree::new(vec![
         file("top"),
         dir("d"),
@@ -148,9 +122,7 @@ fn links_are_followed_inside_the_tree_only() {
         ("root_dir/top", "top"),
     ];
     for (path, expected) in found {
-        let Ok(Target::Entry(entry)) = resolve(&tree, &path.parse().unwrap()) else {
-            panic!("{path}: not found")
-        };
+        let Ok(Target::Entry(entry)) = resolve(&tree, &path.parse().unwrap()) else { panic!("{path}: not found") };
         assert_eq!(entry.path.to_string(), *expected, "{path}");
     }
     let refused = [
@@ -173,23 +145,9 @@ fn links_are_followed_inside_the_tree_only() {
     for (path, fault) in refused {
         assert_eq!(resolve(&tree, &path.parse().unwrap()), Err(fault), "{path}");
     }
-    assert_eq!(
-        resolve(&tree, &"root_dir".parse().unwrap()),
-        Ok(Target::Top)
-    );
-    for path in [
-        ".codex/request.json",
-        ".codex/result.json",
-        "to_result",
-        "root_dir/.codex/result.json",
-    ] {
-        assert!(
-            matches!(
-                resolve(&tree, &path.parse().unwrap()),
-                Ok(Target::Exchange(_))
-            ),
-            "{path}"
-        );
+    assert_eq!(resolve(&tree, &"root_dir".parse().unwrap()), Ok(Target::Top));
+    for path in [".codex/request.json", ".codex/result.json", "to_result", "root_dir/.codex/result.json"] {
+        assert!(matches!(resolve(&tree, &path.parse().unwrap()), Ok(Target::Exchange(_))), "{path}");
     }
 }
 
@@ -197,25 +155,10 @@ fn links_are_followed_inside_the_tree_only() {
 fn listings_leave_out_directories_and_links_that_escape() {
     let tree = tree();
     let listed = |path: &str| is_listed(&tree, tree.get(&path.parse().unwrap()).unwrap());
-    for shown in [
-        "top",
-        "d/inner",
-        "to_dir",
-        "chain",
-        "dangling",
-        "loop_a",
-        "to_result",
-    ] {
+    for shown in ["top", "d/inner", "to_dir", "chain", "dangling", "loop_a", "to_result"] {
         assert!(listed(shown), "{shown}");
     }
-    for hidden in [
-        "d",
-        "absolute",
-        "escape",
-        "d/escape",
-        "escape_late",
-        "escape_through",
-    ] {
+    for hidden in ["d", "absolute", "escape", "d/escape", "escape_late", "escape_through"] {
         assert!(!listed(hidden), "{hidden}");
     }
 }

@@ -21,11 +21,7 @@ impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let answer = Self {
-            status,
-            headers,
-            body: answer.bytes().await.unwrap().to_vec(),
-        };
+        let answer = Self { status, headers, body: answer.bytes().await.unwrap().to_vec() };
         answer.check();
         answer
     }
@@ -41,42 +37,18 @@ impl Answer {
         if self.status < 400 {
             return;
         }
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/json"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         let body = self.json();
         assert_eq!(body["code"], self.status, "{body}");
         assert_eq!(body["correlation_id"], id, "{body}");
-        assert!(
-            body["error"].is_string() && body["message"].is_string(),
-            "{body}"
-        );
+        assert!(body["error"].is_string() && body["message"].is_string(), "{body}");
         let known = ["error", "message", "code", "detail", "correlation_id"];
-        assert!(
-            body.as_object()
-                .unwrap()
-                .keys()
-                .all(|key| known.contains(&key.as_str())),
-            "{body}"
-        );
-        assert!(
-            body.as_object()
-                .unwrap()
-                .values()
-                .all(|value| !value.is_null()),
-            "{body}"
-        );
+        assert!(body.as_object().unwrap().keys().all(|key| known.contains(&key.as_str())), "{body}");
+        assert!(body.as_object().unwrap().values().all(|value| !value.is_null()), "{body}");
     }
 
     pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(
-            self.status,
-            status,
-            "{}",
-            String::from_utf8_lossy(&self.body)
-        );
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self
     }
 
@@ -90,10 +62,7 @@ impl Answer {
     }
 
     pub(crate) fn text(&self, field: &str) -> String {
-        self.json()[field]
-            .as_str()
-            .unwrap_or_else(|| panic!("no text '{field}' in {}", self.json()))
-            .to_owned()
+        self.json()[field].as_str().unwrap_or_else(|| panic!("no text '{field}' in {}", self.json())).to_owned()
     }
 
     /// The error word and what is said of it.
@@ -104,15 +73,10 @@ impl Answer {
     /// The rows of a 422 as `field: type`.
     pub(crate) fn faults(&self) -> Vec<String> {
         let detail = self.json()["detail"].clone();
-        let rows = detail
-            .as_array()
-            .unwrap_or_else(|| panic!("no rows: {detail}"))
-            .iter();
+        let rows = detail.as_array().unwrap_or_else(|| panic!("no rows: {detail}")).iter();
         rows.map(|row| {
-            let loc: Vec<String> = row["loc"].as_array().unwrap()[1..]
-                .iter()
-                .map(|part| part.to_string().replace('"', ""))
-                .collect();
+            let loc: Vec<String> =
+                row["loc"].as_array().unwrap()[1..].iter().map(|part| part.to_string().replace('"', "")).collect();
             format!("{}: {}", loc.join("."), row["type"].as_str().unwrap())
         })
         .collect()
@@ -125,28 +89,14 @@ pub(super) async fn raw(address: SocketAddr, request: &str) -> Answer {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a head");
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.lines();
-    let status = lines
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-    let answer = Answer {
-        status,
-        headers: headers.collect(),
-        body: bytes[end + 4..].to_vec(),
-    };
+    let answer = Answer { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() };
     assert!(StatusCode::from_u16(status).is_ok());
     answer.check();
     answer

@@ -52,10 +52,7 @@ impl Api {
     }
 
     /// With settings `change`d for the API alone: the test itself goes straight to the servers.
-    pub(crate) async fn start_changed(
-        arguments: &[&str],
-        change: impl FnOnce(&mut ApiConfig, &mut Secrets),
-    ) -> Self {
+    pub(crate) async fn start_changed(arguments: &[&str], change: impl FnOnce(&mut ApiConfig, &mut Secrets)) -> Self {
         let database = drydock_testing::database().await;
         let (mut config, mut secrets) = config(&database, arguments);
         let storage = drydock_testing::storage(&config.storage);
@@ -63,36 +60,13 @@ impl Api {
         let api = TcpListener::bind(config.api_addr).await.unwrap();
         let address = api.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let running = tasks::spawn(
-            "api",
-            run(
-                config,
-                secrets,
-                Listeners { api, admin: None },
-                shutdown.clone(),
-            ),
-        );
+        let running = tasks::spawn("api", run(config, secrets, Listeners { api, admin: None }, shutdown.clone()));
         // The client wants a provider of cryptography even where it speaks plain HTTP; the second test to come is refused one.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .build()
-            .unwrap();
-        let api = Self {
-            database,
-            storage,
-            address,
-            shutdown,
-            running,
-            client,
-        };
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let api = Self { database, storage, address, shutdown, running, client };
         drydock_testing::until("the API is ready", PATIENCE, async || {
-            let answer = api
-                .client
-                .get(format!("http://{address}/readyz"))
-                .send()
-                .await
-                .ok()?;
+            let answer = api.client.get(format!("http://{address}/readyz")).send().await.ok()?;
             answer.status().is_success().then_some(())
         })
         .await;
@@ -101,11 +75,8 @@ impl Api {
 
     /// A request to `path`: below `/api/v1` unless it begins with `//`.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let path = path
-            .strip_prefix("//")
-            .map_or_else(|| format!("/api/v1{path}"), |root| format!("/{root}"));
-        self.client
-            .request(method, format!("http://{}{path}", self.address))
+        let path = path.strip_prefix("//").map_or_else(|| format!("/api/v1{path}"), |root| format!("/{root}"));
+        self.client.request(method, format!("http://{}{path}", self.address))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -114,27 +85,16 @@ impl Api {
 
     pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let request = self.request(Method::GET, path);
-        Answer::of(headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        }))
-        .await
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_with(path, body, &[]).await
     }
 
-    pub(crate) async fn post_with(
-        &self,
-        path: &str,
-        body: &Value,
-        headers: &[(&str, &str)],
-    ) -> Answer {
+    pub(crate) async fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
         let request = self.request(Method::POST, path).json(body);
-        Answer::of(headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        }))
-        .await
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 
     /// What no client library would send: the request line as it is written here.
@@ -144,50 +104,28 @@ impl Api {
 
     /// A project with its first job: their ids.
     pub(crate) async fn project(&self) -> (String, String) {
-        let made = self
-            .post("/projects", &json!({"instruction": "build a thing"}))
-            .await
-            .expect(201);
+        let made = self.post("/projects", &json!({"instruction": "build a thing"})).await.expect(201);
         (made.text("id"), made.text("job_id"))
     }
 
     /// One more job of the project: its id.
     pub(crate) async fn job(&self, project: &str, body: Value) -> String {
-        self.post(&format!("/projects/{project}/jobs"), &body)
-            .await
-            .expect(202)
-            .text("id")
+        self.post(&format!("/projects/{project}/jobs"), &body).await.expect(202).text("id")
     }
 
     /// The service ends within its grace, without an error.
     pub(crate) async fn stop(mut self) {
         self.shutdown.trigger();
-        let ended = tokio::time::timeout(PATIENCE, &mut self.running)
-            .await
-            .expect("the API stops");
+        let ended = tokio::time::timeout(PATIENCE, &mut self.running).await.expect("the API stops");
         ended.unwrap().unwrap();
     }
 }
 
 /// Settings and secrets for the test's servers.
 pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig, Secrets) {
-    let fixed = [
-        "drydock-api",
-        "--api-addr",
-        "127.0.0.1:0",
-        "--s3-bucket",
-        "replaced",
-        "--default-agent",
-        "dummy",
-    ];
+    let fixed = ["drydock-api", "--api-addr", "127.0.0.1:0", "--s3-bucket", "replaced", "--default-agent", "dummy"];
     let mut config = ApiConfig::try_parse_from(fixed.iter().chain(arguments)).unwrap();
     config.storage = drydock_testing::storage_config();
     config.database.database_pool_size = 8;
-    (
-        config,
-        Secrets {
-            database_url: database.url.clone(),
-            credentials: Credentials::from_env().unwrap(),
-        },
-    )
+    (config, Secrets { database_url: database.url.clone(), credentials: Credentials::from_env().unwrap() })
 }

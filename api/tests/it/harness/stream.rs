@@ -23,17 +23,11 @@ pub(crate) struct Frames {
 impl Api {
     pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Frames {
         let request = self.request(reqwest::Method::GET, path);
-        let request = headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         let headers = answer.headers().clone();
-        Frames {
-            bytes: Box::pin(answer.bytes_stream()),
-            buffer: String::new(),
-            headers,
-        }
+        Frames { bytes: Box::pin(answer.bytes_stream()), buffer: String::new(), headers }
     }
 }
 
@@ -49,11 +43,8 @@ impl Frames {
                     None => continue,
                 }
             }
-            let part = tokio::time::timeout(PATIENCE, self.bytes.next())
-                .await
-                .expect("a frame in time")?;
-            self.buffer
-                .push_str(std::str::from_utf8(&part.unwrap()).unwrap());
+            let part = tokio::time::timeout(PATIENCE, self.bytes.next()).await.expect("a frame in time")?;
+            self.buffer.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
         }
     }
 
@@ -73,29 +64,15 @@ impl Frames {
 
     /// Everything as it was sent.
     pub(crate) async fn rest(mut self) -> String {
-        while let Some(part) = tokio::time::timeout(PATIENCE, self.bytes.next())
-            .await
-            .expect("bytes in time")
-        {
-            self.buffer
-                .push_str(std::str::from_utf8(&part.unwrap()).unwrap());
+        while let Some(part) = tokio::time::timeout(PATIENCE, self.bytes.next()).await.expect("bytes in time") {
+            self.buffer.push_str(std::str::from_utf8(&part.unwrap()).unwrap());
         }
         self.buffer
     }
 }
 
 fn parse(block: &str) -> Option<Frame> {
-    let field = |name: &str| {
-        block
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
     let data = block.lines().find_map(|line| line.strip_prefix("data: "))?;
-    Some(Frame {
-        id: field("id: "),
-        event: field("event: "),
-        data: serde_json::from_str(data).unwrap(),
-    })
+    Some(Frame { id: field("id: "), event: field("event: "), data: serde_json::from_str(data).unwrap() })
 }

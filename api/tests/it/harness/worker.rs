@@ -8,9 +8,7 @@ use drydock_database::{
     worker::{self, NewWorker},
 };
 use drydock_domain::{AttemptId, Isolation, JobId, Outcome, TenantId, Ticket, WorkerId};
-use drydock_storage::{
-    BoxError, Limits, Manifest, PackInfo, PackRegistry, WriteOptions, import_tar,
-};
+use drydock_storage::{BoxError, Limits, Manifest, PackInfo, PackRegistry, WriteOptions, import_tar};
 
 use super::Api;
 
@@ -26,13 +24,8 @@ struct Packs(drydock_database::Database);
 
 impl PackRegistry for Packs {
     async fn uploading(&self, info: PackInfo) -> Result<(), BoxError> {
-        pack::uploading(
-            &self.0.client().await?,
-            TenantId::DEFAULT,
-            info.id.as_bytes(),
-            i64::try_from(info.bytes)?,
-        )
-        .await?;
+        pack::uploading(&self.0.client().await?, TenantId::DEFAULT, info.id.as_bytes(), i64::try_from(info.bytes)?)
+            .await?;
         Ok(())
     }
 }
@@ -51,15 +44,8 @@ impl Worker {
             rung: "copy".to_owned(),
             build: "test".to_owned(),
         };
-        worker::start(&client, &new, Duration::from_secs(600))
-            .await
-            .unwrap();
-        Self {
-            id,
-            client,
-            storage: api.storage.clone(),
-            database: api.database.database.clone(),
-        }
+        worker::start(&client, &new, Duration::from_secs(600)).await.unwrap();
+        Self { id, client, storage: api.storage.clone(), database: api.database.database.clone() }
     }
 
     /// Claims the job as a dispatched ticket would let it.
@@ -67,18 +53,11 @@ impl Worker {
         let job: JobId = job.parse().unwrap();
         let dispatch = "UPDATE job SET state = 'dispatched', dispatch_seq = dispatch_seq + 1, dispatched_at = now()
                          WHERE id = $1 RETURNING dispatch_seq";
-        let seq: i32 = self
-            .client
-            .query_one(dispatch, &[&job.uuid()])
-            .await
-            .unwrap()
-            .get(0);
+        let seq: i32 = self.client.query_one(dispatch, &[&job.uuid()]).await.unwrap().get(0);
         let attempt = AttemptId::generate();
         let ticket = Ticket::new(job, seq, "default".to_owned(), 0);
         let path = format!("/scratch/{attempt}");
-        let claimed = job::claim(&self.client, &ticket, attempt, self.id, &path)
-            .await
-            .unwrap();
+        let claimed = job::claim(&self.client, &ticket, attempt, self.id, &path).await.unwrap();
         assert!(matches!(claimed, job::Claimed::Mine(_)), "{claimed:?}");
         attempt
     }
@@ -86,38 +65,16 @@ impl Worker {
     /// Appends a chunk to the attempt's log.
     pub(crate) async fn log(&self, attempt: AttemptId, seq: i32, offset: usize, bytes: &[u8]) {
         let body = log_chunk::Body::Inline(bytes);
-        log_chunk::append(
-            &self.client,
-            attempt,
-            seq,
-            i64::try_from(offset).unwrap(),
-            body,
-        )
-        .await
-        .unwrap();
+        log_chunk::append(&self.client, attempt, seq, i64::try_from(offset).unwrap(), body).await.unwrap();
     }
 
     /// Appends a chunk whose bytes are an object.
     pub(crate) async fn segment(&self, attempt: AttemptId, seq: i32, offset: usize, bytes: &[u8]) {
-        let key = self
-            .storage
-            .keys(TenantId::DEFAULT)
-            .log_segment(attempt, seq.unsigned_abs().into());
+        let key = self.storage.keys(TenantId::DEFAULT).log_segment(attempt, seq.unsigned_abs().into());
         self.storage.put(&key, bytes.to_vec().into()).await.unwrap();
         let length = i32::try_from(bytes.len()).unwrap();
-        let body = log_chunk::Body::Object {
-            key: key.as_str(),
-            length,
-        };
-        log_chunk::append(
-            &self.client,
-            attempt,
-            seq,
-            i64::try_from(offset).unwrap(),
-            body,
-        )
-        .await
-        .unwrap();
+        let body = log_chunk::Body::Object { key: key.as_str(), length };
+        log_chunk::append(&self.client, attempt, seq, i64::try_from(offset).unwrap(), body).await.unwrap();
     }
 
     /// Finishes with `report` and, where some are given, these files as the whole tree.
@@ -133,30 +90,15 @@ impl Worker {
             Some(files) => Some(self.store(files).await),
             None => None,
         };
-        let done = job::finish(
-            &self.client,
-            job.parse().unwrap(),
-            attempt,
-            outcome,
-            report,
-            tree.as_ref(),
-        )
-        .await
-        .unwrap();
+        let done =
+            job::finish(&self.client, job.parse().unwrap(), attempt, outcome, report, tree.as_ref()).await.unwrap();
         assert_eq!(done, job::Finished::Ok);
     }
 
     /// A version of these files, by one successful attempt at the job.
     pub(crate) async fn publish(&self, job: &str, files: &[(&str, Content<'_>)]) {
         let attempt = self.claim(job).await;
-        self.finish(
-            job,
-            attempt,
-            Outcome::Succeeded,
-            &Report::default(),
-            Some(files),
-        )
-        .await;
+        self.finish(job, attempt, Outcome::Succeeded, &Report::default(), Some(files)).await;
     }
 
     async fn store(&self, files: &[(&str, Content<'_>)]) -> StoredTree {
@@ -168,31 +110,13 @@ impl Worker {
         };
         let packs = Packs(self.database.clone());
         let archive = std::io::Cursor::new(tar(files));
-        let written = import_tar(&self.storage, options, &packs, archive)
-            .await
-            .unwrap()
-            .unwrap();
+        let written = import_tar(&self.storage, options, &packs, archive).await.unwrap().unwrap();
         let manifest: &Manifest = &written.manifest;
-        assert_eq!(
-            manifest
-                .tree()
-                .entries()
-                .iter()
-                .filter(|entry| !entry.is_dir())
-                .count(),
-            files.len()
-        );
+        assert_eq!(manifest.tree().entries().iter().filter(|entry| !entry.is_dir()).count(), files.len());
         StoredTree {
             tree_id: written.tree_id.to_string(),
             manifest_id: written.manifest_id.to_string(),
-            packs: written
-                .packs
-                .iter()
-                .map(|p| StoredPack {
-                    id: p.id.to_string(),
-                    bytes: p.bytes,
-                })
-                .collect(),
+            packs: written.packs.iter().map(|p| StoredPack { id: p.id.to_string(), bytes: p.bytes }).collect(),
             file_count: u32::try_from(written.file_count).unwrap(),
             total_bytes: written.total_bytes,
         }

@@ -15,15 +15,8 @@ pub(super) fn describe(job: &Job) -> String {
     field("type", job.job_type.clone());
     field("title", job.title.clone());
     field("status", status(job));
-    let said = [
-        ("waits", &job.waiting_reason),
-        ("summary", &job.summary),
-        ("output", &job.output),
-    ];
-    for (name, text) in said
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text.as_ref()?)))
-    {
+    let said = [("waits", &job.waiting_reason), ("summary", &job.summary), ("output", &job.output)];
+    for (name, text) in said.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
         field(name, text.clone());
     }
     for error in &job.errors {
@@ -32,11 +25,9 @@ pub(super) fn describe(job: &Job) -> String {
     if let Some(version) = job.version {
         field("version", version.to_string());
     }
-    for (name, files) in [
-        ("created", &job.created_files),
-        ("modified", &job.modified_files),
-        ("deleted", &job.deleted_files),
-    ] {
+    for (name, files) in
+        [("created", &job.created_files), ("modified", &job.modified_files), ("deleted", &job.deleted_files)]
+    {
         for path in files.iter().take(FILES) {
             field(name, path.clone());
         }
@@ -69,46 +60,26 @@ fn phases(job: &Job) -> Option<String> {
         ("run", timings.run_s),
         ("push", timings.push_s),
     ];
-    let known: Vec<String> = phases
-        .into_iter()
-        .filter_map(|(name, time)| Some(format!("{name} {}", seconds(time?))))
-        .collect();
-    if known.is_empty() {
-        None
-    } else {
-        Some(known.join(", "))
-    }
+    let known: Vec<String> =
+        phases.into_iter().filter_map(|(name, time)| Some(format!("{name} {}", seconds(time?)))).collect();
+    if known.is_empty() { None } else { Some(known.join(", ")) }
 }
 
 fn attempts(attempts: &[Attempt]) -> String {
     if attempts.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(&[
-        "ATTEMPT",
-        "OUTCOME",
-        "WORKER",
-        "ISOLATION",
-        "STARTED",
-        "TOOK",
-    ]);
+    let mut table = Table::new(&["ATTEMPT", "OUTCOME", "WORKER", "ISOLATION", "STARTED", "TOOK"]);
     for attempt in attempts {
         let started = attempt.started_at.map(time).unwrap_or_default();
-        let took = attempt
-            .started_at
-            .zip(attempt.finished_at)
-            .and_then(|(start, end)| (end - start).to_std().ok());
+        let took = attempt.started_at.zip(attempt.finished_at).and_then(|(start, end)| (end - start).to_std().ok());
         table.row([
             attempt.number.to_string(),
-            attempt
-                .outcome
-                .clone()
-                .unwrap_or_else(|| "running".to_owned()),
+            attempt.outcome.clone().unwrap_or_else(|| "running".to_owned()),
             attempt.worker.clone(),
             attempt.isolation.clone().unwrap_or_default(),
             started,
-            took.map(|took| seconds(took.as_secs_f64()))
-                .unwrap_or_default(),
+            took.map(|took| seconds(took.as_secs_f64())).unwrap_or_default(),
         ]);
     }
     format!("\n{}", table.render())

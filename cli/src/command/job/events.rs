@@ -23,22 +23,15 @@ pub(in crate::command) struct EventsArgs {
 
 pub(super) async fn run(context: &Context, args: EventsArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
-    context
-        .output
-        .resumable(format!("drydock job events {}", args.job));
+    context.output.resumable(format!("drydock job events {}", args.job));
     let job = args.job.as_str();
     let output = &context.output;
     client
         .follow::<CliError>(
             |client| client.get(["jobs", job, "events"]),
             |event| {
-                let line = if output.is_json() {
-                    Some(json(event))
-                } else {
-                    text(event)
-                };
-                line.map_or(Ok(()), |line| output.line(&line))
-                    .map(ControlFlow::Continue)
+                let line = if output.is_json() { Some(json(event)) } else { text(event) };
+                line.map_or(Ok(()), |line| output.line(&line)).map(ControlFlow::Continue)
             },
         )
         .await?;
@@ -49,10 +42,7 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Result<Exit, Cli
 fn json(event: &Event) -> String {
     let (name, data) = (serde_json::Value::from(event.name.as_str()), &event.data);
     match &event.id {
-        Some(id) => format!(
-            "{{\"data\":{data},\"event\":{name},\"id\":{}}}",
-            serde_json::Value::from(id.as_str())
-        ),
+        Some(id) => format!("{{\"data\":{data},\"event\":{name},\"id\":{}}}", serde_json::Value::from(id.as_str())),
         None => format!("{{\"data\":{data},\"event\":{name}}}"),
     }
 }
@@ -63,11 +53,7 @@ fn text(event: &Event) -> Option<String> {
     }
     let data: serde_json::Value = serde_json::from_str(&event.data).ok()?;
     let at = data["at"].as_str().unwrap_or_default();
-    Some(crate::output::one_line(&format!(
-        "{at}  {:8}  {}",
-        event.name,
-        Said::read(event)?.text()
-    )))
+    Some(crate::output::one_line(&format!("{at}  {:8}  {}", event.name, Said::read(event)?.text())))
 }
 
 #[cfg(test)]
@@ -79,25 +65,16 @@ mod tests {
         let event = Event {
             id: Some("7-1".to_owned()),
             name: "status".to_owned(),
-            data: r#"{"at":"2025-11-21T05:20:11Z","status":"in_progress","status_detail":"running","attempt":1}"#.to_owned(),
+            data: r#"{"at":"2025-11-21T05:20:11Z","status":"in_progress","status_detail":"running","attempt":1}"#
+                .to_owned(),
         };
-        assert_eq!(
-            text(&event).unwrap(),
-            "2025-11-21T05:20:11Z  status    in_progress: running"
-        );
+        assert_eq!(text(&event).unwrap(), "2025-11-21T05:20:11Z  status    in_progress: running");
         let line: serde_json::Value = serde_json::from_str(&json(&event)).unwrap();
         assert_eq!(
             (&line["id"], &line["event"], &line["data"]["attempt"]),
             (&"7-1".into(), &"status".into(), &1.into())
         );
-        let end = Event {
-            id: None,
-            name: "end".to_owned(),
-            data: "{}".to_owned(),
-        };
-        assert_eq!(
-            (text(&end), json(&end).as_str()),
-            (None, r#"{"data":{},"event":"end"}"#)
-        );
+        let end = Event { id: None, name: "end".to_owned(), data: "{}".to_owned() };
+        assert_eq!((text(&end), json(&end).as_str()), (None, r#"{"data":{},"event":"end"}"#));
     }
 }

@@ -42,30 +42,15 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
     }
     let labels: Vec<String> = args.labels.pairs().collect();
     let call = || {
-        let parameters = [
-            ("status", &args.status),
-            ("type", &args.types),
-            ("label", &labels),
-        ];
-        let pairs = parameters
-            .into_iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-        let call = pairs.fold(client.get(path.iter()), |call, (name, value)| {
-            call.query(name, value)
-        });
+        let parameters = [("status", &args.status), ("type", &args.types), ("label", &labels)];
+        let pairs = parameters.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let call = pairs.fold(client.get(path.iter()), |call, (name, value)| call.query(name, value));
         call.query_opt("since", args.since.map(|since| since.to_rfc3339()))
     };
     let table = Table::new(&["JOB", "TYPE", "STATUS", "PROJECT", "ACCEPTED", "TITLE"]);
     let row = |job: &Job| {
         let (id, project) = (job.id.clone(), job.project_id.clone());
-        vec![
-            id,
-            job.job_type.clone(),
-            job.status.clone(),
-            project,
-            time(job.created_at),
-            job.title.clone(),
-        ]
+        vec![id, job.job_type.clone(), job.status.clone(), project, time(job.created_at), job.title.clone()]
     };
     list::show(context, args.paging, call, table, row).await
 }

@@ -47,23 +47,11 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliEr
     let client = context.client()?;
     let job = read(&client, &args.job).await?;
     if args.follow {
-        context
-            .output
-            .resumable(format!("drydock job logs {} -f", args.job));
+        context.output.resumable(format!("drydock job logs {} -f", args.job));
         return follow(context, &client, job, args.attempt).await;
     }
-    let route = [
-        "projects",
-        job.project_id.as_str(),
-        "jobs",
-        job.id.as_str(),
-        "logs",
-    ];
-    let mut response = client
-        .get(route)
-        .query_opt("attempt", args.attempt)
-        .send()
-        .await?;
+    let route = ["projects", job.project_id.as_str(), "jobs", job.id.as_str(), "logs"];
+    let mut response = client.get(route).query_opt("attempt", args.attempt).send().await?;
     while let Some(part) = client.chunk(&mut response, LIMIT).await? {
         context.output.data(&part)?;
     }
@@ -76,12 +64,7 @@ async fn read(client: &Client, id: &str) -> Result<Job, CliError> {
 }
 
 /// One attempt's log after the other, until the job is over.
-async fn follow(
-    context: &Context,
-    client: &Client,
-    mut job: Job,
-    only: Option<u32>,
-) -> Result<Exit, CliError> {
+async fn follow(context: &Context, client: &Client, mut job: Job, only: Option<u32>) -> Result<Exit, CliError> {
     let newest = job.attempts.last().map_or(1, |attempt| attempt.number);
     let mut number = only.unwrap_or(newest);
     loop {
@@ -93,9 +76,7 @@ async fn follow(
             return Ok(Exit::Ok);
         }
         number += 1;
-        context
-            .output
-            .note(&format!("end of attempt {}", number - 1));
+        context.output.note(&format!("end of attempt {}", number - 1));
     }
 }
 
@@ -115,20 +96,8 @@ async fn begun(client: &Client, job: &mut Job, number: u32) -> Result<bool, CliE
     }
 }
 
-async fn attempt(
-    context: &Context,
-    client: &Client,
-    job: &Job,
-    number: u32,
-) -> Result<(), CliError> {
-    let route = [
-        "projects",
-        job.project_id.as_str(),
-        "jobs",
-        job.id.as_str(),
-        "logs",
-        "stream",
-    ];
+async fn attempt(context: &Context, client: &Client, job: &Job, number: u32) -> Result<(), CliError> {
+    let route = ["projects", job.project_id.as_str(), "jobs", job.id.as_str(), "logs", "stream"];
     client
         .follow::<CliError>(
             |client| client.get(route).query("attempt", number),

@@ -58,11 +58,7 @@ impl JobCommand {
     }
 }
 
-pub(super) async fn run(
-    context: &Context,
-    command: JobCommand,
-    deadline: Option<Instant>,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(context: &Context, command: JobCommand, deadline: Option<Instant>) -> Result<Exit, CliError> {
     match command {
         JobCommand::Submit(args) => submit::run(context, args, deadline).await,
         JobCommand::Show(args) => show(context, args).await,
@@ -74,13 +70,6 @@ pub(super) async fn run(
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let job: Document<Job> = context
-        .client()?
-        .get(["jobs", args.job.as_str()])
-        .document()
-        .await?;
-    context
-        .output
-        .answer(&job.raw, || describe::describe(&job.value))
-        .map(|()| Exit::Ok)
+    let job: Document<Job> = context.client()?.get(["jobs", args.job.as_str()]).document().await?;
+    context.output.answer(&job.raw, || describe::describe(&job.value)).map(|()| Exit::Ok)
 }

@@ -94,11 +94,7 @@ struct Body {
 
 impl From<SubmitArgs> for Body {
     fn from(args: SubmitArgs) -> Self {
-        let implied = if args.argv.is_empty() {
-            "edit"
-        } else {
-            "command"
-        };
+        let implied = if args.argv.is_empty() { "edit" } else { "command" };
         Self {
             job_type: args.job_type.unwrap_or_else(|| implied.to_owned()),
             instruction: args.instruction,
@@ -117,47 +113,26 @@ impl From<SubmitArgs> for Body {
     }
 }
 
-pub(super) async fn run(
-    context: &Context,
-    args: SubmitArgs,
-    deadline: Option<Instant>,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(context: &Context, args: SubmitArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
     let client = context.client()?;
     let (project, wait) = (args.project.clone(), args.wait);
     let deadline = wait.deadline(deadline);
     let body = Body::from(args);
-    let job: Document<Job> = client
-        .post(["projects", &project, "jobs"])
-        .json(&body)
-        .idempotent()
-        .document()
-        .await?;
+    let job: Document<Job> = client.post(["projects", &project, "jobs"]).json(&body).idempotent().document().await?;
     let id = &job.value.id;
     if !wait.wanted() {
-        context.output.note(&format!(
-            "accepted job {id}; to see it run: drydock job logs {id} -f"
-        ));
-        return context
-            .output
-            .answer(&job.raw, || id.clone())
-            .map(|()| Exit::Ok);
+        context.output.note(&format!("accepted job {id}; to see it run: drydock job logs {id} -f"));
+        return context.output.answer(&job.raw, || id.clone()).map(|()| Exit::Ok);
     }
-    context
-        .output
-        .note(&format!("accepted job {id}; waiting for it"));
+    context.output.note(&format!("accepted job {id}; waiting for it"));
     let waited = wait::one(context, &client, id, deadline).await?;
     context.output.note(&wait::summary(id, &waited));
     match waited {
-        Waited::Over(exit, job) => context
-            .output
-            .answer(&job.raw, || id.clone())
-            .map(|()| exit),
+        Waited::Over(exit, job) => context.output.answer(&job.raw, || id.clone()).map(|()| exit),
         Waited::TimeUp => {
             let now = client.get(["jobs", id.as_str()]).bytes().await?;
             context.output.answer(&now, || id.clone())?;
-            context
-                .output
-                .note(&format!("to wait on: drydock job wait {id}"));
+            context.output.note(&format!("to wait on: drydock job wait {id}"));
             Ok(Exit::TimedOut)
         }
     }
@@ -177,22 +152,14 @@ mod tests {
     }
 
     fn body(line: &str) -> serde_json::Value {
-        let args = Line::try_parse_from(["submit"].into_iter().chain(line.split(' ')))
-            .unwrap()
-            .args;
+        let args = Line::try_parse_from(["submit"].into_iter().chain(line.split(' '))).unwrap().args;
         serde_json::to_value(Body::from(args)).unwrap()
     }
 
     #[test]
     fn the_body_holds_what_was_given_and_nothing_else() {
-        assert_eq!(
-            body("P -- true -x --wait"),
-            json!({"job_type": "command", "argv": ["true", "-x", "--wait"]})
-        );
-        assert_eq!(
-            body("P -i do"),
-            json!({"job_type": "edit", "instruction": "do"})
-        );
+        assert_eq!(body("P -- true -x --wait"), json!({"job_type": "command", "argv": ["true", "-x", "--wait"]}));
+        assert_eq!(body("P -i do"), json!({"job_type": "edit", "instruction": "do"}));
         assert_eq!(
             body(
                 "P --type initial_project -i do --agent a --priority 7 --timeout 20m --retries 2 --label k=v --label l=a=b --read-only"
@@ -204,17 +171,8 @@ mod tests {
 
     #[test]
     fn an_instruction_or_a_command_is_needed() {
-        for wrong in [
-            "P",
-            "P -i",
-            "P --timeout 0s -i x",
-            "P --label x -i x",
-            "P --priority 300 -i x",
-        ] {
-            assert!(
-                Line::try_parse_from(["submit"].into_iter().chain(wrong.split(' '))).is_err(),
-                "{wrong}"
-            );
+        for wrong in ["P", "P -i", "P --timeout 0s -i x", "P --label x -i x", "P --priority 300 -i x"] {
+            assert!(Line::try_parse_from(["submit"].into_iter().chain(wrong.split(' '))).is_err(), "{wrong}");
         }
     }
 }

@@ -28,23 +28,14 @@ pub(in crate::command) struct WaitJobsArgs {
     pub(super) patience: Patience,
 }
 
-pub(super) async fn run(
-    context: &Context,
-    args: WaitJobsArgs,
-    deadline: Option<Instant>,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(context: &Context, args: WaitJobsArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
     let client = context.client()?;
     if let [id] = args.jobs.as_slice() {
         let waited = wait::one(context, &client, id, deadline).await?;
         return told(context, id, &waited, true);
     }
-    context
-        .output
-        .resumable(format!("drydock job wait {}", args.jobs.join(" ")));
-    let waits = args
-        .jobs
-        .iter()
-        .map(async |id| (id, client.wait_for(id, deadline).await));
+    context.output.resumable(format!("drydock job wait {}", args.jobs.join(" ")));
+    let waits = args.jobs.iter().map(async |id| (id, client.wait_for(id, deadline).await));
     let mut waits = stream::iter(waits).buffer_unordered(AT_ONCE);
     let mut worst = Exit::Ok;
     while let Some((id, waited)) = waits.next().await {
@@ -58,11 +49,7 @@ fn told(context: &Context, id: &str, waited: &Waited, alone: bool) -> Result<Exi
     match waited {
         Waited::Over(exit, job) => {
             let text = || {
-                if alone {
-                    describe(&job.value)
-                } else {
-                    format!("{id} {}", job.value.status)
-                }
+                if alone { describe(&job.value) } else { format!("{id} {}", job.value.status) }
             };
             context.output.answer(&job.raw, text)?;
             Ok(*exit)

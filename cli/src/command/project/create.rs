@@ -20,11 +20,7 @@ Writes the project's id. With --wait the exit code is the job's: 0 completed, 1 
 7 not over in time.")]
 pub(in crate::command) struct CreateArgs {
     /// What to build, 5 to 2,000 characters
-    #[arg(
-        value_name = "INSTRUCTION",
-        required_unless_present = "instruction",
-        conflicts_with = "instruction"
-    )]
+    #[arg(value_name = "INSTRUCTION", required_unless_present = "instruction", conflicts_with = "instruction")]
     text: Option<String>,
     /// The same as a flag
     #[arg(short, long, value_name = "TEXT")]
@@ -54,11 +50,7 @@ struct Body {
     labels: Option<BTreeMap<String, String>>,
 }
 
-pub(super) async fn run(
-    context: &Context,
-    args: CreateArgs,
-    deadline: Option<Instant>,
-) -> Result<Exit, CliError> {
+pub(super) async fn run(context: &Context, args: CreateArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
     let client = context.client()?;
     let deadline = args.wait.deadline(deadline);
     let body = Body {
@@ -67,23 +59,14 @@ pub(super) async fn run(
         pool: args.pool,
         labels: args.labels.object(),
     };
-    let project: Document<Created> = client
-        .post(["projects"])
-        .json(&body)
-        .idempotent()
-        .document()
-        .await?;
+    let project: Document<Created> = client.post(["projects"]).json(&body).idempotent().document().await?;
     let Created { id, job_id } = &project.value;
     if !args.wait.wanted() {
-        context
-            .output
-            .note(&format!("created project {id}; its first job is {job_id}"));
+        context.output.note(&format!("created project {id}; its first job is {job_id}"));
         context.output.answer(&project.raw, || id.clone())?;
         return Ok(Exit::Ok);
     }
-    context.output.note(&format!(
-        "created project {id}; waiting for its job {job_id}"
-    ));
+    context.output.note(&format!("created project {id}; waiting for its job {job_id}"));
     finish(context, &client, id, job_id, deadline).await
 }
 
@@ -102,9 +85,7 @@ async fn finish(
     match waited {
         Waited::Over(exit, _) => Ok(exit),
         Waited::TimeUp => {
-            context
-                .output
-                .note(&format!("to wait on: drydock job wait {job}"));
+            context.output.note(&format!("to wait on: drydock job wait {job}"));
             Ok(Exit::TimedOut)
         }
     }

@@ -37,18 +37,11 @@ pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliE
     let mut table = Table::new(&["MODE", "SIZE", "PATH"]).whole();
     let mut cursor = args.cursor;
     loop {
-        let call = client
-            .get(["projects", args.project.as_str(), "files"])
-            .query("limit", PAGE);
-        let call = call
-            .query_opt("version", args.version)
-            .query_opt("job", args.job.as_ref());
+        let call = client.get(["projects", args.project.as_str(), "files"]).query("limit", PAGE);
+        let call = call.query_opt("version", args.version).query_opt("job", args.job.as_ref());
         let page: Document<Files> = call.query_opt("cursor", cursor.as_ref()).document().await?;
         if context.output.is_json() {
-            return context
-                .output
-                .answer(&page.raw, String::new)
-                .map(|()| Exit::Ok);
+            return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok);
         }
         for file in &page.value.files {
             table.row(row(file));
@@ -58,10 +51,7 @@ pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliE
             break;
         }
     }
-    context
-        .output
-        .data(table.render().as_bytes())
-        .map(|()| Exit::Ok)
+    context.output.data(table.render().as_bytes()).map(|()| Exit::Ok)
 }
 
 fn row(file: &FileEntry) -> [String; 3] {

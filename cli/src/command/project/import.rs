@@ -62,20 +62,12 @@ type Blocks = BoxStream<'static, io::Result<Bytes>>;
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let started = Instant::now();
-    let is_dir = fs_err::metadata(&args.source)
-        .map_err(CliError::Input)?
-        .is_dir();
+    let is_dir = fs_err::metadata(&args.source).map_err(CliError::Input)?.is_dir();
     if !is_dir && !args.exclude.is_empty() {
-        return Err(CliError::Usage(
-            "--exclude goes with a directory, not with an archive".to_owned(),
-        ));
+        return Err(CliError::Usage("--exclude goes with a directory, not with an archive".to_owned()));
     }
     let output = &context.output;
-    let (blocks, archive) = if is_dir {
-        directory(output, &args)
-    } else {
-        file(&args.source).await?
-    };
+    let (blocks, archive) = if is_dir { directory(output, &args) } else { file(&args.source).await? };
     let sent = told(Arc::clone(output), blocks);
     let answer = send(&client, &args, sent).await;
     let totals = match archive {
@@ -84,27 +76,17 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, Cli
     };
     let project: Document<Project> = client.read(answer?)?;
     let took = seconds(started.elapsed().as_secs_f64());
-    let what = totals.map_or_else(String::new, |totals| {
-        format!("{} files, {}, ", totals.files, mebibytes(totals.bytes))
-    });
-    output.note(&format!(
-        "imported {what}in {took}: project {}",
-        project.value.id
-    ));
-    output
-        .answer(&project.raw, || project.value.id.clone())
-        .map(|()| Exit::Ok)
+    let what =
+        totals.map_or_else(String::new, |totals| format!("{} files, {}, ", totals.files, mebibytes(totals.bytes)));
+    output.note(&format!("imported {what}in {took}: project {}", project.value.id));
+    output.answer(&project.raw, || project.value.id.clone()).map(|()| Exit::Ok)
 }
 
 /// Sends the blocks and reads the whole answer.
 async fn send(client: &Client, args: &ImportArgs, blocks: Blocks) -> Result<Bytes, ClientError> {
-    let sent = call(client, args)
-        .stream_bytes(Body::wrap_stream(blocks))
-        .await;
+    let sent = call(client, args).stream_bytes(Body::wrap_stream(blocks)).await;
     match sent {
-        Err(broken @ ClientError::Broken { .. }) => {
-            Err(refusal(client, args).await.unwrap_or(broken))
-        }
+        Err(broken @ ClientError::Broken { .. }) => Err(refusal(client, args).await.unwrap_or(broken)),
         sent => sent,
     }
 }
@@ -113,9 +95,7 @@ async fn send(client: &Client, args: &ImportArgs, blocks: Blocks) -> Result<Byte
 /// rest (RFC 9112 §9.6). Asked again without an archive, it has nothing to close on, and nothing to import either.
 async fn refusal(client: &Client, args: &ImportArgs) -> Option<ClientError> {
     match call(client, args).bytes().await {
-        Err(ClientError::Refused(refusal)) if refusal.status != NO_ARCHIVE => {
-            Some(ClientError::Refused(refusal))
-        }
+        Err(ClientError::Refused(refusal)) if refusal.status != NO_ARCHIVE => Some(ClientError::Refused(refusal)),
         _ => None,
     }
 }
@@ -133,10 +113,7 @@ fn call<'c>(client: &'c Client, args: &ImportArgs) -> Call<'c> {
 }
 
 /// What went wrong on this side says more than the request it broke; unless the server broke it off.
-async fn read(
-    thread: JoinHandle<io::Result<Totals>>,
-    accepted: bool,
-) -> Result<Option<Totals>, CliError> {
+async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
     match thread.await {
         Ok(Ok(totals)) => Ok(Some(totals)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !accepted => Ok(None),
@@ -145,27 +122,18 @@ async fn read(
     }
 }
 
-fn directory(
-    output: &Arc<Output>,
-    args: &ImportArgs,
-) -> (Blocks, Option<JoinHandle<io::Result<Totals>>>) {
+fn directory(output: &Arc<Output>, args: &ImportArgs) -> (Blocks, Option<JoinHandle<io::Result<Totals>>>) {
     let output = Arc::clone(output);
     let exclude = Exclude::new(args.exclude.iter().cloned());
-    let (blocks, thread) =
-        archive::stream(args.source.clone(), exclude, move |text| output.warn(text));
+    let (blocks, thread) = archive::stream(args.source.clone(), exclude, move |text| output.warn(text));
     (blocks.boxed(), Some(thread))
 }
 
 async fn file(path: &Path) -> Result<(Blocks, Option<JoinHandle<io::Result<Totals>>>), CliError> {
-    let file = fs_err::tokio::File::open(path)
-        .await
-        .map_err(CliError::Input)?;
+    let file = fs_err::tokio::File::open(path).await.map_err(CliError::Input)?;
     let blocks = stream::try_unfold(file, async |mut file| {
         let mut block = Vec::with_capacity(BLOCK);
-        let read = (&mut file)
-            .take(BLOCK as u64)
-            .read_to_end(&mut block)
-            .await?;
+        let read = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await?;
         Ok((read > 0).then(|| (Bytes::from(block), file)))
     });
     Ok((blocks.boxed(), None))

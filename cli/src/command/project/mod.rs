@@ -91,14 +91,7 @@ pub(super) async fn run(
 
 async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
-    let table = Table::new(&[
-        "PROJECT",
-        "STATUS",
-        "AGENT",
-        "VERSION",
-        "CREATED",
-        "INSTRUCTION",
-    ]);
+    let table = Table::new(&["PROJECT", "STATUS", "AGENT", "VERSION", "CREATED", "INSTRUCTION"]);
     let row = |project: &Project| {
         vec![
             project.id.clone(),
@@ -109,26 +102,12 @@ async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
             project.instruction.clone(),
         ]
     };
-    super::list::show(
-        context,
-        args.paging,
-        || client.get(["projects"]),
-        table,
-        row,
-    )
-    .await
+    super::list::show(context, args.paging, || client.get(["projects"]), table, row).await
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let project: Document<Project> = context
-        .client()?
-        .get(["projects", args.project.as_str()])
-        .document()
-        .await?;
-    context
-        .output
-        .answer(&project.raw, || describe(&project.value))
-        .map(|()| Exit::Ok)
+    let project: Document<Project> = context.client()?.get(["projects", args.project.as_str()]).document().await?;
+    context.output.answer(&project.raw, || describe(&project.value)).map(|()| Exit::Ok)
 }
 
 fn describe(project: &Project) -> String {

@@ -34,31 +34,14 @@ pub(in crate::command) struct CatArgs {
 pub(super) async fn run(context: &Context, args: CatArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     // Checked here, because an address cannot hold `..`: it would name another file.
-    let invalid = |error| {
-        CliError::Usage(format!(
-            "'{}' is no path in a project: {error}",
-            args.path.display()
-        ))
-    };
+    let invalid = |error| CliError::Usage(format!("'{}' is no path in a project: {error}", args.path.display()));
     let path = RelativePath::new(args.path.as_bytes()).map_err(invalid)?;
     let route = [b"projects", args.project.as_bytes(), b"files"];
-    let call = client.get(
-        route
-            .into_iter()
-            .chain(path.as_bytes().split(|&byte| byte == b'/')),
-    );
-    let call = call
-        .query_opt("version", args.version)
-        .query_opt("job", args.job.as_ref());
+    let call = client.get(route.into_iter().chain(path.as_bytes().split(|&byte| byte == b'/')));
+    let call = call.query_opt("version", args.version).query_opt("job", args.job.as_ref());
     if context.output.is_json() {
-        let content = call
-            .header(header::ACCEPT, "application/json")
-            .bytes()
-            .await?;
-        return context
-            .output
-            .answer(&content, String::new)
-            .map(|()| Exit::Ok);
+        let content = call.header(header::ACCEPT, "application/json").bytes().await?;
+        return context.output.answer(&content, String::new).map(|()| Exit::Ok);
     }
     let mut response = call.send().await?;
     while let Some(part) = client.chunk(&mut response, LIMIT).await? {

@@ -60,11 +60,7 @@ pub(super) async fn diff(context: &Context, args: DiffArgs) -> Result<Exit, CliE
     let client = context.client()?;
     let (from, to) = (args.from.to_string(), args.to.to_string());
     let call = client.get(["projects", &args.project, "versions", &from, "diff", &to]);
-    let kind = if context.output.is_json() {
-        "application/json"
-    } else {
-        "text/plain"
-    };
+    let kind = if context.output.is_json() { "application/json" } else { "text/plain" };
     let diff = call.header(header::ACCEPT, kind).bytes().await?;
     if context.output.is_json() {
         context.output.answer(&diff, String::new)?;

@@ -1,9 +1,6 @@
 //! The real binary, driven with the real S3 client: what a service or a person relies on when they start it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot set itself up has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod server;
 
@@ -27,14 +24,7 @@ async fn objects_survive_a_restart() {
     assert_eq!(first.stop(), Some(0));
 
     let second = Server::start(root.path());
-    let object = second
-        .client("right secret")
-        .get_object()
-        .bucket("drydock")
-        .key("packs/ab/one")
-        .send()
-        .await
-        .unwrap();
+    let object = second.client("right secret").get_object().bucket("drydock").key("packs/ab/one").send().await.unwrap();
     assert_eq!(object.body.collect().await.unwrap().into_bytes(), body);
     assert_eq!(second.stop(), Some(0));
 }
@@ -43,12 +33,7 @@ async fn objects_survive_a_restart() {
 async fn a_wrong_secret_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let server = Server::start(root.path());
-    let answer = server
-        .client("wrong secret")
-        .list_objects_v2()
-        .bucket("drydock")
-        .send()
-        .await;
+    let answer = server.client("wrong secret").list_objects_v2().bucket("drydock").send().await;
     assert_eq!(answer.unwrap_err().code(), Some("SignatureDoesNotMatch"));
 }
 
@@ -57,14 +42,7 @@ async fn if_none_match_refuses_an_object_that_is_there() {
     let root = tempfile::tempdir().unwrap();
     let server = Server::start(root.path());
     let client = server.client("right secret");
-    let put = || {
-        client
-            .put_object()
-            .bucket("drydock")
-            .key("manifest")
-            .if_none_match("*")
-            .send()
-    };
+    let put = || client.put_object().bucket("drydock").key("manifest").if_none_match("*").send();
     put().await.unwrap();
     assert_eq!(put().await.unwrap_err().code(), Some("PreconditionFailed"));
 }
@@ -76,11 +54,7 @@ fn the_bucket_is_there_and_nothing_outside_the_root_can_be_one() {
     assert!(root.path().join("objects/drydock").is_dir());
     assert_eq!(server.stop(), Some(0));
     for name in ["../outside", ".hidden", "", "a/b"] {
-        assert_eq!(
-            Server::exit_code_with_bucket(root.path(), name),
-            Some(64),
-            "{name:?}"
-        );
+        assert_eq!(Server::exit_code_with_bucket(root.path(), name), Some(64), "{name:?}");
     }
     assert!(!root.path().join("outside").exists());
 }
@@ -91,8 +65,5 @@ fn a_taken_address_is_said_so() {
     let server = Server::start(root.path());
     let (code, log) = Server::exit_at(root.path(), &server.address);
     assert_eq!(code, Some(69));
-    assert!(
-        log.contains(&server.address) && log.contains("--address"),
-        "{log}"
-    );
+    assert!(log.contains(&server.address) && log.contains("--address"), "{log}");
 }

@@ -25,11 +25,7 @@ impl Server {
     pub(crate) fn start(root: &Path) -> Self {
         let file = root.join("address");
         let _left_by_an_earlier_one = fs_err::remove_file(&file);
-        let child = command(root, "127.0.0.1:0", "drydock")
-            .arg("--address-file")
-            .arg(&file)
-            .spawn()
-            .unwrap();
+        let child = command(root, "127.0.0.1:0", "drydock").arg("--address-file").arg(&file).spawn().unwrap();
         let started = Instant::now();
         let address = loop {
             match fs_err::read_to_string(&file) {
@@ -66,18 +62,10 @@ impl Server {
     }
 
     pub(crate) fn exit_at(root: &Path, address: &str) -> (Option<i32>, String) {
-        let mut child = command(root, address, "drydock")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command(root, address, "drydock").stderr(Stdio::piped()).spawn().unwrap();
         let code = wait(&mut child, DEADLINE);
         let mut log = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (code, log)
     }
 }
@@ -106,14 +94,7 @@ impl Drop for Server {
 
 fn command(root: &Path, address: &str, bucket: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drydock-s3"));
-    command
-        .env("AWS_ACCESS_KEY_ID", "key")
-        .env("AWS_SECRET_ACCESS_KEY", "right secret");
-    command.arg("--root").arg(root.join("objects")).args([
-        "--address",
-        address,
-        "--bucket",
-        bucket,
-    ]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "right secret");
+    command.arg("--root").arg(root.join("objects")).args(["--address", address, "--bucket", bucket]);
     command
 }

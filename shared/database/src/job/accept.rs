@@ -82,9 +82,8 @@ pub enum Accepted {
 /// The database does not answer: the job may have been accepted.
 pub async fn accept(conn: &impl GenericClient, job: &NewJob) -> Result<Accepted, DatabaseError> {
     let failed = || DatabaseError::query(OPERATION);
-    let (key, fingerprint) = job.idempotency.as_ref().map_or((None, None), |it| {
-        (Some(&it.key), Some(it.fingerprint.as_slice()))
-    });
+    let (key, fingerprint) =
+        job.idempotency.as_ref().map_or((None, None), |it| (Some(&it.key), Some(it.fingerprint.as_slice())));
     let statement = conn.prepare_cached(ACCEPT).await.map_err(failed())?;
     let row = conn
         .query_one(
@@ -119,10 +118,7 @@ pub async fn accept(conn: &impl GenericClient, job: &NewJob) -> Result<Accepted,
         ("replayed", Some(id)) => Ok(Accepted::Replayed(id.into())),
         ("key_reused", _) => Ok(Accepted::KeyReused),
         ("no_project", _) => Ok(Accepted::NoProject),
-        (other, _) => Err(DatabaseError::Row {
-            operation: OPERATION,
-            reason: format!("unknown outcome '{other}'"),
-        }),
+        (other, _) => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown outcome '{other}'") }),
     }
 }
 
@@ -135,15 +131,9 @@ pub async fn accept_and_read(
     job: &NewJob,
 ) -> Result<(Accepted, Option<JobRow>), DatabaseError> {
     let statement = read::prepare_find(conn).await?;
-    let _cached = conn
-        .prepare_cached(ACCEPT)
-        .await
-        .map_err(DatabaseError::query(OPERATION))?;
+    let _cached = conn.prepare_cached(ACCEPT).await.map_err(DatabaseError::query(OPERATION))?;
     // PostgreSQL answers in the order asked, so the read sees the committed row.
-    let (accepted, row) = future::join(
-        accept(conn, job),
-        read::find_prepared(conn, &statement, job.tenant, job.id),
-    )
-    .await;
+    let (accepted, row) =
+        future::join(accept(conn, job), read::find_prepared(conn, &statement, job.tenant, job.id)).await;
     Ok((accepted?, row?))
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::DatabaseError;
 
-const CLAIM: &str = "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v1($1, $2, $3, $4, $5)";
+const CLAIM: &str =
+    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v1($1, $2, $3, $4, $5)";
 
 /// What the job asks for, as far as a worker needs it.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,22 +78,10 @@ pub async fn claim(
     let failed = || DatabaseError::query(OPERATION);
     let statement = conn.prepare_cached(CLAIM).await.map_err(failed())?;
     let row = conn
-        .query_one(
-            &statement,
-            &[
-                &ticket.job.uuid(),
-                &ticket.seq,
-                &attempt.uuid(),
-                &worker.uuid(),
-                &workspace_path,
-            ],
-        )
+        .query_one(&statement, &[&ticket.job.uuid(), &ticket.seq, &attempt.uuid(), &worker.uuid(), &workspace_path])
         .await
         .map_err(failed())?;
-    let bad = |reason: String| DatabaseError::Row {
-        operation: OPERATION,
-        reason,
-    };
+    let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
     match row.get::<_, &str>("outcome") {
         "stale" => Ok(Claimed::Stale),
         "refused" => Ok(Claimed::Refused),
@@ -101,8 +90,7 @@ pub async fn claim(
             let manifest: Option<Vec<u8>> = row.get("base_manifest");
             let base_manifest = manifest
                 .map(|id| {
-                    <[u8; 32]>::try_from(id.as_slice())
-                        .map_err(|_| bad("a manifest id is not 32 bytes".to_owned()))
+                    <[u8; 32]>::try_from(id.as_slice()).map_err(|_| bad("a manifest id is not 32 bytes".to_owned()))
                 })
                 .transpose()?;
             Ok(Claimed::Mine(Box::new(Claim {
@@ -110,8 +98,7 @@ pub async fn claim(
                 base_version: row.get("base"),
                 base_manifest,
                 at: row.get("at"),
-                spec: serde_json::from_value(row.get("spec"))
-                    .map_err(|error| bad(error.to_string()))?,
+                spec: serde_json::from_value(row.get("spec")).map_err(|error| bad(error.to_string()))?,
             })))
         }
         other => Err(bad(format!("unknown outcome '{other}'"))),

@@ -15,8 +15,7 @@ const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronou
   SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM relaxed, dd_admit_v1($1, $2, $3, $4)";
 const REDISPATCH: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority
   FROM dd_redispatch_v1($1, $2, $3, make_interval(secs => $4), $5)";
-const RETURN_TICKET: &str =
-    "SELECT dd_return_ticket_v1($1, $2, make_interval(secs => $3)) AS returned";
+const RETURN_TICKET: &str = "SELECT dd_return_ticket_v1($1, $2, make_interval(secs => $3)) AS returned";
 
 /// The right to act for the fleet: re-checked inside each transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +33,7 @@ pub struct Term {
 pub async fn due(conn: &impl GenericClient, batch: i32) -> Result<i32, DatabaseError> {
     let failed = || DatabaseError::query("move due jobs");
     let statement = conn.prepare_cached(DUE).await.map_err(failed())?;
-    Ok(conn
-        .query_one(&statement, &[&batch])
-        .await
-        .map_err(failed())?
-        .get("moved"))
+    Ok(conn.query_one(&statement, &[&batch]).await.map_err(failed())?.get("moved"))
 }
 
 /// Admits jobs for the free slots plus `lookahead`; returns the tickets to publish (none when `term` is over).
@@ -53,13 +48,7 @@ pub async fn admit(
 ) -> Result<Vec<Ticket>, DatabaseError> {
     let failed = || DatabaseError::query("admit jobs");
     let statement = conn.prepare_cached(ADMIT).await.map_err(failed())?;
-    let rows = conn
-        .query(
-            &statement,
-            &[&term.holder, &term.number, &lookahead, &batch],
-        )
-        .await
-        .map_err(failed())?;
+    let rows = conn.query(&statement, &[&term.holder, &term.number, &lookahead, &batch]).await.map_err(failed())?;
     Ok(rows.iter().map(ticket).collect())
 }
 
@@ -78,16 +67,7 @@ pub async fn redispatch(
     let ids: Vec<Uuid> = unconfirmed.iter().map(|id| id.uuid()).collect();
     let statement = conn.prepare_cached(REDISPATCH).await.map_err(failed())?;
     let rows = conn
-        .query(
-            &statement,
-            &[
-                &term.holder,
-                &term.number,
-                &ids,
-                &unclaimed.as_secs_f64(),
-                &batch,
-            ],
-        )
+        .query(&statement, &[&term.holder, &term.number, &ids, &unclaimed.as_secs_f64(), &batch])
         .await
         .map_err(failed())?;
     Ok(rows.iter().map(ticket).collect())
@@ -97,16 +77,9 @@ pub async fn redispatch(
 ///
 /// # Errors
 /// The database does not answer; the ticket is then sent again for being unclaimed.
-pub async fn return_ticket(
-    conn: &impl GenericClient,
-    ticket: &Ticket,
-    pause: Duration,
-) -> Result<bool, DatabaseError> {
+pub async fn return_ticket(conn: &impl GenericClient, ticket: &Ticket, pause: Duration) -> Result<bool, DatabaseError> {
     let row = conn
-        .query_one(
-            RETURN_TICKET,
-            &[&ticket.job.uuid(), &ticket.seq, &pause.as_secs_f64()],
-        )
+        .query_one(RETURN_TICKET, &[&ticket.job.uuid(), &ticket.seq, &pause.as_secs_f64()])
         .await
         .map_err(DatabaseError::query("hand back a ticket"))?;
     Ok(row.get("returned"))

@@ -37,24 +37,12 @@ pub async fn finish(
 ) -> Result<Finished, DatabaseError> {
     const OPERATION: &str = "finish an attempt";
     let failed = || DatabaseError::query(OPERATION);
-    let json = |error: serde_json::Error| DatabaseError::Row {
-        operation: OPERATION,
-        reason: error.to_string(),
-    };
+    let json = |error: serde_json::Error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() };
     let report = without_nul(serde_json::to_value(report).map_err(json)?);
     let tree = tree.map(serde_json::to_value).transpose().map_err(json)?;
     let statement = conn.prepare_cached(FINISH).await.map_err(failed())?;
     let row = conn
-        .query_one(
-            &statement,
-            &[
-                &job.uuid(),
-                &attempt.uuid(),
-                &outcome.as_str(),
-                &report,
-                &tree,
-            ],
-        )
+        .query_one(&statement, &[&job.uuid(), &attempt.uuid(), &outcome.as_str(), &report, &tree])
         .await
         .map_err(failed())?;
     match row.get::<_, &str>("answer") {
@@ -62,10 +50,7 @@ pub async fn finish(
         "already" => Ok(Finished::Already),
         "fenced" => Ok(Finished::Fenced),
         "conflict" => Ok(Finished::Conflict),
-        other => Err(DatabaseError::Row {
-            operation: OPERATION,
-            reason: format!("unknown answer '{other}'"),
-        }),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
     }
 }
 
@@ -76,10 +61,7 @@ fn without_nul(value: serde_json::Value) -> serde_json::Value {
         Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "\u{fffd}")),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nul).collect()),
         Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .map(|(key, item)| (key.replace('\0', "\u{fffd}"), without_nul(item)))
-                .collect(),
+            fields.into_iter().map(|(key, item)| (key.replace('\0', "\u{fffd}"), without_nul(item))).collect(),
         ),
         other => other,
     }

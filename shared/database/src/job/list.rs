@@ -57,17 +57,10 @@ pub async fn list(
     let failed = || DatabaseError::query("list jobs");
     let states = any_or(filter.states.iter().map(|state| state.as_str()));
     let types = any_or(filter.types.iter().map(|job_type| job_type.as_str()));
-    let labels = filter
-        .labels
-        .iter()
-        .map(|(key, value)| (key.clone(), value.as_str().into()));
+    let labels = filter.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
     let labels = serde_json::Value::Object(labels.collect());
     let project = filter.project.map(ProjectId::uuid);
-    let sql = if project.is_some() {
-        OF_PROJECT
-    } else {
-        OF_TENANT
-    };
+    let sql = if project.is_some() { OF_PROJECT } else { OF_TENANT };
     let statement = conn.prepare_cached(sql).await.map_err(failed())?;
     let rows = conn
         .query(
@@ -86,14 +79,8 @@ pub async fn list(
         )
         .await
         .map_err(failed())?;
-    let rows = rows
-        .iter()
-        .map(JobRow::from_row)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Page::cut(rows, limit, |last| Cursor {
-        at: last.created_at,
-        id: last.id.uuid(),
-    }))
+    let rows = rows.iter().map(JobRow::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(Page::cut(rows, limit, |last| Cursor { at: last.created_at, id: last.id.uuid() }))
 }
 
 fn any_or<'a>(words: impl Iterator<Item = &'a str>) -> Option<Vec<&'a str>> {

@@ -15,19 +15,10 @@ const PROGRESS: &str = "INSERT INTO event (tenant_id, project_id, job_id, kind, 
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn progress(
-    conn: &impl GenericClient,
-    attempt: AttemptId,
-    messages: &[String],
-) -> Result<(), DatabaseError> {
+pub async fn progress(conn: &impl GenericClient, attempt: AttemptId, messages: &[String]) -> Result<(), DatabaseError> {
     let failed = || DatabaseError::query("record progress");
-    let clean: Vec<String> = messages
-        .iter()
-        .map(|message| message.replace('\0', "\u{fffd}"))
-        .collect();
+    let clean: Vec<String> = messages.iter().map(|message| message.replace('\0', "\u{fffd}")).collect();
     let statement = conn.prepare_cached(PROGRESS).await.map_err(failed())?;
-    conn.execute(&statement, &[&attempt.uuid(), &clean])
-        .await
-        .map_err(failed())?;
+    conn.execute(&statement, &[&attempt.uuid(), &clean]).await.map_err(failed())?;
     Ok(())
 }

@@ -20,6 +20,7 @@ macro_rules! select_job {
                     (SELECT coalesce(jsonb_agg(jsonb_build_object(
                          'number', a.number, 'worker', w.instance, 'workspace_path', a.workspace_path, 'isolation', a.isolation,
                          'outcome', nullif(a.state::text, 'running'), 'phase', a.phase, 'started_at', a.started_at,
+                         'agent_started_at', a.agent_started_at,
                          'finished_at', a.finished_at, 'materialize_s', a.materialize_s, 'run_s', a.run_s, 'push_s', a.push_s)
                          ORDER BY a.number), '[]')
                        FROM attempt a JOIN worker w ON w.id = a.worker_id WHERE a.job_id = j.id) AS attempts
@@ -58,6 +59,8 @@ pub struct AttemptRow {
     pub phase: Option<Phase>,
     /// When it was claimed.
     pub started_at: DateTime<Utc>,
+    /// When its agent started, by the database's clock and the worker's stopwatch; known once it ended.
+    pub agent_started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
     /// Seconds to create the workspace.
@@ -119,23 +122,14 @@ pub struct JobRow {
 
 impl JobRow {
     pub(crate) fn from_row(row: &Row) -> Result<Self, DatabaseError> {
-        let bad = |reason: String| DatabaseError::Row {
-            operation: "read a job",
-            reason,
-        };
+        let bad = |reason: String| DatabaseError::Row { operation: "read a job", reason };
         Ok(Self {
             id: row.get::<_, Uuid>("id").into(),
             project_id: row.get::<_, Uuid>("project_id").into(),
-            job_type: row
-                .get::<_, &str>("job_type")
-                .parse()
-                .map_err(|error| bad(format!("{error}")))?,
+            job_type: row.get::<_, &str>("job_type").parse().map_err(|error| bad(format!("{error}")))?,
             title: row.get("title"),
             instruction: row.get("instruction"),
-            state: row
-                .get::<_, &str>("state")
-                .parse()
-                .map_err(|error| bad(format!("{error}")))?,
+            state: row.get::<_, &str>("state").parse().map_err(|error| bad(format!("{error}")))?,
             cancelling: row.get("cancelling"),
             failure_kind: row.get("failure_kind"),
             summary: row.get("summary"),
@@ -151,8 +145,7 @@ impl JobRow {
             queued_at: row.get("queued_at"),
             started_at: row.get("started_at"),
             finished_at: row.get("finished_at"),
-            attempts: serde_json::from_value(row.get("attempts"))
-                .map_err(|error| bad(error.to_string()))?,
+            attempts: serde_json::from_value(row.get("attempts")).map_err(|error| bad(error.to_string()))?,
         })
     }
 }
@@ -182,20 +175,14 @@ pub struct Waiting {
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn find(
-    conn: &impl GenericClient,
-    tenant: TenantId,
-    id: JobId,
-) -> Result<Option<JobRow>, DatabaseError> {
+pub async fn find(conn: &impl GenericClient, tenant: TenantId, id: JobId) -> Result<Option<JobRow>, DatabaseError> {
     let statement = prepare_find(conn).await?;
     find_prepared(conn, &statement, tenant, id).await
 }
 
 /// Prepared apart, so that the read can be sent right behind another statement.
 pub(crate) async fn prepare_find(conn: &impl GenericClient) -> Result<Statement, DatabaseError> {
-    conn.prepare_cached(FIND)
-        .await
-        .map_err(DatabaseError::query("read a job"))
+    conn.prepare_cached(FIND).await.map_err(DatabaseError::query("read a job"))
 }
 
 pub(crate) async fn find_prepared(
@@ -204,10 +191,8 @@ pub(crate) async fn find_prepared(
     tenant: TenantId,
     id: JobId,
 ) -> Result<Option<JobRow>, DatabaseError> {
-    let row = conn
-        .query_opt(statement, &[&tenant.uuid(), &id.uuid()])
-        .await
-        .map_err(DatabaseError::query("read a job"))?;
+    let row =
+        conn.query_opt(statement, &[&tenant.uuid(), &id.uuid()]).await.map_err(DatabaseError::query("read a job"))?;
     row.as_ref().map(JobRow::from_row).transpose()
 }
 
@@ -215,46 +200,26 @@ pub(crate) async fn find_prepared(
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn state(
-    conn: &impl GenericClient,
-    tenant: TenantId,
-    id: JobId,
-) -> Result<Option<JobState>, DatabaseError> {
+pub async fn state(conn: &impl GenericClient, tenant: TenantId, id: JobId) -> Result<Option<JobState>, DatabaseError> {
     let failed = || DatabaseError::query("read a job's state");
     let statement = conn.prepare_cached(STATE).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&tenant.uuid(), &id.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&tenant.uuid(), &id.uuid()]).await.map_err(failed())?;
     row.map(|row| row.get::<_, &str>("state").parse())
         .transpose()
-        .map_err(|error| DatabaseError::Row {
-            operation: "read a job's state",
-            reason: format!("{error}"),
-        })
+        .map_err(|error| DatabaseError::Row { operation: "read a job's state", reason: format!("{error}") })
 }
 
 /// What a job that is queued or scheduled waits for.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn waiting(
-    conn: &impl GenericClient,
-    id: JobId,
-) -> Result<Option<Waiting>, DatabaseError> {
+pub async fn waiting(conn: &impl GenericClient, id: JobId) -> Result<Option<Waiting>, DatabaseError> {
     let failed = || DatabaseError::query("find why a job waits");
     let statement = conn.prepare_cached(WAITING).await.map_err(failed())?;
-    let row = conn
-        .query_opt(&statement, &[&id.uuid()])
-        .await
-        .map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&id.uuid()]).await.map_err(failed())?;
     Ok(row.map(|row| Waiting {
         pool: row.get("pool"),
-        agent: if row.get("any_agent") {
-            None
-        } else {
-            Some(row.get("agent"))
-        },
+        agent: if row.get("any_agent") { None } else { Some(row.get("agent")) },
         min_isolation: row.get("min_isolation"),
         due: row.get("due"),
         workers: row.get("workers"),

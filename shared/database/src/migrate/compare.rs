@@ -35,41 +35,26 @@ const CATALOG: &str = r"
 ///
 /// # Errors
 /// None does: the differences to the nearest are listed.
-pub(super) async fn recognise(
-    client: &mut Client,
-    migrations: &[Migration],
-) -> Result<u32, DatabaseError> {
+pub(super) async fn recognise(client: &mut Client, migrations: &[Migration]) -> Result<u32, DatabaseError> {
     let failed = || DatabaseError::query("compare the schema");
     let transaction = client.transaction().await.map_err(failed())?;
-    let schema: String = transaction
-        .query_one("SELECT current_schema()::text AS name", &[])
-        .await
-        .map_err(failed())?
-        .get("name");
+    let schema: String =
+        transaction.query_one("SELECT current_schema()::text AS name", &[]).await.map_err(failed())?.get("name");
     let found = catalog(&transaction, &schema).await?;
     transaction
-        .batch_execute(&format!(
-            "CREATE SCHEMA {SHADOW}; SET LOCAL search_path TO {SHADOW}"
-        ))
+        .batch_execute(&format!("CREATE SCHEMA {SHADOW}; SET LOCAL search_path TO {SHADOW}"))
         .await
         .map_err(failed())?;
     let mut ordered: Vec<&Migration> = migrations.iter().collect();
     ordered.sort();
     let mut nearest = BTreeSet::new();
     for migration in ordered {
-        transaction
-            .batch_execute(migration.sql().unwrap_or_default())
-            .await
-            .map_err(failed())?;
+        transaction.batch_execute(migration.sql().unwrap_or_default()).await.map_err(failed())?;
         let ours = catalog(&transaction, SHADOW).await?;
         let differences: BTreeSet<String> = ours
             .difference(&found)
             .map(|line| format!("  missing: {line}"))
-            .chain(
-                found
-                    .difference(&ours)
-                    .map(|line| format!("  unknown: {line}")),
-            )
+            .chain(found.difference(&ours).map(|line| format!("  unknown: {line}")))
             .collect();
         if differences.is_empty() {
             return Ok(version(migration));
@@ -78,22 +63,11 @@ pub(super) async fn recognise(
             nearest = differences;
         }
     }
-    Err(DatabaseError::Different(
-        nearest.into_iter().collect::<Vec<_>>().join("\n"),
-    ))
+    Err(DatabaseError::Different(nearest.into_iter().collect::<Vec<_>>().join("\n")))
 }
 
-async fn catalog(
-    transaction: &Transaction<'_>,
-    schema: &str,
-) -> Result<BTreeSet<String>, DatabaseError> {
-    let rows = transaction
-        .query(CATALOG, &[&schema])
-        .await
-        .map_err(DatabaseError::query("read the catalog"))?;
+async fn catalog(transaction: &Transaction<'_>, schema: &str) -> Result<BTreeSet<String>, DatabaseError> {
+    let rows = transaction.query(CATALOG, &[&schema]).await.map_err(DatabaseError::query("read the catalog"))?;
     let qualifier = format!("{schema}.");
-    Ok(rows
-        .iter()
-        .map(|row| row.get::<_, String>("line").replace(&qualifier, ""))
-        .collect())
+    Ok(rows.iter().map(|row| row.get::<_, String>("line").replace(&qualifier, "")).collect())
 }

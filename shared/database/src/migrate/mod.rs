@@ -40,12 +40,7 @@ pub enum Mode {
 
 /// The newest migration this build needs.
 pub fn newest() -> u32 {
-    embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(version)
-        .max()
-        .unwrap_or(0)
+    embedded::migrations::runner().get_migrations().iter().map(version).max().unwrap_or(0)
 }
 
 /// A name for exactly these migrations, for caches of migrated databases.
@@ -63,11 +58,7 @@ pub fn fingerprint() -> String {
 /// PostgreSQL cannot be reached, a migration fails (it leaves no trace: each runs in its own transaction), an applied
 /// migration differs from this build's, or an unstamped schema differs from every one of ours.
 pub async fn migrate(database: &Database, mode: Mode) -> Result<Migrated, DatabaseError> {
-    let (mut client, connection) = database
-        .url()
-        .connect(NoTls)
-        .await
-        .map_err(DatabaseError::Connect)?;
+    let (mut client, connection) = database.url().connect(NoTls).await.map_err(DatabaseError::Connect)?;
     let connection = drydock_runtime::tasks::spawn("migrate connection", connection);
     let outcome = locked(database, &mut client, mode).await;
     drop(client);
@@ -75,60 +66,29 @@ pub async fn migrate(database: &Database, mode: Mode) -> Result<Migrated, Databa
     outcome
 }
 
-async fn locked(
-    database: &Database,
-    client: &mut Client,
-    mode: Mode,
-) -> Result<Migrated, DatabaseError> {
+async fn locked(database: &Database, client: &mut Client, mode: Mode) -> Result<Migrated, DatabaseError> {
     let failed = || DatabaseError::query("prepare the migration");
-    client
-        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
-        .await
-        .map_err(failed())?;
+    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await.map_err(failed())?;
     client.query_one(LOCK, &[]).await.map_err(failed())?;
     let from = schema::applied(&database.client().await?).await?;
-    let unstamped: bool = client
-        .query_one(UNSTAMPED, &[])
-        .await
-        .map_err(failed())?
-        .get("unstamped");
+    let unstamped: bool = client.query_one(UNSTAMPED, &[]).await.map_err(failed())?.get("unstamped");
     let runner = embedded::migrations::runner();
     let mut stamped = None;
     if unstamped {
         let known = compare::recognise(client, runner.get_migrations()).await?;
         stamped = Some(known);
         if mode != Mode::DryRun {
-            let fake = Runner::new(runner.get_migrations())
-                .set_target(Target::FakeVersion(known.cast_signed()));
-            fake.run_async(client)
-                .await
-                .map_err(DatabaseError::Migrate)?;
+            let fake = Runner::new(runner.get_migrations()).set_target(Target::FakeVersion(known.cast_signed()));
+            fake.run_async(client).await.map_err(DatabaseError::Migrate)?;
         }
     }
     let base = stamped.unwrap_or(from);
-    let steps = names(
-        runner
-            .get_migrations()
-            .iter()
-            .filter(|migration| version(migration) > base),
-    );
+    let steps = names(runner.get_migrations().iter().filter(|migration| version(migration) > base));
     if mode == Mode::Apply {
         // A newer release may have added migrations this one does not know: they expand, so both run.
-        runner
-            .set_abort_missing(false)
-            .run_async(client)
-            .await
-            .map_err(DatabaseError::Migrate)?;
+        runner.set_abort_missing(false).run_async(client).await.map_err(DatabaseError::Migrate)?;
     }
-    Ok(Migrated {
-        from,
-        stamped,
-        steps: if mode == Mode::Stamp {
-            Vec::new()
-        } else {
-            steps
-        },
-    })
+    Ok(Migrated { from, stamped, steps: if mode == Mode::Stamp { Vec::new() } else { steps } })
 }
 
 fn version(migration: &Migration) -> u32 {

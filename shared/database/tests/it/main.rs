@@ -1,4 +1,5 @@
 //! The database crate against a real PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
 mod lanes;
 mod migrations;

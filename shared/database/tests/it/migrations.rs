@@ -12,39 +12,22 @@ const BASELINE: &str = include_str!("../../../../migrations/V0001__baseline.sql"
 async fn an_empty_database_comes_to_the_newest_schema_once() {
     let database = drydock_testing::empty_database().await;
     let client = database.client().await.unwrap();
-    assert!(matches!(
-        schema::check(&client).await,
-        Err(DatabaseError::Schema { found: 0, .. })
-    ));
+    assert!(matches!(schema::check(&client).await, Err(DatabaseError::Schema { found: 0, .. })));
     let planned = migrate(&database, Mode::DryRun).await.unwrap();
-    assert_eq!(
-        schema::applied(&client).await.unwrap(),
-        0,
-        "a dry run changes nothing"
-    );
+    assert_eq!(schema::applied(&client).await.unwrap(), 0, "a dry run changes nothing");
     let done = migrate(&database, Mode::Apply).await.unwrap();
-    assert_eq!(
-        (done.steps.len(), &done.steps),
-        (newest() as usize, &planned.steps)
-    );
+    assert_eq!((done.steps.len(), &done.steps), (newest() as usize, &planned.steps));
     schema::check(&client).await.unwrap();
     assert_eq!(
         migrate(&database, Mode::Apply).await.unwrap(),
-        Migrated {
-            from: newest(),
-            stamped: None,
-            steps: vec![]
-        }
+        Migrated { from: newest(), stamped: None, steps: vec![] }
     );
 }
 
 #[tokio::test]
 async fn migrators_at_the_same_time_do_not_race() {
     let database = drydock_testing::empty_database().await;
-    let (first, second) = tokio::join!(
-        migrate(&database, Mode::Apply),
-        migrate(&database, Mode::Apply)
-    );
+    let (first, second) = tokio::join!(migrate(&database, Mode::Apply), migrate(&database, Mode::Apply));
     let applied = first.unwrap().steps.len() + second.unwrap().steps.len();
     assert_eq!(applied, newest() as usize);
 }
@@ -55,10 +38,7 @@ async fn an_identical_unstamped_schema_is_recognised_and_brought_to_head() {
     let client = database.client().await.unwrap();
     client.batch_execute(BASELINE).await.unwrap();
     let stamped = migrate(&database, Mode::Stamp).await.unwrap();
-    assert_eq!(
-        (stamped.stamped, schema::applied(&client).await.unwrap()),
-        (Some(1), 1)
-    );
+    assert_eq!((stamped.stamped, schema::applied(&client).await.unwrap()), (Some(1), 1));
     let done = migrate(&database, Mode::Apply).await.unwrap();
     assert_eq!((done.from, done.steps.len()), (1, newest() as usize - 1));
 }
@@ -68,34 +48,13 @@ async fn a_different_unstamped_schema_is_refused_with_the_differences() {
     let database = drydock_testing::empty_database().await;
     let client = database.client().await.unwrap();
     client.batch_execute(BASELINE).await.unwrap();
-    client
-        .batch_execute("ALTER TABLE job DROP COLUMN title; CREATE TABLE other (id int)")
-        .await
-        .unwrap();
+    client.batch_execute("ALTER TABLE job DROP COLUMN title; CREATE TABLE other (id int)").await.unwrap();
     let refused = migrate(&database, Mode::Apply).await.unwrap_err();
-    let DatabaseError::Different(differences) = refused else {
-        panic!("{refused:?}")
-    };
-    assert!(
-        differences.contains("missing: column job.title text not null"),
-        "{differences}"
-    );
-    assert!(
-        differences.contains("unknown: column other.id integer"),
-        "{differences}"
-    );
-    assert_eq!(
-        schema::applied(&client).await.unwrap(),
-        0,
-        "nothing was recorded"
-    );
-    let shadow = client
-        .query_opt(
-            "SELECT 1 FROM pg_namespace WHERE nspname = 'drydock_shadow'",
-            &[],
-        )
-        .await
-        .unwrap();
+    let DatabaseError::Different(differences) = refused else { panic!("{refused:?}") };
+    assert!(differences.contains("missing: column job.title text not null"), "{differences}");
+    assert!(differences.contains("unknown: column other.id integer"), "{differences}");
+    assert_eq!(schema::applied(&client).await.unwrap(), 0, "nothing was recorded");
+    let shadow = client.query_opt("SELECT 1 FROM pg_namespace WHERE nspname = 'drydock_shadow'", &[]).await.unwrap();
     assert!(shadow.is_none(), "the shadow schema was rolled back");
 }
 
@@ -104,12 +63,6 @@ async fn an_applied_migration_that_was_edited_is_refused() {
     let database = drydock_testing::empty_database().await;
     migrate(&database, Mode::Apply).await.unwrap();
     let client = database.client().await.unwrap();
-    client
-        .batch_execute("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1")
-        .await
-        .unwrap();
-    assert!(matches!(
-        migrate(&database, Mode::Apply).await,
-        Err(DatabaseError::Migrate(_))
-    ));
+    client.batch_execute("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1").await.unwrap();
+    assert!(matches!(migrate(&database, Mode::Apply).await, Err(DatabaseError::Migrate(_))));
 }

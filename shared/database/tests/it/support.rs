@@ -24,24 +24,18 @@ pub(crate) const TTL: Duration = Duration::from_secs(60);
 impl Fleet {
     pub(crate) async fn new(database: &Database) -> Self {
         let client = database.client().await.unwrap();
-        let project = ProjectId::generate();
-        let create = "SELECT dd_create_project_v1($1, $2, 'make something', 'dummy', 'default', '{}', 'none')";
-        client
-            .execute(create, &[&project.uuid(), &TenantId::DEFAULT.uuid()])
-            .await
-            .unwrap();
+        let project = create_project(&client).await;
         let worker = WorkerId::generate();
-        worker::start(&client, &describe(worker, "one"), TTL)
-            .await
-            .unwrap();
+        worker::start(&client, &describe(worker, "one"), TTL).await.unwrap();
         let holder = Uuid::now_v7();
         let number = leader::lead(&client, holder, TTL).await.unwrap().unwrap();
-        Self {
-            client,
-            project,
-            worker,
-            term: Term { holder, number },
-        }
+        Self { client, project, worker, term: Term { holder, number } }
+    }
+
+    /// The same fleet, with a project of its own.
+    pub(crate) async fn another_project(&self, database: &Database) -> Self {
+        let (worker, term) = (self.worker, self.term);
+        Self { client: database.client().await.unwrap(), project: create_project(&self.client).await, worker, term }
     }
 
     pub(crate) async fn accept(&self, options: &str) -> JobId {
@@ -50,21 +44,14 @@ impl Fleet {
             "SELECT outcome FROM dd_accept_v1(j => $1, p => $2, t => $3, jt => 'edit', ti => 't', i => 'do it', av => NULL, a => NULL,
              koe => false, l => '{{}}', ra => NULL, retried => NULL, ikey => NULL, fp => NULL, tmo => NULL, iso => 'none', {options})"
         );
-        let row = self
-            .client
-            .query_one(
-                &sql,
-                &[&job.uuid(), &self.project.uuid(), &TenantId::DEFAULT.uuid()],
-            )
-            .await
-            .unwrap();
+        let row =
+            self.client.query_one(&sql, &[&job.uuid(), &self.project.uuid(), &TenantId::DEFAULT.uuid()]).await.unwrap();
         assert_eq!(row.get::<_, &str>("outcome"), "accepted");
         job
     }
 
     pub(crate) async fn plain(&self) -> JobId {
-        self.accept("pr => 0::smallint, ro => false, re => 0::smallint")
-            .await
+        self.accept("pr => 0::smallint, ro => false, re => 0::smallint").await
     }
 
     pub(crate) async fn admit(&self) -> Vec<Ticket> {
@@ -73,45 +60,38 @@ impl Fleet {
 
     pub(crate) async fn claim(&self, ticket: &Ticket) -> (AttemptId, Claimed) {
         let attempt = AttemptId::generate();
-        (
-            attempt,
-            job::claim(&self.client, ticket, attempt, self.worker, "/scratch/x")
-                .await
-                .unwrap(),
-        )
+        (attempt, job::claim(&self.client, ticket, attempt, self.worker, "/scratch/x").await.unwrap())
     }
 
     /// Admits and claims the only job that can be.
     pub(crate) async fn running(&self) -> (JobId, AttemptId) {
         let tickets = self.admit().await;
-        let [ticket] = &tickets[..] else {
-            panic!("one ticket expected, got {tickets:?}")
-        };
+        let [ticket] = &tickets[..] else { panic!("one ticket expected, got {tickets:?}") };
         let (attempt, claimed) = self.claim(ticket).await;
         assert!(matches!(claimed, Claimed::Mine(_)), "{claimed:?}");
         (ticket.job, attempt)
     }
 
     pub(crate) async fn state(&self, job: JobId) -> String {
-        let row = self
-            .client
-            .query_one("SELECT state::text FROM job WHERE id = $1", &[&job.uuid()])
-            .await
-            .unwrap();
+        let row = self.client.query_one("SELECT state::text FROM job WHERE id = $1", &[&job.uuid()]).await.unwrap();
         row.get(0)
     }
 
     pub(crate) async fn head(&self) -> i32 {
         let row = self
             .client
-            .query_one(
-                "SELECT head_version FROM project WHERE id = $1",
-                &[&self.project.uuid()],
-            )
+            .query_one("SELECT head_version FROM project WHERE id = $1", &[&self.project.uuid()])
             .await
             .unwrap();
         row.get(0)
     }
+}
+
+async fn create_project(client: &Client) -> ProjectId {
+    let project = ProjectId::generate();
+    let create = "SELECT dd_create_project_v1($1, $2, 'make something', 'dummy', 'default', '{}', 'none')";
+    client.execute(create, &[&project.uuid(), &TenantId::DEFAULT.uuid()]).await.unwrap();
+    project
 }
 
 pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
@@ -139,10 +119,5 @@ pub(crate) fn tree(byte: u8) -> StoredTree {
 }
 
 pub(crate) fn report() -> Report {
-    Report {
-        created_files: vec!["a".to_owned()],
-        agent_start_s: Some(0.25),
-        log_bytes: 3,
-        ..Report::default()
-    }
+    Report { created_files: vec!["a".to_owned()], agent_start_s: Some(0.25), log_bytes: 3, ..Report::default() }
 }

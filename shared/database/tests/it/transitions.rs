@@ -14,50 +14,18 @@ async fn one_job_goes_all_the_way_and_hands_its_lane_over() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
     let (first, second) = (fleet.plain().await, fleet.plain().await);
-    assert_eq!(
-        (fleet.state(first).await, fleet.state(second).await),
-        ("queued".into(), "pending".into())
-    );
+    assert_eq!((fleet.state(first).await, fleet.state(second).await), ("queued".into(), "pending".into()));
     let (job, attempt) = fleet.running().await;
     assert_eq!(job, first);
-    let finish = || {
-        job::finish(
-            &fleet.client,
-            job,
-            attempt,
-            Outcome::Succeeded,
-            &REPORT,
-            Some(&TREE),
-        )
-    };
+    let finish = || job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE));
     assert_eq!(finish().await.unwrap(), Finished::Ok);
-    assert_eq!(
-        finish().await.unwrap(),
-        Finished::Already,
-        "a repeated finish changes nothing"
-    );
-    assert_eq!(
-        (fleet.state(first).await, fleet.state(second).await),
-        ("succeeded".into(), "queued".into())
-    );
+    assert_eq!(finish().await.unwrap(), Finished::Already, "a repeated finish changes nothing");
+    assert_eq!((fleet.state(first).await, fleet.state(second).await), ("succeeded".into(), "queued".into()));
     assert_eq!(fleet.head().await, 1);
     let (job, attempt) = fleet.running().await;
     assert_eq!(job, second);
-    let again = job::finish(
-        &fleet.client,
-        job,
-        attempt,
-        Outcome::Succeeded,
-        &REPORT,
-        None,
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (again, fleet.head().await),
-        (Finished::Ok, 1),
-        "a job that changed nothing makes no version"
-    );
+    let again = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, None).await.unwrap();
+    assert_eq!((again, fleet.head().await), (Finished::Ok, 1), "a job that changed nothing makes no version");
 }
 
 #[tokio::test]
@@ -66,23 +34,15 @@ async fn stale_and_duplicate_tickets_claim_nothing_and_a_repeated_claim_answers_
     let fleet = Fleet::new(&database).await;
     fleet.plain().await;
     let old = fleet.admit().await.remove(0);
-    let fresh = job::redispatch(&fleet.client, fleet.term, &[old.job], TTL, 10)
-        .await
-        .unwrap()
-        .remove(0);
+    let fresh = job::redispatch(&fleet.client, fleet.term, &[old.job], TTL, 10).await.unwrap().remove(0);
     assert_eq!(fresh.seq, old.seq + 1);
     assert!(matches!(fleet.claim(&old).await.1, Claimed::Stale));
     let attempt = AttemptId::generate();
     for _ in 0..2 {
-        let claimed = job::claim(&fleet.client, &fresh, attempt, fleet.worker, "/x")
-            .await
-            .unwrap();
+        let claimed = job::claim(&fleet.client, &fresh, attempt, fleet.worker, "/x").await.unwrap();
         assert!(matches!(claimed, Claimed::Mine(claim) if claim.number == 1));
     }
-    assert!(
-        matches!(fleet.claim(&fresh).await.1, Claimed::Stale),
-        "another attempt on the same ticket"
-    );
+    assert!(matches!(fleet.claim(&fresh).await.1, Claimed::Stale), "another attempt on the same ticket");
 }
 
 #[tokio::test]
@@ -94,22 +54,9 @@ async fn a_worker_that_is_over_or_draining_claims_nothing() {
     worker::drain(&fleet.client, fleet.worker).await.unwrap();
     assert!(matches!(fleet.claim(&ticket).await.1, Claimed::Refused));
     let successor = WorkerId::generate();
-    worker::start(&fleet.client, &describe(successor, "one"), TTL)
-        .await
-        .unwrap();
-    assert!(
-        matches!(fleet.claim(&ticket).await.1, Claimed::Refused),
-        "its successor ended it"
-    );
-    let claimed = job::claim(
-        &fleet.client,
-        &ticket,
-        AttemptId::generate(),
-        successor,
-        "/x",
-    )
-    .await
-    .unwrap();
+    worker::start(&fleet.client, &describe(successor, "one"), TTL).await.unwrap();
+    assert!(matches!(fleet.claim(&ticket).await.1, Claimed::Refused), "its successor ended it");
+    let claimed = job::claim(&fleet.client, &ticket, AttemptId::generate(), successor, "/x").await.unwrap();
     assert!(matches!(claimed, Claimed::Mine(_)));
 }
 
@@ -119,42 +66,34 @@ async fn a_lost_attempt_is_fenced_and_the_job_runs_again() {
     let fleet = Fleet::new(&database).await;
     let job = fleet.plain().await;
     let (_, attempt) = fleet.running().await;
-    assert_eq!(
-        attempt::reap(&fleet.client, attempt, TTL).await.unwrap(),
-        "alive"
-    );
+    assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), "alive");
     worker::end(&fleet.client, fleet.worker).await.unwrap();
-    assert_eq!(
-        attempt::orphaned(&fleet.client, 10).await.unwrap(),
-        [attempt]
-    );
-    assert_eq!(
-        attempt::reap(&fleet.client, attempt, TTL).await.unwrap(),
-        "queued"
-    );
-    assert_eq!(
-        attempt::reap(&fleet.client, attempt, TTL).await.unwrap(),
-        "moved_on"
-    );
-    let late = job::finish(
-        &fleet.client,
-        job,
-        attempt,
-        Outcome::Succeeded,
-        &REPORT,
-        Some(&TREE),
-    )
-    .await
-    .unwrap();
+    assert_eq!(attempt::orphaned(&fleet.client, 10).await.unwrap(), [attempt]);
+    assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), "queued");
+    assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), "moved_on");
+    let late = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
     assert_eq!((late, fleet.head().await), (Finished::Fenced, 0));
-    worker::start(&fleet.client, &describe(WorkerId::generate(), "two"), TTL)
-        .await
-        .unwrap();
-    assert_eq!(
-        fleet.admit().await.len(),
-        1,
-        "the first loss requeues at once"
-    );
+    worker::start(&fleet.client, &describe(WorkerId::generate(), "two"), TTL).await.unwrap();
+    assert_eq!(fleet.admit().await.len(), 1, "the first loss requeues at once");
+}
+
+#[tokio::test]
+async fn an_old_attempt_cannot_touch_its_successor() {
+    let database = drydock_testing::database().await;
+    let mut fleet = Fleet::new(&database).await;
+    let job = fleet.plain().await;
+    let (_, old) = fleet.running().await;
+    worker::end(&fleet.client, fleet.worker).await.unwrap();
+    attempt::reap(&fleet.client, old, TTL).await.unwrap();
+    fleet.worker = WorkerId::generate();
+    worker::start(&fleet.client, &describe(fleet.worker, "two"), TTL).await.unwrap();
+    let (_, current) = fleet.running().await;
+    let late = job::finish(&fleet.client, job, old, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    assert_eq!((late, fleet.state(job).await), (Finished::Fenced, "running".into()));
+    assert_eq!(attempt::reap(&fleet.client, old, TTL).await.unwrap(), "moved_on");
+    assert_eq!(fleet.state(job).await, "running");
+    let done = job::finish(&fleet.client, job, current, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    assert_eq!((done, fleet.head().await), (Finished::Ok, 1));
 }
 
 #[tokio::test]
@@ -163,28 +102,14 @@ async fn three_losses_are_the_end() {
     let fleet = Fleet::new(&database).await;
     let job = fleet.plain().await;
     for state in ["queued", "queued", "dead"] {
-        fleet
-            .client
-            .execute(
-                "UPDATE job SET run_at = now() WHERE id = $1",
-                &[&job.uuid()],
-            )
-            .await
-            .unwrap();
+        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
         let worker = WorkerId::generate();
-        worker::start(&fleet.client, &describe(worker, "one"), TTL)
-            .await
-            .unwrap();
+        worker::start(&fleet.client, &describe(worker, "one"), TTL).await.unwrap();
         let ticket = fleet.admit().await.remove(0);
         let attempt = AttemptId::generate();
-        job::claim(&fleet.client, &ticket, attempt, worker, "/x")
-            .await
-            .unwrap();
+        job::claim(&fleet.client, &ticket, attempt, worker, "/x").await.unwrap();
         worker::end(&fleet.client, worker).await.unwrap();
-        assert_eq!(
-            attempt::reap(&fleet.client, attempt, TTL).await.unwrap(),
-            state
-        );
+        assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), state);
     }
     assert_eq!(fleet.state(job).await, "dead");
 }
@@ -196,70 +121,28 @@ async fn our_faults_do_not_charge_the_job_and_the_agents_failure_is_final() {
     let job = fleet.plain().await;
     for outcome in [Outcome::Infra, Outcome::Interrupted] {
         let (_, attempt) = fleet.running().await;
-        job::finish(&fleet.client, job, attempt, outcome, &REPORT, None)
-            .await
-            .unwrap();
+        job::finish(&fleet.client, job, attempt, outcome, &REPORT, None).await.unwrap();
         assert_eq!(fleet.state(job).await, "queued", "{outcome}");
-        fleet
-            .client
-            .execute(
-                "UPDATE job SET run_at = now() WHERE id = $1",
-                &[&job.uuid()],
-            )
-            .await
-            .unwrap();
+        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
     }
     let (_, attempt) = fleet.running().await;
-    job::finish(
-        &fleet.client,
-        job,
-        attempt,
-        Outcome::Failed,
-        &REPORT,
-        Some(&TREE),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (fleet.state(job).await, fleet.head().await),
-        ("failed".into(), 0)
-    );
-    let kept = fleet
-        .client
-        .query_one(
-            "SELECT manifest_id FROM attempt WHERE id = $1",
-            &[&attempt.uuid()],
-        )
-        .await
-        .unwrap();
-    assert_eq!(
-        kept.get::<_, Vec<u8>>(0),
-        [7; 32],
-        "the failed attempt's tree stays readable through it"
-    );
+    job::finish(&fleet.client, job, attempt, Outcome::Failed, &REPORT, Some(&TREE)).await.unwrap();
+    assert_eq!((fleet.state(job).await, fleet.head().await), ("failed".into(), 0));
+    let kept =
+        fleet.client.query_one("SELECT manifest_id FROM attempt WHERE id = $1", &[&attempt.uuid()]).await.unwrap();
+    assert_eq!(kept.get::<_, Vec<u8>>(0), [7; 32], "the failed attempt's tree stays readable through it");
 }
 
 #[tokio::test]
 async fn a_job_that_asks_for_retries_gets_them() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
-    let job = fleet
-        .accept("pr => 0::smallint, ro => false, re => 1::smallint")
-        .await;
+    let job = fleet.accept("pr => 0::smallint, ro => false, re => 1::smallint").await;
     for state in ["queued", "failed"] {
         let (_, attempt) = fleet.running().await;
-        job::finish(&fleet.client, job, attempt, Outcome::Failed, &REPORT, None)
-            .await
-            .unwrap();
+        job::finish(&fleet.client, job, attempt, Outcome::Failed, &REPORT, None).await.unwrap();
         assert_eq!(fleet.state(job).await, state);
-        fleet
-            .client
-            .execute(
-                "UPDATE job SET run_at = now() WHERE id = $1",
-                &[&job.uuid()],
-            )
-            .await
-            .unwrap();
+        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
     }
 }
 
@@ -269,51 +152,13 @@ async fn a_moved_head_is_a_conflict_and_a_recorded_cancel_wins() {
     let fleet = Fleet::new(&database).await;
     let job = fleet.plain().await;
     let (_, attempt) = fleet.running().await;
-    fleet
-        .client
-        .execute(
-            "UPDATE project SET head_version = 5 WHERE id = $1",
-            &[&fleet.project.uuid()],
-        )
-        .await
-        .unwrap();
-    let answer = job::finish(
-        &fleet.client,
-        job,
-        attempt,
-        Outcome::Succeeded,
-        &REPORT,
-        Some(&TREE),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (answer, fleet.state(job).await),
-        (Finished::Conflict, "queued".into())
-    );
+    fleet.client.execute("UPDATE project SET head_version = 5 WHERE id = $1", &[&fleet.project.uuid()]).await.unwrap();
+    let answer = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    assert_eq!((answer, fleet.state(job).await), (Finished::Conflict, "queued".into()));
     let (_, attempt) = fleet.running().await;
-    fleet
-        .client
-        .execute(
-            "UPDATE job SET cancel_at = now() WHERE id = $1",
-            &[&job.uuid()],
-        )
-        .await
-        .unwrap();
-    let answer = job::finish(
-        &fleet.client,
-        job,
-        attempt,
-        Outcome::Succeeded,
-        &REPORT,
-        Some(&TREE),
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (answer, fleet.state(job).await, fleet.head().await),
-        (Finished::Ok, "canceled".into(), 5)
-    );
+    fleet.client.execute("UPDATE job SET cancel_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+    let answer = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    assert_eq!((answer, fleet.state(job).await, fleet.head().await), (Finished::Ok, "canceled".into(), 5));
 }
 
 #[tokio::test]
@@ -323,43 +168,17 @@ async fn renewal_tells_what_is_owned_and_what_to_cancel() {
     let job = fleet.plain().await;
     let (_, attempt) = fleet.running().await;
     let told = [(attempt, Phase::Running)];
-    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told)
-        .await
-        .unwrap();
-    assert_eq!(
-        (renewed.live, renewed.owned),
-        (true, vec![(attempt, false)])
-    );
+    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told).await.unwrap();
+    assert_eq!((renewed.live, renewed.owned), (true, vec![(attempt, false)]));
     let event = "SELECT data ->> 'status_detail' FROM event WHERE job_id = $1 ORDER BY xid DESC, id DESC LIMIT 1";
-    assert_eq!(
-        fleet
-            .client
-            .query_one(event, &[&job.uuid()])
-            .await
-            .unwrap()
-            .get::<_, &str>(0),
-        "running"
-    );
-    fleet
-        .client
-        .execute(
-            "UPDATE job SET cancel_at = now() WHERE id = $1",
-            &[&job.uuid()],
-        )
-        .await
-        .unwrap();
-    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told)
-        .await
-        .unwrap();
+    assert_eq!(fleet.client.query_one(event, &[&job.uuid()]).await.unwrap().get::<_, &str>(0), "running");
+    fleet.client.execute("UPDATE job SET cancel_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told).await.unwrap();
     assert_eq!(renewed.owned, [(attempt, true)]);
     worker::end(&fleet.client, fleet.worker).await.unwrap();
-    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told)
-        .await
-        .unwrap();
+    let renewed = worker::renew(&fleet.client, fleet.worker, TTL, &told).await.unwrap();
     assert!(!renewed.live && renewed.owned.is_empty());
 }
 
-static REPORT: std::sync::LazyLock<drydock_database::report::Report> =
-    std::sync::LazyLock::new(report);
-static TREE: std::sync::LazyLock<drydock_database::report::StoredTree> =
-    std::sync::LazyLock::new(|| tree(7));
+static REPORT: std::sync::LazyLock<drydock_database::report::Report> = std::sync::LazyLock::new(report);
+static TREE: std::sync::LazyLock<drydock_database::report::StoredTree> = std::sync::LazyLock::new(|| tree(7));

@@ -156,16 +156,9 @@ impl Tree {
     pub fn new(mut entries: Vec<Entry>) -> Result<Self, TreeError> {
         entries.retain(|entry| !entry.path.is_protocol_file());
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        if let Some(at) = entries
-            .iter()
-            .position(|entry| entry.path.as_bytes() == PROTOCOL_DIRECTORY)
-        {
-            let holds_more = entries
-                .get(at + 1)
-                .is_some_and(|next| next.path.as_bytes().starts_with(b".codex/"));
-            let twice = entries
-                .get(at + 1)
-                .is_some_and(|next| next.path == entries[at].path);
+        if let Some(at) = entries.iter().position(|entry| entry.path.as_bytes() == PROTOCOL_DIRECTORY) {
+            let holds_more = entries.get(at + 1).is_some_and(|next| next.path.as_bytes().starts_with(b".codex/"));
+            let twice = entries.get(at + 1).is_some_and(|next| next.path == entries[at].path);
             if entries[at].is_dir() && !holds_more && !twice {
                 entries.remove(at);
             }
@@ -212,9 +205,7 @@ impl Tree {
 
     /// The index of `path` in [`Self::entries`].
     pub fn position(&self, path: &RelativePath) -> Option<usize> {
-        self.entries
-            .binary_search_by(|entry| entry.path.cmp(path))
-            .ok()
+        self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok()
     }
 
     /// What is at `path`.
@@ -274,9 +265,7 @@ fn top<'s, 'a>(open: &'s mut [OpenDirectory<'a>]) -> &'s mut OpenDirectory<'a> {
 }
 
 fn close(open: &mut Vec<OpenDirectory<'_>>) {
-    let closed = open
-        .pop()
-        .expect("only called with a directory below the top");
+    let closed = open.pop().expect("only called with a directory below the top");
     if let Some(entry) = closed.entry {
         let hash = closed.hasher.finalize().into();
         hash_entry(&mut top(open).hasher, entry, Some(hash));
@@ -288,33 +277,20 @@ fn hash_entry(hasher: &mut blake3::Hasher, entry: &Entry, directory: Option<Dige
     hasher.update(&length(name)).update(name);
     match &entry.kind {
         EntryKind::File { size, mode, blob } => {
-            hasher
-                .update(&[1])
-                .update(&mode.0.to_le_bytes())
-                .update(&size.to_le_bytes())
-                .update(blob.as_bytes());
+            hasher.update(&[1]).update(&mode.0.to_le_bytes()).update(&size.to_le_bytes()).update(blob.as_bytes());
         }
         EntryKind::Dir { mode } => {
             hasher.update(&[2]).update(&mode.0.to_le_bytes());
-            hasher.update(
-                directory
-                    .expect("a directory is hashed when it is closed")
-                    .as_bytes(),
-            );
+            hasher.update(directory.expect("a directory is hashed when it is closed").as_bytes());
         }
         EntryKind::Symlink { target } => {
-            hasher
-                .update(&[3])
-                .update(&length(target.as_bytes()))
-                .update(target.as_bytes());
+            hasher.update(&[3]).update(&length(target.as_bytes())).update(target.as_bytes());
         }
     }
 }
 
 fn length(bytes: &[u8]) -> [u8; 2] {
-    u16::try_from(bytes.len())
-        .expect("names and targets are limited to 4095 bytes")
-        .to_le_bytes()
+    u16::try_from(bytes.len()).expect("names and targets are limited to 4095 bytes").to_le_bytes()
 }
 
 #[cfg(test)]

@@ -9,33 +9,16 @@ fn path(text: &str) -> RelativePath {
 }
 
 fn file(text: &str, mode: u32, content: &[u8]) -> Entry {
-    let kind = EntryKind::File {
-        size: content.len() as u64,
-        mode: Mode::new(mode),
-        blob: Digest::of(content),
-    };
-    Entry {
-        path: path(text),
-        kind,
-    }
+    let kind = EntryKind::File { size: content.len() as u64, mode: Mode::new(mode), blob: Digest::of(content) };
+    Entry { path: path(text), kind }
 }
 
 fn dir(text: &str, mode: u32) -> Entry {
-    Entry {
-        path: path(text),
-        kind: EntryKind::Dir {
-            mode: Mode::new(mode),
-        },
-    }
+    Entry { path: path(text), kind: EntryKind::Dir { mode: Mode::new(mode) } }
 }
 
 fn link(text: &str, target: &str) -> Entry {
-    Entry {
-        path: path(text),
-        kind: EntryKind::Symlink {
-            target: LinkTarget::new(target).unwrap(),
-        },
-    }
+    Entry { path: path(text), kind: EntryKind::Symlink { target: LinkTarget::new(target).unwrap() } }
 }
 
 fn sample() -> Vec<Entry> {
@@ -90,11 +73,7 @@ fn every_property_counts() {
     }
     let mut without_empty = sample();
     without_empty.pop();
-    assert_ne!(
-        Tree::new(without_empty).unwrap().id(),
-        base,
-        "an empty directory counts"
-    );
+    assert_ne!(Tree::new(without_empty).unwrap().id(), base, "an empty directory counts");
 }
 
 #[test]
@@ -106,35 +85,17 @@ fn special_mode_bits_are_dropped() {
 #[test]
 fn refuses_what_is_no_tree() {
     let cases: [(Vec<Entry>, TreeError); 5] = [
-        (
-            vec![file("a", 0, b""), dir("a", 0)],
-            TreeError::Duplicate(path("a")),
-        ),
-        (
-            vec![file("a", 0, b""), file("a/b", 0, b"")],
-            TreeError::ParentNotDirectory(path("a/b")),
-        ),
-        (
-            vec![link("a", "b"), file("a/b", 0, b"")],
-            TreeError::ParentNotDirectory(path("a/b")),
-        ),
-        (
-            vec![file("a/b", 0, b"")],
-            TreeError::ParentNotDirectory(path("a/b")),
-        ),
-        (
-            vec![dir("a", 0), file("ab/c", 0, b"")],
-            TreeError::ParentNotDirectory(path("ab/c")),
-        ),
+        (vec![file("a", 0, b""), dir("a", 0)], TreeError::Duplicate(path("a"))),
+        (vec![file("a", 0, b""), file("a/b", 0, b"")], TreeError::ParentNotDirectory(path("a/b"))),
+        (vec![link("a", "b"), file("a/b", 0, b"")], TreeError::ParentNotDirectory(path("a/b"))),
+        (vec![file("a/b", 0, b"")], TreeError::ParentNotDirectory(path("a/b"))),
+        (vec![dir("a", 0), file("ab/c", 0, b"")], TreeError::ParentNotDirectory(path("ab/c"))),
     ];
     for (entries, error) in cases {
         assert_eq!(Tree::new(entries), Err(error));
     }
     let unsorted = vec![file("b", 0, b""), file("a", 0, b"")];
-    assert_eq!(
-        Tree::from_sorted(unsorted),
-        Err(TreeError::Unsorted(path("a")))
-    );
+    assert_eq!(Tree::from_sorted(unsorted), Err(TreeError::Unsorted(path("a"))));
     for target in ["", "a\0b", &"x".repeat(4096)] {
         assert_eq!(LinkTarget::new(target), Err(TreeError::LinkTarget));
     }
@@ -154,14 +115,8 @@ fn protocol_files_are_no_part_of_a_tree() {
     entries.push(file(".codex/notes", 0o644, b"kept"));
     let kept = Tree::new(entries).unwrap();
     assert_eq!(kept.entries().len(), plain.entries().len() + 2);
-    let read = vec![
-        dir(".codex", 0o755),
-        file(".codex/result.json", 0o644, b"{}"),
-    ];
-    assert_eq!(
-        Tree::from_sorted(read),
-        Err(TreeError::Protocol(path(".codex/result.json")))
-    );
+    let read = vec![dir(".codex", 0o755), file(".codex/result.json", 0o644, b"{}")];
+    assert_eq!(Tree::from_sorted(read), Err(TreeError::Protocol(path(".codex/result.json"))));
 }
 
 #[test]

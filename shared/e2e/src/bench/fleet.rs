@@ -30,30 +30,16 @@ impl Fleet {
     /// Imports as many one-file projects as are asked for.
     pub(super) async fn prepare(client: Client, projects: usize, clients: usize) -> Result<Self> {
         let tree = tempfile::tempdir()?;
-        fs_err::write(
-            tree.path().join("README.md"),
-            "A project of the benchmark.\n",
-        )?;
+        fs_err::write(tree.path().join("README.md"), "A project of the benchmark.\n")?;
         let made = (0..projects).map(|_| import(&client, tree.path()));
-        let projects = stream::iter(made)
-            .buffer_unordered(clients)
-            .try_collect()
-            .await?;
-        Ok(Self {
-            client,
-            projects,
-            clients,
-        })
+        let projects = stream::iter(made).buffer_unordered(clients).try_collect().await?;
+        Ok(Self { client, projects, clients })
     }
 
     /// Submits a command; its id.
     pub(super) async fn submit(&self, project: &str, argv: &[&str]) -> Result<String> {
         let body = json!({"job_type": "command", "argv": argv});
-        let call = self
-            .client
-            .post(["projects", project, "jobs"])
-            .json(&body)
-            .idempotent();
+        let call = self.client.post(["projects", project, "jobs"]).json(&body).idempotent();
         let job: Document<Job> = call.document().await.context("submit a job")?;
         Ok(job.value.id)
     }
@@ -62,11 +48,7 @@ impl Fleet {
     pub(super) async fn completed(&self, id: &str) -> Result<Job> {
         match self.client.wait_for(id, None).await? {
             Waited::Over(Exit::Ok, job) => Ok(job.value),
-            Waited::Over(_, job) => bail!(
-                "job {id} ended as {}: {}",
-                job.value.status,
-                job.value.errors.join("; ")
-            ),
+            Waited::Over(_, job) => bail!("job {id} ended as {}: {}", job.value.status, job.value.errors.join("; ")),
             Waited::TimeUp => bail!("job {id} is not over"),
         }
     }
@@ -76,29 +58,13 @@ impl Fleet {
         let job: Document<Job> = self.client.get(["jobs", id]).document().await?;
         let job = job.value;
         let fault = |what: &str| format!("job {id}: {what}");
-        ensure!(
-            job.status == "completed",
-            fault(&format!("its status is {}", job.status))
-        );
-        ensure!(
-            job.attempts.len() == 1,
-            fault(&format!("it took {} attempts", job.attempts.len()))
-        );
-        ensure!(
-            job.version.is_none(),
-            fault("it made a version, though it changed nothing")
-        );
-        let log = self
-            .client
-            .get(["projects", &job.project_id, "jobs", id, "logs"])
-            .bytes()
-            .await?;
+        ensure!(job.status == "completed", fault(&format!("its status is {}", job.status)));
+        ensure!(job.attempts.len() == 1, fault(&format!("it took {} attempts", job.attempts.len())));
+        ensure!(job.version.is_none(), fault("it made a version, though it changed nothing"));
+        let log = self.client.get(["projects", &job.project_id, "jobs", id, "logs"]).bytes().await?;
         let log = String::from_utf8_lossy(&log);
         for line in ["[worker] Workspace: ", "[worker] Generation complete"] {
-            ensure!(
-                log.contains(line),
-                fault(&format!("its log has no line with '{line}'"))
-            );
+            ensure!(log.contains(line), fault(&format!("its log has no line with '{line}'")));
         }
         Ok(job)
     }
@@ -107,15 +73,10 @@ impl Fleet {
 /// A project of everything below `directory`.
 pub(super) async fn import(client: &Client, directory: &std::path::Path) -> Result<String> {
     let (blocks, _thread) = archive::stream(directory.to_owned(), Exclude::default(), |_| {});
-    let call = client
-        .post(["projects", "import"])
-        .query("instruction", "A project of the benchmark")
-        .limit(UPLOAD);
+    let call = client.post(["projects", "import"]).query("instruction", "A project of the benchmark").limit(UPLOAD);
     let call = call.header(header::CONTENT_TYPE, "application/x-tar");
     let answer: Bytes = call
-        .stream_bytes(Body::wrap_stream(
-            blocks.map(|block: io::Result<Bytes>| block),
-        ))
+        .stream_bytes(Body::wrap_stream(blocks.map(|block: io::Result<Bytes>| block)))
         .await
         .context("import a project")?;
     let project: Document<Project> = client.read(answer)?;

@@ -17,25 +17,14 @@ pub(super) fn describe() -> Result<Vec<String>> {
     let load = fs::read_to_string("/proc/loadavg")?;
     let load: Vec<&str> = load.split(' ').take(3).collect();
     Ok(vec![
-        format!(
-            "machine   {cores} cores ({model}), {total} MiB of memory, Linux {}",
-            kernel.trim()
-        ),
-        format!(
-            "load      {} (1, 5, 15 minutes, before the start)",
-            load.join(" ")
-        ),
+        format!("machine   {cores} cores ({model}), {total} MiB of memory, Linux {}", kernel.trim()),
+        format!("load      {} (1, 5, 15 minutes, before the start)", load.join(" ")),
     ])
 }
 
 /// A number after its name, as files of `/proc` write it.
 pub(super) fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -46,11 +35,7 @@ mod tests {
     fn fields_of_proc_are_read() {
         let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
         assert_eq!(
-            (
-                field(status, "VmHWM:"),
-                field(status, "VmRSS:"),
-                field(status, "VmX:")
-            ),
+            (field(status, "VmHWM:"), field(status, "VmRSS:"), field(status, "VmX:")),
             (Some(2048), Some(1024), None)
         );
         assert_eq!(describe().unwrap().len(), 2);

@@ -33,19 +33,12 @@ impl Pids {
             }
         }
         pids.sort();
-        Ok(if pids.is_empty() {
-            None
-        } else {
-            Some(Self(pids))
-        })
+        Ok(if pids.is_empty() { None } else { Some(Self(pids)) })
     }
 
     /// The workers alone.
     pub(super) fn workers(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.0
-            .iter()
-            .filter(|(name, _)| name.starts_with("worker"))
-            .map(|(name, pid)| (name.as_str(), *pid))
+        self.0.iter().filter(|(name, _)| name.starts_with("worker")).map(|(name, pid)| (name.as_str(), *pid))
     }
 }
 
@@ -65,17 +58,12 @@ pub(super) struct Memory {
 }
 
 pub(super) fn memory(pid: u32) -> Result<Memory> {
-    let status =
-        fs::read_to_string(proc(pid, "status")).context("a service is not running any more")?;
+    let status = fs::read_to_string(proc(pid, "status")).context("a service is not running any more")?;
     let mebibytes = |name| {
-        let kib =
-            field(&status, name).with_context(|| format!("/proc/{pid}/status has no {name}"))?;
+        let kib = field(&status, name).with_context(|| format!("/proc/{pid}/status has no {name}"))?;
         Ok::<_, anyhow::Error>(f64::from(u32::try_from(kib)?) / 1024.0)
     };
-    Ok(Memory {
-        resident: mebibytes("VmRSS:")?,
-        peak: mebibytes("VmHWM:")?,
-    })
+    Ok(Memory { resident: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
 }
 
 /// Lets the peak start over (proc(5), `clear_refs`); fails for other users' processes.
@@ -92,15 +80,8 @@ pub(super) fn idle(pids: &Pids, report: &mut Report) -> Result<()> {
     ensure!(!pids.0.is_empty(), "there are no pid files");
     for (name, pid) in &pids.0 {
         let Memory { resident, peak } = memory(*pid)?;
-        report.line(&format!(
-            "memory    {name} holds {resident:.1} MiB idle, {peak:.1} MiB at most since its start"
-        ));
-        report.at_most(
-            &format!("memory of {name}, idle"),
-            resident,
-            IDLE_MIB,
-            "MiB",
-        );
+        report.line(&format!("memory    {name} holds {resident:.1} MiB idle, {peak:.1} MiB at most since its start"));
+        report.at_most(&format!("memory of {name}, idle"), resident, IDLE_MIB, "MiB");
     }
     Ok(())
 }
@@ -114,11 +95,7 @@ mod tests {
         let name = |path: &str| service(Path::new(path));
         assert_eq!(name("/run/worker-1.pid").as_deref(), Some("worker-1"));
         assert_eq!(name("/run/api.pid").as_deref(), Some("api"));
-        for other in [
-            "/run/postgres.pid",
-            "/run/worker-1.start",
-            "/run/apiary.pid",
-        ] {
+        for other in ["/run/postgres.pid", "/run/worker-1.start", "/run/apiary.pid"] {
             assert_eq!(name(other), None, "{other}");
         }
     }

@@ -26,12 +26,7 @@ use self::{fleet::Fleet, memory::Pids, report::Report};
 )]
 pub struct Arguments {
     /// The stack's API
-    #[arg(
-        long,
-        env = "DRYDOCK_API_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
+    #[arg(long, env = "DRYDOCK_API_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     base_url: String,
     /// Jobs in one run of the throughput phase; 0 skips it
     #[arg(long, default_value_t = 1000, value_name = "N")]
@@ -77,20 +72,9 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 async fn measure(arguments: Arguments) -> Result<()> {
     let key = optional_secret("DRYDOCK_API_KEY")?;
     let client = Client::new(&arguments.base_url, key.as_ref())?;
-    let host = client
-        .server()
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
-    let loopback = host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    ensure!(
-        loopback || arguments.allow_remote,
-        "{host} is another host: --allow-remote, if its users agree"
-    );
+    let host = client.server().host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    ensure!(loopback || arguments.allow_remote, "{host} is another host: --allow-remote, if its users agree");
     let mut report = Report::default();
     report.line(&format!("server    {}", client.server()));
     for line in machine::describe()? {
@@ -101,10 +85,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
         // First of all: nothing was asked of the services yet by this run.
         memory::idle(pids, &mut report)?;
     } else {
-        report.line(&format!(
-            "memory    not measured: there are no pid files in {}",
-            arguments.pids.display()
-        ));
+        report.line(&format!("memory    not measured: there are no pid files in {}", arguments.pids.display()));
     }
     let clients = usize::try_from(arguments.clients)?;
     let fleet = Fleet::prepare(client, usize::try_from(arguments.projects)?, clients).await?;

@@ -16,9 +16,7 @@ impl Report {
     /// A value against its bar, smaller being better.
     pub(super) fn at_most(&mut self, what: &str, value: f64, bar: f64, unit: &str) {
         let verdict = if value <= bar { "met" } else { "MISSED" };
-        self.verdicts.push(format!(
-            "{what:44} {value:9.1} {unit:4} bar {bar:6.0} {unit:4} {verdict}"
-        ));
+        self.verdicts.push(format!("{what:44} {value:9.1} {unit:4} bar {bar:6.0} {unit:4} {verdict}"));
     }
 
     /// A value without a bar.
@@ -43,10 +41,7 @@ pub(super) fn percentile(sorted: &[f64], share: f64) -> f64 {
         reason = "small counts"
     )]
     let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted
-        .get(rank.clamp(1, sorted.len().max(1)) - 1)
-        .copied()
-        .unwrap_or(f64::NAN)
+    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
 }
 
 /// The middle value; of an even number of them, the mean of the two in the middle.
@@ -72,10 +67,7 @@ mod tests {
         assert!((at(0.5) - 100.0).abs() < 1e-9 && (at(0.99) - 198.0).abs() < 1e-9);
         assert!((at(0.0) - 1.0).abs() < 1e-9 && (at(1.0) - 200.0).abs() < 1e-9);
         assert!((percentile(&[7.0], 0.99) - 7.0).abs() < 1e-9);
-        assert!(
-            (median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9
-                && (median(&[4.0, 1.0]) - 2.5).abs() < 1e-9
-        );
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9 && (median(&[4.0, 1.0]) - 2.5).abs() < 1e-9);
         assert!(percentile(&[], 0.5).is_nan() && median(&[]).is_nan());
     }
 }

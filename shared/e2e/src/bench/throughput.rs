@@ -13,12 +13,7 @@ use super::{
     report::{Report, median, percentile},
 };
 
-pub(super) async fn phase(
-    fleet: &Fleet,
-    jobs: usize,
-    runs: u32,
-    report: &mut Report,
-) -> Result<()> {
+pub(super) async fn phase(fleet: &Fleet, jobs: usize, runs: u32, report: &mut Report) -> Result<()> {
     let (mut rates, mut submits, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let (submitted, took) = submit_all(fleet, jobs).await?;
@@ -32,8 +27,14 @@ pub(super) async fn phase(
     }
     waits.sort_by(f64::total_cmp);
     let projects = fleet.projects.len();
-    report.line(&format!("jobs      {runs} runs of {jobs} jobs (true) over {projects} projects, {} requests at once:", fleet.clients));
-    report.line(&format!("          all completed at their first attempt, with a log and without a version; {} jobs/s", joined(&rates)));
+    report.line(&format!(
+        "jobs      {runs} runs of {jobs} jobs (true) over {projects} projects, {} requests at once:",
+        fleet.clients
+    ));
+    report.line(&format!(
+        "          all completed at their first attempt, with a log and without a version; {} jobs/s",
+        joined(&rates)
+    ));
     let (p50, p99) = (percentile(&waits, 0.5), percentile(&waits, 0.99));
     report.line(&format!(
         "          accepted at {} jobs/s; waited p50 {p50:.2} s, p99 {p99:.2} s in the queue",
@@ -47,12 +48,8 @@ pub(super) async fn phase(
 /// Round robin over the projects.
 async fn submit_all(fleet: &Fleet, jobs: usize) -> Result<(Vec<String>, Duration)> {
     let started = Instant::now();
-    let submits = (0..jobs)
-        .map(|number| fleet.submit(&fleet.projects[number % fleet.projects.len()], &["true"]));
-    let ids = stream::iter(submits)
-        .buffered(fleet.clients)
-        .try_collect()
-        .await?;
+    let submits = (0..jobs).map(|number| fleet.submit(&fleet.projects[number % fleet.projects.len()], &["true"]));
+    let ids = stream::iter(submits).buffered(fleet.clients).try_collect().await?;
     Ok((ids, started.elapsed()))
 }
 
@@ -60,12 +57,8 @@ async fn submit_all(fleet: &Fleet, jobs: usize) -> Result<(Vec<String>, Duration
 fn span(jobs: &[Job]) -> Result<Duration> {
     let first: Option<DateTime<Utc>> = jobs.iter().map(|job| job.created_at).min();
     let last = jobs.iter().filter_map(|job| job.finished_at).max();
-    let (first, last) = first
-        .zip(last)
-        .context("completed jobs have a beginning and an end")?;
-    (last - first)
-        .to_std()
-        .context("the last end is before the first beginning")
+    let (first, last) = first.zip(last).context("completed jobs have a beginning and an end")?;
+    (last - first).to_std().context("the last end is before the first beginning")
 }
 
 fn per_second(jobs: usize, took: Duration) -> f64 {

@@ -10,7 +10,8 @@ use super::{evidence::Place, secrets, stack::Stack};
 const CREATE: &str = "Create a small Python project: README.md, app.py that prints the first ten Fibonacci numbers separated by \
     spaces when it is run, and tests/test_cli.py that runs app.py and checks its output.";
 const COMMENT: &str = "Append one comment line to the end of app.py. Change nothing else.";
-const REFACTOR: &str = "Do a small refactor of app.py: rename the function that computes the numbers. Its output stays the same.";
+const REFACTOR: &str =
+    "Do a small refactor of app.py: rename the function that computes the numbers. Its output stays the same.";
 const FORCE_ERROR: &str = "force_error: end with an error, so that errors are seen to arrive.";
 const LONG_RUN: &str = "A long run: create README.md, app.py that prints the first ten Fibonacci numbers separated by spaces, and \
     tests/test_cli.py for it; work slowly and thoroughly, document every function, run the tests after each step, and go over all of \
@@ -41,26 +42,10 @@ pub(super) const CHECKS: [Check; 8] = [
         what: "secrets are told as present or absent",
         run: |stack, place| Box::pin(presence(stack, place)),
     },
-    Check {
-        id: "L02",
-        what: "the three files exist",
-        run: |stack, place| Box::pin(made(stack, place)),
-    },
-    Check {
-        id: "L03",
-        what: "the list holds both .codex files",
-        run: |stack, place| Box::pin(listed(stack, place)),
-    },
-    Check {
-        id: "L04",
-        what: "app.py is not empty",
-        run: |stack, place| Box::pin(not_empty(stack, place)),
-    },
-    Check {
-        id: "L05",
-        what: "an edit appends a comment",
-        run: |stack, place| Box::pin(comment(stack, place)),
-    },
+    Check { id: "L02", what: "the three files exist", run: |stack, place| Box::pin(made(stack, place)) },
+    Check { id: "L03", what: "the list holds both .codex files", run: |stack, place| Box::pin(listed(stack, place)) },
+    Check { id: "L04", what: "app.py is not empty", run: |stack, place| Box::pin(not_empty(stack, place)) },
+    Check { id: "L05", what: "an edit appends a comment", run: |stack, place| Box::pin(comment(stack, place)) },
     Check {
         id: "L06",
         what: "a small refactor, or a stated limitation",
@@ -87,16 +72,9 @@ async fn presence(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     secrets::told(&log)?;
     for name in secrets::NAMES {
         let text = result.to_string();
-        let values = text
-            .split(&format!("{name}="))
-            .skip(1)
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
+        let values = text.split(&format!("{name}=")).skip(1).map(str::to_owned).collect::<Vec<_>>();
         let fine = |value: &String| value.starts_with("present") || value.starts_with("absent");
-        ensure!(
-            values.iter().all(fine),
-            "result.json has {name}= with something else than present or absent"
-        );
+        ensure!(values.iter().all(fine), "result.json has {name}= with something else than present or absent");
     }
     stack.project = Some((project, job));
     Ok(Verdict::Passed)
@@ -106,14 +84,8 @@ async fn made(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     let project = project(stack, place)?;
     let listed = stack.files(place, &project).await?;
     for path in ["README.md", "app.py", "tests/test_cli.py"] {
-        ensure!(
-            listed.iter().any(|known| known == path),
-            "{path} is not in the list of files"
-        );
-        stack
-            .content(&project, path)
-            .await?
-            .with_context(|| format!("{path} is listed, but cannot be read"))?;
+        ensure!(listed.iter().any(|known| known == path), "{path} is not in the list of files");
+        stack.content(&project, path).await?.with_context(|| format!("{path} is listed, but cannot be read"))?;
     }
     Ok(Verdict::Passed)
 }
@@ -122,10 +94,7 @@ async fn listed(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     let project = project(stack, place)?;
     let listed = stack.files(place, &project).await?;
     for path in [".codex/request.json", ".codex/result.json"] {
-        ensure!(
-            listed.iter().any(|known| known == path),
-            "{path} is not in the list of files"
-        );
+        ensure!(listed.iter().any(|known| known == path), "{path} is not in the list of files");
     }
     Ok(Verdict::Passed)
 }
@@ -146,15 +115,8 @@ async fn comment(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     completed(&job)?;
     modified(&job)?;
     let after = stack.app(place, &project).await?;
-    let comments = |text: &str| {
-        text.lines()
-            .filter(|line| line.trim_start().starts_with('#'))
-            .count()
-    };
-    ensure!(
-        comments(&after) > comments(&before),
-        "app.py has no more comment lines than before"
-    );
+    let comments = |text: &str| text.lines().filter(|line| line.trim_start().starts_with('#')).count();
+    ensure!(comments(&after) > comments(&before), "app.py has no more comment lines than before");
     Ok(Verdict::Passed)
 }
 
@@ -174,30 +136,19 @@ async fn refactor(stack: &mut Stack, place: &Place) -> Result<Verdict> {
 
 async fn forced_error(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     if !FORCEABLE.contains(&stack.agent_in_use.as_str()) {
-        place.write(
-            "notes.txt",
-            format!("not applicable: the agent is {}\n", stack.agent_in_use),
-        )?;
+        place.write("notes.txt", format!("not applicable: the agent is {}\n", stack.agent_in_use))?;
         return Ok(Verdict::NotApplicable);
     }
     let (_, job) = stack.create(place, FORCE_ERROR).await?;
     stack.log(place, &job.value).await?;
     let result = stack.result(place, &job.value).await?;
-    ensure!(
-        job.value.status == "error",
-        "the job's status is {}, not error",
-        job.value.status
-    );
+    ensure!(job.value.status == "error", "the job's status is {}, not error", job.value.status);
     ensure!(
         job.value.errors.iter().any(|error| error == "forced_error"),
         "the job's errors are {:?}",
         job.value.errors
     );
-    ensure!(
-        result["status"] == "error",
-        "result.json has status {}",
-        result["status"]
-    );
+    ensure!(result["status"] == "error", "result.json has status {}", result["status"]);
     Ok(Verdict::Passed)
 }
 
@@ -208,11 +159,7 @@ async fn long_run(stack: &mut Stack, place: &Place) -> Result<Verdict> {
     if job.value.status != "completed" {
         stated_error(&job, &result)?;
     }
-    let last = job
-        .value
-        .attempts
-        .last()
-        .context("the job has no attempt")?;
+    let last = job.value.attempts.last().context("the job has no attempt")?;
     let ended = last.outcome.as_deref().unwrap_or("running");
     ensure!(
         job.value.attempts.len() == 1,
@@ -232,23 +179,14 @@ fn project(stack: &Stack, place: &Place) -> Result<String> {
 }
 
 fn completed(job: &Document<Job>) -> Result<()> {
-    let Job {
-        id, status, errors, ..
-    } = &job.value;
-    ensure!(
-        status == "completed",
-        "job {id} ended as {status}: {}",
-        errors.join("; ")
-    );
+    let Job { id, status, errors, .. } = &job.value;
+    ensure!(status == "completed", "job {id} ended as {status}: {}", errors.join("; "));
     Ok(())
 }
 
 fn modified(job: &Document<Job>) -> Result<()> {
     let files = &job.value.modified_files;
-    ensure!(
-        files.iter().any(|path| path == "app.py"),
-        "app.py is not among the modified files {files:?}"
-    );
+    ensure!(files.iter().any(|path| path == "app.py"), "app.py is not among the modified files {files:?}");
     Ok(())
 }
 
@@ -258,10 +196,6 @@ fn stated_error(job: &Document<Job>, result: &serde_json::Value) -> Result<()> {
     if status != "error" || errors.iter().all(|error| error.trim().is_empty()) {
         bail!("the job ended as {status} with errors {errors:?}: that is no stated error");
     }
-    ensure!(
-        result["status"] == "error",
-        "result.json has status {}, the job {status}",
-        result["status"]
-    );
+    ensure!(result["status"] == "error", "result.json has status {}, the job {status}", result["status"]);
     Ok(())
 }

@@ -50,10 +50,7 @@ impl Evidence {
 
     /// Adds to `summary.txt`.
     pub(super) fn summary(&self, text: &str) -> Result<()> {
-        let mut file = fs_err::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.root.join("summary.txt"))?;
+        let mut file = fs_err::OpenOptions::new().create(true).append(true).open(self.root.join("summary.txt"))?;
         Ok(file.write_all(text.as_bytes())?)
     }
 }

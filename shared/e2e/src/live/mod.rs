@@ -28,20 +28,10 @@ use self::{
 )]
 pub struct Arguments {
     /// The stack's API
-    #[arg(
-        long,
-        env = "DRYDOCK_API_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
+    #[arg(long, env = "DRYDOCK_API_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     base_url: String,
     /// Directory for the evidence; each run makes a directory of its own in it
-    #[arg(
-        long,
-        visible_alias = "outroot",
-        default_value = "live",
-        value_name = "DIRECTORY"
-    )]
+    #[arg(long, visible_alias = "outroot", default_value = "live", value_name = "DIRECTORY")]
     out: PathBuf,
     /// The agent to validate, instead of the server's default
     #[arg(long)]
@@ -61,18 +51,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let secrets = Secrets::from_env();
     let evidence = Evidence::create(&arguments.out).await?;
     say(&format!("evidence goes to {}", evidence.root().display()));
-    let header = format!(
-        "server {}\nagent {}\n",
-        client.server(),
-        arguments.agent.as_deref().unwrap_or("(the default)")
-    );
+    let header =
+        format!("server {}\nagent {}\n", client.server(), arguments.agent.as_deref().unwrap_or("(the default)"));
     evidence.summary(&header)?;
     let mut stack = Stack::new(client, secrets, arguments.agent, arguments.timeout);
     for check in &CHECKS {
         let place = evidence.check(check.id)?;
-        let outcome = (check.run)(&mut stack, &place)
-            .await
-            .and_then(|verdict| stack.nothing_leaked().map(|()| verdict));
+        let outcome =
+            (check.run)(&mut stack, &place).await.and_then(|verdict| stack.nothing_leaked().map(|()| verdict));
         let line = match &outcome {
             Ok(Verdict::Passed) => format!("{} passed          {}\n", check.id, check.what),
             Ok(Verdict::NotApplicable) => format!("{} not applicable  {}\n", check.id, check.what),
@@ -81,25 +67,12 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         say(line.trim_end());
         evidence.summary(&line)?;
         if let Err(error) = &outcome {
-            place.write(
-                "notes.txt",
-                format!("{} {}\n{error:#}\n", check.id, check.what),
-            )?;
+            place.write("notes.txt", format!("{} {}\n{error:#}\n", check.id, check.what))?;
         }
-        outcome.with_context(|| {
-            format!(
-                "{} {} (evidence in {})",
-                check.id,
-                check.what,
-                place.path().display()
-            )
-        })?;
+        outcome.with_context(|| format!("{} {} (evidence in {})", check.id, check.what, place.path().display()))?;
     }
     evidence.summary("all passed\n")?;
-    say(&format!(
-        "all passed; see {}",
-        evidence.root().join("summary.txt").display()
-    ));
+    say(&format!("all passed; see {}", evidence.root().join("summary.txt").display()));
     Ok(())
 }
 

@@ -32,21 +32,8 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    pub(super) fn new(
-        client: Client,
-        secrets: Secrets,
-        agent: Option<String>,
-        timeout: Duration,
-    ) -> Self {
-        Self {
-            client,
-            secrets,
-            agent,
-            timeout,
-            leaked: None,
-            project: None,
-            agent_in_use: String::new(),
-        }
+    pub(super) fn new(client: Client, secrets: Secrets, agent: Option<String>, timeout: Duration) -> Self {
+        Self { client, secrets, agent, timeout, leaked: None, project: None, agent_in_use: String::new() }
     }
 
     /// Fails where any answer so far held a secret.
@@ -55,49 +42,26 @@ impl Stack {
     }
 
     /// Creates a project and follows its first job to the end. Both answers become evidence.
-    pub(super) async fn create(
-        &mut self,
-        place: &Place,
-        instruction: &str,
-    ) -> Result<(String, Document<Job>)> {
+    pub(super) async fn create(&mut self, place: &Place, instruction: &str) -> Result<(String, Document<Job>)> {
         let mut body = json!({"instruction": instruction});
         if let Some(agent) = &self.agent {
             body["agent"] = agent.as_str().into();
         }
-        let created: Document<Created> = self
-            .client
-            .post(["projects"])
-            .json(&body)
-            .idempotent()
-            .document()
-            .await
-            .context("create a project")?;
+        let created: Document<Created> =
+            self.client.post(["projects"]).json(&body).idempotent().document().await.context("create a project")?;
         let Created { id, job_id } = &created.value;
         place.write("project_id.txt", format!("{id}\n"))?;
         let job = self.until_over(place, job_id).await?;
-        let project: Document<Project> = self
-            .client
-            .get(["projects", id.as_str()])
-            .document()
-            .await?;
+        let project: Document<Project> = self.client.get(["projects", id.as_str()]).document().await?;
         self.look_through("a project", &project.raw);
         self.agent_in_use.clone_from(&project.value.agent);
         Ok((id.clone(), job))
     }
 
     /// Submits an edit and follows it to the end.
-    pub(super) async fn edit(
-        &mut self,
-        place: &Place,
-        project: &str,
-        instruction: &str,
-    ) -> Result<Document<Job>> {
+    pub(super) async fn edit(&mut self, place: &Place, project: &str, instruction: &str) -> Result<Document<Job>> {
         let body = json!({"job_type": "edit", "instruction": instruction});
-        let call = self
-            .client
-            .post(["projects", project, "jobs"])
-            .json(&body)
-            .idempotent();
+        let call = self.client.post(["projects", project, "jobs"]).json(&body).idempotent();
         let job: Document<Job> = call.document().await.context("submit an edit")?;
         place.write("project_id.txt", format!("{project}\n"))?;
         self.until_over(place, &job.value.id).await
@@ -107,26 +71,13 @@ impl Stack {
     async fn until_over(&mut self, place: &Place, id: &str) -> Result<Document<Job>> {
         let end = Instant::now() + self.timeout;
         loop {
-            let job: Document<Job> = self
-                .client
-                .get(["jobs", id])
-                .document()
-                .await
-                .context("poll a job")?;
+            let job: Document<Job> = self.client.get(["jobs", id]).document().await.context("poll a job")?;
             self.look_through("a job", &job.raw);
             place.write("response.json", &job.raw)?;
-            if matches!(
-                job.value.status.as_str(),
-                "completed" | "error" | "cancelled"
-            ) {
+            if matches!(job.value.status.as_str(), "completed" | "error" | "cancelled") {
                 return Ok(job);
             }
-            ensure!(
-                Instant::now() < end,
-                "job {id} was still {} after {:?}",
-                job.value.status,
-                self.timeout
-            );
+            ensure!(Instant::now() < end, "job {id} was still {} after {:?}", job.value.status, self.timeout);
             sleep(POLL).await;
         }
     }
@@ -141,25 +92,14 @@ impl Stack {
             .context("read the log")?;
         self.look_through("a log", &bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        place.write(
-            "result_excerpt.txt",
-            text.chars().take(EXCERPT).collect::<String>(),
-        )?;
+        place.write("result_excerpt.txt", text.chars().take(EXCERPT).collect::<String>())?;
         Ok(text)
     }
 
     /// `.codex/result.json` of a job, as evidence.
     pub(super) async fn result(&mut self, place: &Place, job: &Job) -> Result<Value> {
-        let call = self
-            .client
-            .get([
-                "projects",
-                &job.project_id,
-                "files",
-                ".codex",
-                "result.json",
-            ])
-            .query("job", &job.id);
+        let call =
+            self.client.get(["projects", &job.project_id, "files", ".codex", "result.json"]).query("job", &job.id);
         let bytes = call.bytes().await.context("read .codex/result.json")?;
         self.look_through(".codex/result.json", &bytes);
         place.write("result.json", &bytes)?;
@@ -168,12 +108,8 @@ impl Stack {
 
     /// The paths of the project's newest version, all pages; the list becomes evidence.
     pub(super) async fn files(&mut self, place: &Place, project: &str) -> Result<Vec<String>> {
-        let list: Document<Files> = self
-            .client
-            .get(["projects", project, "files"])
-            .query("limit", 10_000)
-            .document()
-            .await?;
+        let list: Document<Files> =
+            self.client.get(["projects", project, "files"]).query("limit", 10_000).document().await?;
         self.look_through("a list of files", &list.raw);
         place.write("files.json", &list.raw)?;
         ensure!(
@@ -185,9 +121,7 @@ impl Stack {
 
     /// A file's content; `None` where there is none.
     pub(super) async fn content(&mut self, project: &str, path: &str) -> Result<Option<Vec<u8>>> {
-        let route = ["projects", project, "files"]
-            .into_iter()
-            .chain(path.split('/'));
+        let route = ["projects", project, "files"].into_iter().chain(path.split('/'));
         match self.client.get(route).bytes().await {
             Ok(bytes) => {
                 self.look_through(path, &bytes);
@@ -200,17 +134,11 @@ impl Stack {
 
     /// `app.py` in the API's JSON form, as evidence; its content.
     pub(super) async fn app(&mut self, place: &Place, project: &str) -> Result<String> {
-        let call = self
-            .client
-            .get(["projects", project, "files", "app.py"])
-            .header(header::ACCEPT, "application/json");
+        let call = self.client.get(["projects", project, "files", "app.py"]).header(header::ACCEPT, "application/json");
         let file: Document<Value> = call.document().await.context("read app.py")?;
         self.look_through("app.py", &file.raw);
         place.write("app.json", &file.raw)?;
-        match (
-            file.value["encoding"].as_str(),
-            file.value["content"].as_str(),
-        ) {
+        match (file.value["encoding"].as_str(), file.value["content"].as_str()) {
             (Some("utf-8"), Some(content)) => Ok(content.to_owned()),
             (encoding, _) => bail!("app.py came with encoding {encoding:?}, not as UTF-8 text"),
         }
@@ -218,11 +146,7 @@ impl Stack {
 
     /// Whether the API is still well.
     pub(super) async fn is_ready(&self) -> Result<()> {
-        self.client
-            .get_at_root("readyz")
-            .bytes()
-            .await
-            .context("the API is not ready any more")?;
+        self.client.get_at_root("readyz").bytes().await.context("the API is not ready any more")?;
         Ok(())
     }
 

@@ -1,4 +1,5 @@
 //! The whole system: real binaries, real PostgreSQL, RabbitMQ and S3, two APIs and two dispatchers, requests spread over both.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
 mod stack;
 

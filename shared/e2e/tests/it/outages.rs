@@ -11,23 +11,15 @@ use drydock_testing::{Proxy, setting};
 
 /// `setting` of the test servers with its host and port replaced by the proxy's.
 async fn through_proxy(url: &str) -> (Proxy, String) {
-    let after_user = url
-        .rfind('@')
-        .map_or_else(|| url.find("://").map_or(0, |at| at + 3), |at| at + 1);
-    let end = url[after_user..]
-        .find('/')
-        .map_or(url.len(), |at| after_user + at);
+    let after_user = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |at| at + 3), |at| at + 1);
+    let end = url[after_user..].find('/').map_or(url.len(), |at| after_user + at);
     let proxy = Proxy::start(url[after_user..end].to_owned()).await;
     let through = format!("{}{}{}", &url[..after_user], proxy.address(), &url[end..]);
     (proxy, through)
 }
 
 async fn stack_behind(name: &'static str, url: String) -> Stack {
-    Stack::with(Options {
-        settings: vec![(name, url)],
-        ..Options::default()
-    })
-    .await
+    Stack::with(Options { settings: vec![(name, url)], ..Options::default() }).await
 }
 
 // More than one thread: dropping the test's database blocks one, and the proxy must go on meanwhile.
@@ -35,46 +27,25 @@ async fn stack_behind(name: &'static str, url: String) -> Stack {
 async fn without_rabbitmq_jobs_are_accepted_and_run_when_it_is_back() {
     let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_AMQP_URL")).await;
     let stack = stack_behind("DRYDOCK_AMQP_URL", url).await;
-    let project = id(&stack
-        .client
-        .project(json!({"instruction": "an app through an outage"}))
-        .await);
+    let project = id(&stack.client.project(json!({"instruction": "an app through an outage"})).await);
     proxy.cut();
     let job = stack.client.submit(&project, shell("echo x > x.txt")).await;
     stack.client.reaches(&job, "dispatched").await;
     proxy.heal();
     let ended = stack.client.ended(&job).await;
-    assert_eq!(
-        (&ended["status"], &ended["attempts"][0]["number"]),
-        (&json!("completed"), &json!(1)),
-        "{ended}"
-    );
+    assert_eq!((&ended["status"], &ended["attempts"][0]["number"]), (&json!("completed"), &json!(1)), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_s3_a_job_waits_uncharged_and_file_routes_say_unavailable() {
     let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_S3_ENDPOINT")).await;
     let mut stack = stack_behind("DRYDOCK_S3_ENDPOINT", url).await;
-    let project = id(&stack
-        .client
-        .project(json!({"instruction": "an app without storage"}))
-        .await);
+    let project = id(&stack.client.project(json!({"instruction": "an app without storage"})).await);
     proxy.cut();
     let job = stack.client.submit(&project, shell("echo x > x.txt")).await;
     stack.client.reaches(&job, "retrying").await;
-    let (status, body) = stack
-        .client
-        .send(
-            Method::GET,
-            &format!("/projects/{project}/files/app.py"),
-            None,
-        )
-        .await;
-    assert_eq!(
-        (status.as_u16(), &body["error"]),
-        (503, &json!("unavailable")),
-        "{body}"
-    );
+    let (status, body) = stack.client.send(Method::GET, &format!("/projects/{project}/files/app.py"), None).await;
+    assert_eq!((status.as_u16(), &body["error"]), (503, &json!("unavailable")), "{body}");
     proxy.heal();
     let ended = stack.client.ended(&job).await;
     assert_eq!(ended["status"], "completed", "{ended}");
@@ -92,19 +63,14 @@ async fn without_postgres_the_api_says_so_and_a_running_job_still_finishes() {
     let (proxy, through) = through_proxy(probe.url.expose_secret()).await;
     let through = through.rsplit_once('/').unwrap().0.to_owned();
     let stack = Stack::behind_database_proxy(&through).await;
-    let project = id(&stack
-        .client
-        .project(json!({"instruction": "an app through an outage"}))
-        .await);
+    let project = id(&stack.client.project(json!({"instruction": "an app through an outage"})).await);
     let mark = tempfile::tempdir().unwrap();
     let place = mark.path().display();
     let job = stack
         .client
         .submit(
             &project,
-            shell(&format!(
-                "touch {place}/on; while [ ! -e {place}/off ]; do sleep 0.02; done; echo x > x.txt"
-            )),
+            shell(&format!("touch {place}/on; while [ ! -e {place}/off ]; do sleep 0.02; done; echo x > x.txt")),
         )
         .await;
     drydock_testing::until("the agent runs", crate::stack::PATIENCE, || async {
@@ -112,24 +78,10 @@ async fn without_postgres_the_api_says_so_and_a_running_job_still_finishes() {
     })
     .await;
     proxy.cut();
-    let (status, body) = stack
-        .client
-        .send(Method::GET, &format!("/jobs/{job}"), None)
-        .await;
-    assert_eq!(
-        (status.as_u16(), &body["error"]),
-        (503, &json!("unavailable")),
-        "{body}"
-    );
+    let (status, body) = stack.client.send(Method::GET, &format!("/jobs/{job}"), None).await;
+    assert_eq!((status.as_u16(), &body["error"]), (503, &json!("unavailable")), "{body}");
     fs_err::write(mark.path().join("off"), "").unwrap();
     proxy.heal();
     let ended = stack.client.ended(&job).await;
-    assert_eq!(
-        (
-            &ended["status"],
-            ended["attempts"].as_array().unwrap().len()
-        ),
-        (&json!("completed"), 1),
-        "{ended}"
-    );
+    assert_eq!((&ended["status"], ended["attempts"].as_array().unwrap().len()), (&json!("completed"), 1), "{ended}");
 }

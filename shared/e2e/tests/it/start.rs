@@ -10,24 +10,12 @@ use crate::stack::{binary, free_port};
 fn settings(database: &drydock_testing::TestDatabase) -> Vec<(&'static str, String)> {
     let storage = drydock_testing::storage_config();
     vec![
-        (
-            "DRYDOCK_DATABASE_URL",
-            database.url.expose_secret().to_owned(),
-        ),
-        (
-            "DRYDOCK_AMQP_URL",
-            drydock_testing::setting("DRYDOCK_TEST_AMQP_URL"),
-        ),
+        ("DRYDOCK_DATABASE_URL", database.url.expose_secret().to_owned()),
+        ("DRYDOCK_AMQP_URL", drydock_testing::setting("DRYDOCK_TEST_AMQP_URL")),
         ("DRYDOCK_S3_ENDPOINT", storage.endpoint.unwrap_or_default()),
         ("DRYDOCK_S3_BUCKET", storage.bucket),
-        (
-            "AWS_ACCESS_KEY_ID",
-            drydock_testing::setting("AWS_ACCESS_KEY_ID"),
-        ),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            drydock_testing::setting("AWS_SECRET_ACCESS_KEY"),
-        ),
+        ("AWS_ACCESS_KEY_ID", drydock_testing::setting("AWS_ACCESS_KEY_ID")),
+        ("AWS_SECRET_ACCESS_KEY", drydock_testing::setting("AWS_SECRET_ACCESS_KEY")),
         ("DRYDOCK_DATABASE_START_TIMEOUT", "300ms".to_owned()),
         ("DRYDOCK_AMQP_START_TIMEOUT", "300ms".to_owned()),
         ("DRYDOCK_S3_TIMEOUT", "1s".to_owned()),
@@ -36,33 +24,14 @@ fn settings(database: &drydock_testing::TestDatabase) -> Vec<(&'static str, Stri
     ]
 }
 
-async fn refuses(
-    program: &str,
-    good: &[(&'static str, String)],
-    spoilt: (&'static str, &str),
-    code: i32,
-    named: &str,
-) {
+async fn refuses(program: &str, good: &[(&'static str, String)], spoilt: (&'static str, &str), code: i32, named: &str) {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary(program));
-    command
-        .env_clear()
-        .envs(good.iter().cloned())
-        .env("DRYDOCK_SCRATCH_DIR", scratch.path())
-        .env(spoilt.0, spoilt.1);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
+    command.env_clear().envs(good.iter().cloned()).env("DRYDOCK_SCRATCH_DIR", scratch.path()).env(spoilt.0, spoilt.1);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{program} with {spoilt:?}: {said}"
-    );
-    assert!(
-        said.contains(named),
-        "{program} with {spoilt:?} names {named}: {said}"
-    );
+    assert_eq!(output.status.code(), Some(code), "{program} with {spoilt:?}: {said}");
+    assert!(said.contains(named), "{program} with {spoilt:?} names {named}: {said}");
     assert!(!said.contains("hunter2"), "no password in {said}");
 }
 
@@ -75,84 +44,21 @@ async fn each_service_names_the_setting_and_exits_with_a_telling_code() {
     let amqp = format!("amqp://u:hunter2@127.0.0.1:{nowhere}/%2f");
     let s3 = format!("http://127.0.0.1:{nowhere}");
     for program in ["drydock-api", "drydock-dispatcher", "drydock-worker"] {
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_DATABASE_URL", &postgres),
-            69,
-            "DRYDOCK_DATABASE_URL",
-        )
-        .await;
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_DATABASE_URL", ""),
-            64,
-            "DRYDOCK_DATABASE_URL",
-        )
-        .await;
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_DATABASE_URL", "mysql:hunter2"),
-            64,
-            "DRYDOCK_DATABASE_URL",
-        )
-        .await;
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_S3_ENDPOINT", &s3),
-            69,
-            "DRYDOCK_S3_ENDPOINT",
-        )
-        .await;
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_S3_BUCKET", "no-such-bucket"),
-            69,
-            "DRYDOCK_S3_BUCKET",
-        )
-        .await;
+        refuses(program, &good, ("DRYDOCK_DATABASE_URL", &postgres), 69, "DRYDOCK_DATABASE_URL").await;
+        refuses(program, &good, ("DRYDOCK_DATABASE_URL", ""), 64, "DRYDOCK_DATABASE_URL").await;
+        refuses(program, &good, ("DRYDOCK_DATABASE_URL", "mysql:hunter2"), 64, "DRYDOCK_DATABASE_URL").await;
+        refuses(program, &good, ("DRYDOCK_S3_ENDPOINT", &s3), 69, "DRYDOCK_S3_ENDPOINT").await;
+        refuses(program, &good, ("DRYDOCK_S3_BUCKET", "no-such-bucket"), 69, "DRYDOCK_S3_BUCKET").await;
     }
     for program in ["drydock-dispatcher", "drydock-worker"] {
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_AMQP_URL", &amqp),
-            69,
-            "DRYDOCK_AMQP_URL",
-        )
-        .await;
-        refuses(
-            program,
-            &good,
-            ("DRYDOCK_AMQP_URL", "http://hunter2"),
-            64,
-            "DRYDOCK_AMQP_URL",
-        )
-        .await;
+        refuses(program, &good, ("DRYDOCK_AMQP_URL", &amqp), 69, "DRYDOCK_AMQP_URL").await;
+        refuses(program, &good, ("DRYDOCK_AMQP_URL", "http://hunter2"), 64, "DRYDOCK_AMQP_URL").await;
     }
-    refuses(
-        "drydock-worker",
-        &good,
-        ("DRYDOCK_LEASE_TTL", "soon"),
-        64,
-        "--lease-ttl",
-    )
-    .await;
+    refuses("drydock-worker", &good, ("DRYDOCK_LEASE_TTL", "soon"), 64, "--lease-ttl").await;
 }
 
 #[tokio::test]
 async fn a_database_without_schema_is_named_as_such() {
     let database = drydock_testing::empty_database().await;
-    refuses(
-        "drydock-api",
-        &settings(&database),
-        ("DRYDOCK_LOG", "info"),
-        69,
-        "drydock admin migrate",
-    )
-    .await;
+    refuses("drydock-api", &settings(&database), ("DRYDOCK_LOG", "info"), 69, "drydock admin migrate").await;
 }

@@ -24,12 +24,8 @@ async fn neither_sees_the_others_files_and_both_directories_go() {
     let place = meeting.path().display().to_string();
     let mut jobs = Vec::new();
     for (own, other) in [("left", "right"), ("right", "left")] {
-        let project = id(&client
-            .project(json!({"instruction": "an empty start", "agent": "dummy"}))
-            .await);
-        let job = client
-            .submit(&project, shell(&script(&place, own, other)))
-            .await;
+        let project = id(&client.project(json!({"instruction": "an empty start", "agent": "dummy"})).await);
+        let job = client.submit(&project, shell(&script(&place, own, other))).await;
         jobs.push((project, job, own, other));
     }
     for (project, job, own, other) in jobs {
@@ -40,15 +36,9 @@ async fn neither_sees_the_others_files_and_both_directories_go() {
             "{ended}"
         );
         let log = client.log(&project, &job).await;
-        assert!(
-            log.contains(&format!("./src/{own}.txt")) && !log.contains(&format!("src/{other}.txt")),
-            "{log}"
-        );
+        assert!(log.contains(&format!("./src/{own}.txt")) && !log.contains(&format!("src/{other}.txt")), "{log}");
         let path = ended["attempts"][0]["workspace_path"].as_str().unwrap();
-        assert!(
-            log.lines().any(|line| line == path),
-            "it works directly in {path}:\n{log}"
-        );
+        assert!(log.lines().any(|line| line == path), "it works directly in {path}:\n{log}");
         assert!(log.contains("drwx------"), "{log}");
     }
     stack.await_clean().await;

@@ -1,4 +1,5 @@
 //! The queue crate against a real RabbitMQ.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
 use std::time::Duration;
 
@@ -21,26 +22,17 @@ async fn next(subscription: &mut drydock_queue::Subscription) -> Delivery {
 }
 
 async fn publish(broker: &Broker, pool: &str, count: i32) -> Vec<Ticket> {
-    let tickets: Vec<Ticket> = (1..=count)
-        .map(|seq| Ticket::new(JobId::generate(), seq, pool.to_owned(), 3))
-        .collect();
+    let tickets: Vec<Ticket> = (1..=count).map(|seq| Ticket::new(JobId::generate(), seq, pool.to_owned(), 3)).collect();
     let mut publisher = Publisher::new(broker.clone());
     let published = publisher.publish(tickets.clone()).await;
-    assert_eq!(
-        (published.confirmed.len(), published.unconfirmed.len()),
-        (tickets.len(), 0),
-        "{:?}",
-        published.error
-    );
+    assert_eq!((published.confirmed.len(), published.unconfirmed.len()), (tickets.len(), 0), "{:?}", published.error);
     publisher.disconnect().await;
     tickets
 }
 
 async fn raw_channel() -> (Connection, lapin::Channel) {
     let url = drydock_testing::setting("DRYDOCK_TEST_AMQP_URL");
-    let connection = Connection::connect(&url, ConnectionProperties::default())
-        .await
-        .unwrap();
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
 }
@@ -80,13 +72,7 @@ async fn tickets_for_a_deleted_queue_are_named_and_the_next_try_makes_it_again()
     let ticket = |seq| Ticket::new(JobId::generate(), seq, pool.clone(), 0);
     assert_eq!(publisher.publish(vec![ticket(1)]).await.confirmed.len(), 1);
     let (_connection, channel) = raw_channel().await;
-    channel
-        .queue_delete(
-            topology::pool_queue(&pool).as_str().into(),
-            QueueDeleteOptions::default(),
-        )
-        .await
-        .unwrap();
+    channel.queue_delete(topology::pool_queue(&pool).as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     let batch: Vec<Ticket> = (2..12).map(ticket).collect();
     let published = publisher.publish(batch.clone()).await;
     assert_eq!(
@@ -103,30 +89,13 @@ async fn of_a_mixed_batch_exactly_the_unroutable_ones_are_named() {
     let (broker, good, gone) = (broker(), pool(), pool());
     let mut publisher = Publisher::new(broker.clone());
     let ticket = |pool: &str, seq| Ticket::new(JobId::generate(), seq, pool.to_owned(), 0);
-    publisher
-        .publish(vec![ticket(&good, 1), ticket(&gone, 1)])
-        .await;
+    publisher.publish(vec![ticket(&good, 1), ticket(&gone, 1)]).await;
     let (_connection, channel) = raw_channel().await;
-    channel
-        .queue_delete(
-            topology::pool_queue(&gone).as_str().into(),
-            QueueDeleteOptions::default(),
-        )
-        .await
-        .unwrap();
-    let batch: Vec<Ticket> = (0..200)
-        .map(|seq| ticket(if seq % 20 == 7 { &gone } else { &good }, seq))
-        .collect();
-    let expected: Vec<Ticket> = batch
-        .iter()
-        .filter(|ticket| ticket.pool == gone)
-        .cloned()
-        .collect();
+    channel.queue_delete(topology::pool_queue(&gone).as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    let batch: Vec<Ticket> = (0..200).map(|seq| ticket(if seq % 20 == 7 { &gone } else { &good }, seq)).collect();
+    let expected: Vec<Ticket> = batch.iter().filter(|ticket| ticket.pool == gone).cloned().collect();
     let published = publisher.publish(batch).await;
-    assert_eq!(
-        (published.confirmed.len(), published.unconfirmed),
-        (190, expected)
-    );
+    assert_eq!((published.confirmed.len(), published.unconfirmed), (190, expected));
 }
 
 #[tokio::test]
@@ -145,20 +114,11 @@ async fn garbage_is_dropped_and_the_consumer_lives() {
     assert_eq!(next(&mut subscription).await.ticket, sent[0]);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the publisher cannot send garbage"
-)]
+#[expect(clippy::disallowed_methods, reason = "the publisher cannot send garbage")]
 async fn raw_publish(channel: &lapin::Channel, pool: &str, body: &[u8]) {
     let options = BasicPublishOptions::default();
     channel
-        .basic_publish(
-            topology::DISPATCH.into(),
-            pool.into(),
-            options,
-            body,
-            lapin::BasicProperties::default(),
-        )
+        .basic_publish(topology::DISPATCH.into(), pool.into(), options, body, lapin::BasicProperties::default())
         .await
         .unwrap();
 }
@@ -171,16 +131,8 @@ async fn a_broker_that_is_not_there_is_named_with_its_setting() {
         ..drydock_queue::QueueConfig::default()
     };
     let metrics = drydock_queue::QueueMetrics::register(&registry).unwrap();
-    let broker = Broker::new(
-        &config,
-        &"amqp://user:hunter2@127.0.0.1:1/%2f".to_owned().into(),
-        metrics,
-    )
-    .unwrap();
+    let broker = Broker::new(&config, &"amqp://user:hunter2@127.0.0.1:1/%2f".to_owned().into(), metrics).unwrap();
     let error = drydock_runtime::exit::chain(&broker.wait().await.unwrap_err());
-    assert!(
-        error.contains("DRYDOCK_AMQP_URL") && !error.contains("hunter2"),
-        "{error}"
-    );
+    assert!(error.contains("DRYDOCK_AMQP_URL") && !error.contains("hunter2"), "{error}");
     assert!(!format!("{broker:?}").contains("hunter2"));
 }

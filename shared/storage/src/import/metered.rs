@@ -42,13 +42,9 @@ impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = &self.left.0;
         if left.get() == 0 && !buf.is_empty() {
-            return Err(io::Error::other(
-                "an entry's name or extension header is far too long",
-            ));
+            return Err(io::Error::other("an entry's name or extension header is far too long"));
         }
-        let most = usize::try_from(left.get())
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
+        let most = usize::try_from(left.get()).unwrap_or(usize::MAX).min(buf.len());
         let read = self.inner.read(&mut buf[..most])?;
         left.set(left.get() - read as u64);
         Ok(read)

@@ -56,16 +56,9 @@ where
     A: AsyncRead + Send + Unpin + 'static,
 {
     let mut start = Vec::with_capacity(4);
-    (&mut archive)
-        .take(4)
-        .read_to_end(&mut start)
-        .await
-        .map_err(StorageError::Archive)?;
+    (&mut archive).take(4).read_to_end(&mut start).await.map_err(StorageError::Archive)?;
     let compression = Compression::detect(&start);
-    let archive = BufReader::with_capacity(
-        BUFFER,
-        AsyncReadExt::chain(std::io::Cursor::new(start), archive),
-    );
+    let archive = BufReader::with_capacity(BUFFER, AsyncReadExt::chain(std::io::Cursor::new(start), archive));
     let limits = options.limits;
     write_tree(storage, options, registry, move |writer| {
         let reader: Box<dyn Read> = match compression {

@@ -16,19 +16,10 @@ const IMPLIED_DIR: Mode = Mode::new(0o755);
 /// Bytes read after the end of the archive, to reach the checksum at the end of its compression.
 const TAIL: u64 = 1 << 20;
 
-pub(super) fn read(
-    reader: impl Read,
-    writer: &mut TreeWriter,
-    limits: Limits,
-) -> Result<(), StorageError> {
+pub(super) fn read(reader: impl Read, writer: &mut TreeWriter, limits: Limits) -> Result<(), StorageError> {
     let budget = Budget::new();
     let mut archive = Archive::new(Metered::new(reader, budget.clone()));
-    let mut importer = Importer {
-        writer,
-        limits,
-        files: HashMap::new(),
-        dirs: BTreeMap::new(),
-    };
+    let mut importer = Importer { writer, limits, files: HashMap::new(), dirs: BTreeMap::new() };
     for entry in archive.entries().map_err(StorageError::Archive)? {
         let entry = entry.map_err(StorageError::Archive)?;
         let size = entry.size();
@@ -38,8 +29,7 @@ pub(super) fn read(
     }
     importer.finish()?;
     budget.allow(TAIL);
-    io::copy(&mut archive.into_inner().take(TAIL), &mut io::sink())
-        .map_err(StorageError::Archive)?;
+    io::copy(&mut archive.into_inner().take(TAIL), &mut io::sink()).map_err(StorageError::Archive)?;
     Ok(())
 }
 
@@ -60,16 +50,9 @@ impl Importer<'_> {
         }
         let name = entry.path_bytes().into_owned();
         let refuse = |reason| refuse(&name, reason);
-        let mode = Mode::new(
-            entry
-                .header()
-                .mode()
-                .map_err(|_| refuse("unreadable mode"))?,
-        );
+        let mode = Mode::new(entry.header().mode().map_err(|_| refuse("unreadable mode"))?);
         if is_sparse(&mut entry)? {
-            return Err(refuse(
-                "sparse files are not supported: create the archive without --sparse",
-            ));
+            return Err(refuse("sparse files are not supported: create the archive without --sparse"));
         }
         // The old way to write a directory is a file whose name ends in a slash.
         let is_dir = kind.is_dir() || (kind.is_file() && name.ends_with(b"/") && entry.size() == 0);
@@ -87,21 +70,15 @@ impl Importer<'_> {
         match kind {
             EntryType::Regular | EntryType::Continuous => self.file(entry, path.clone(), mode)?,
             EntryType::Symlink => {
-                let target = entry
-                    .link_name_bytes()
-                    .ok_or_else(|| refuse("symlink without a target"))?;
-                let target = LinkTarget::new(target)
-                    .map_err(|_| refuse("symlink with an impossible target"))?;
+                let target = entry.link_name_bytes().ok_or_else(|| refuse("symlink without a target"))?;
+                let target = LinkTarget::new(target).map_err(|_| refuse("symlink with an impossible target"))?;
                 self.writer.add_symlink(path.clone(), target)?;
             }
             EntryType::Link => {
-                let target = entry
-                    .link_name_bytes()
-                    .ok_or_else(|| refuse("hard link without a target"))?;
+                let target = entry.link_name_bytes().ok_or_else(|| refuse("hard link without a target"))?;
                 let target = self::path(&target, false).ok().flatten();
                 let of = target.and_then(|target| self.files.get(&target).copied().flatten());
-                let of =
-                    of.ok_or_else(|| refuse("hard link to a file that does not come before it"))?;
+                let of = of.ok_or_else(|| refuse("hard link to a file that does not come before it"))?;
                 self.writer.add_copy(path.clone(), of)?;
             }
             EntryType::Char | EntryType::Block => return Err(refuse("devices are not accepted")),
@@ -113,19 +90,12 @@ impl Importer<'_> {
         Ok(())
     }
 
-    fn file<R: Read>(
-        &mut self,
-        entry: Entry<'_, R>,
-        path: RelativePath,
-        mode: Mode,
-    ) -> Result<(), StorageError> {
+    fn file<R: Read>(&mut self, entry: Entry<'_, R>, path: RelativePath, mode: Mode) -> Result<(), StorageError> {
         // That it is as long as declared is checked when the next entry is looked for.
-        self.writer
-            .add_file(path, mode, &mut Once(entry))
-            .map_err(|error| match error {
-                StorageError::Read { source, .. } => StorageError::Archive(source),
-                error => error,
-            })
+        self.writer.add_file(path, mode, &mut Once(entry)).map_err(|error| match error {
+            StorageError::Read { source, .. } => StorageError::Archive(source),
+            error => error,
+        })
     }
 
     /// Notes a directory, to be added at the end: it may have been implied before.
@@ -155,20 +125,14 @@ impl Importer<'_> {
     }
 
     fn finish(self) -> Result<(), StorageError> {
-        self.dirs
-            .into_iter()
-            .try_for_each(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
+        self.dirs.into_iter().try_for_each(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
     }
 }
 
 /// The path in a name: one `./` in front and, for a directory, one `/` behind are dropped. `None` for the top directory.
 fn path(name: &[u8], is_dir: bool) -> Result<Option<RelativePath>, &'static str> {
     let name = name.strip_prefix(b"./").unwrap_or(name);
-    let name = if is_dir {
-        name.strip_suffix(b"/").unwrap_or(name)
-    } else {
-        name
-    };
+    let name = if is_dir { name.strip_suffix(b"/").unwrap_or(name) } else { name };
     if is_dir && (name.is_empty() || name == b".") {
         return Ok(None);
     }
@@ -177,9 +141,7 @@ fn path(name: &[u8], is_dir: bool) -> Result<Option<RelativePath>, &'static str>
         Err(error) => Err(match error {
             drydock_domain::PathError::Absolute => "its path is absolute",
             drydock_domain::PathError::DotComponent => "its path has a `.` or `..` component",
-            drydock_domain::PathError::LongComponent | drydock_domain::PathError::TooLong => {
-                "its path is too long"
-            }
+            drydock_domain::PathError::LongComponent | drydock_domain::PathError::TooLong => "its path is too long",
             _ => "its path is not acceptable",
         }),
     }
@@ -193,11 +155,7 @@ fn is_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool, StorageError> {
         return Ok(false);
     };
     for extension in extensions {
-        if extension
-            .map_err(StorageError::Archive)?
-            .key_bytes()
-            .starts_with(b"GNU.sparse")
-        {
+        if extension.map_err(StorageError::Archive)?.key_bytes().starts_with(b"GNU.sparse") {
             return Ok(true);
         }
     }
@@ -206,8 +164,5 @@ fn is_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool, StorageError> {
 
 fn refuse(name: &[u8], reason: &'static str) -> StorageError {
     let shown = &name[..name.len().min(256)];
-    StorageError::ArchiveEntry {
-        entry: shown.escape_ascii().to_string(),
-        reason,
-    }
+    StorageError::ArchiveEntry { entry: shown.escape_ascii().to_string(), reason }
 }

@@ -73,17 +73,10 @@ impl LogIndex {
         }
         let mut cursor = Cursor::new(trailer, what);
         let count = cursor.count(FRAME_LEN)?;
-        let mut index = Self {
-            frames: Vec::with_capacity(count),
-            lines: footer.lines,
-        };
+        let mut index = Self { frames: Vec::with_capacity(count), lines: footer.lines };
         let (mut start, mut stored) = (0, 0);
         for _ in 0..count {
-            let frame = Frame {
-                block: BlockInfo::read(&mut cursor)?,
-                start,
-                lines_before: cursor.u64()?,
-            };
+            let frame = Frame { block: BlockInfo::read(&mut cursor)?, start, lines_before: cursor.u64()? };
             if frame.block.raw_len as usize > FRAME_MAX || u64::from(frame.block.offset) != stored {
                 return Err(corrupt("a frame has an impossible place"));
             }
@@ -108,10 +101,7 @@ struct Footer {
 impl Footer {
     fn read(tail: &[u8], what: &str) -> Result<Self, StorageError> {
         let corrupt = |reason| StorageError::corrupt(what, reason);
-        let start = tail
-            .len()
-            .checked_sub(FOOTER_LEN)
-            .ok_or_else(|| corrupt("not a log: too short"))?;
+        let start = tail.len().checked_sub(FOOTER_LEN).ok_or_else(|| corrupt("not a log: too short"))?;
         let footer = &tail[start..];
         if !footer.ends_with(MAGIC) {
             return Err(corrupt("not a log: it does not end in the magic bytes"));
@@ -119,15 +109,8 @@ impl Footer {
         let mut cursor = Cursor::new(footer, what);
         let (lines, trailer_len, version) = (cursor.u64()?, cursor.u32()?, cursor.u32()?);
         if version != VERSION {
-            return Err(StorageError::Version {
-                what: what.to_owned(),
-                version,
-            });
+            return Err(StorageError::Version { what: what.to_owned(), version });
         }
-        Ok(Self {
-            lines,
-            trailer_len,
-            digest: cursor.digest()?,
-        })
+        Ok(Self { lines, trailer_len, digest: cursor.digest()? })
     }
 }

@@ -31,11 +31,7 @@ impl SealedLog {
             tail = storage.get_tail(&key, needed).await?;
         }
         let index = LogIndex::read(&tail, &what)?;
-        Ok(Self {
-            storage: storage.clone(),
-            key,
-            index,
-        })
+        Ok(Self { storage: storage.clone(), key, index })
     }
 
     /// Bytes of the log.
@@ -56,42 +52,23 @@ impl SealedLog {
     /// A byte at or before the start of line `line` (counted from 0), and the number of newlines before that byte:
     /// from there, a reader skips at most one frame.
     pub fn seek_line(&self, line: u64) -> (u64, u64) {
-        let after = self
-            .index
-            .frames
-            .partition_point(|frame| frame.lines_before < line);
+        let after = self.index.frames.partition_point(|frame| frame.lines_before < line);
         let frame = after.checked_sub(1).map(|at| self.index.frames[at]);
         frame.map_or((0, 0), |frame| (frame.start, frame.lines_before))
     }
 
     /// The bytes of `range`, cut to the log's length.
-    pub fn read(
-        &self,
-        range: Range<u64>,
-    ) -> impl Stream<Item = Result<Bytes, StorageError>> + Send + use<> {
-        let first = self
-            .index
-            .frames
-            .partition_point(|frame| frame.end() <= range.start);
-        let last = self
-            .index
-            .frames
-            .partition_point(|frame| frame.start < range.end);
-        let frames = self
-            .index
-            .frames
-            .get(first..last)
-            .unwrap_or_default()
-            .to_vec();
+    pub fn read(&self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, StorageError>> + Send + use<> {
+        let first = self.index.frames.partition_point(|frame| frame.end() <= range.start);
+        let last = self.index.frames.partition_point(|frame| frame.start < range.end);
+        let frames = self.index.frames.get(first..last).unwrap_or_default().to_vec();
         let (storage, key) = (self.storage.clone(), self.key.clone());
         stream::iter(frames)
             .map(move |frame| {
                 let (storage, key, range) = (storage.clone(), key.clone(), range.clone());
                 async move {
                     let start = u64::from(frame.block.offset);
-                    let stored = storage
-                        .get_range(&key, start..start + u64::from(frame.block.stored_len))
-                        .await?;
+                    let stored = storage.get_range(&key, start..start + u64::from(frame.block.stored_len)).await?;
                     let raw = Bytes::from(frame.block.decode(&stored, key.as_str())?);
                     let from = range.start.max(frame.start) - frame.start;
                     let to = range.end.min(frame.end()) - frame.start;

@@ -10,20 +10,11 @@ use crate::{
 
 fn sample() -> LogIndex {
     let frame = |offset, start, lines_before| Frame {
-        block: BlockInfo {
-            offset,
-            stored_len: 10,
-            raw_len: 100,
-            crc32c: 7,
-            codec: Codec::Zstd,
-        },
+        block: BlockInfo { offset, stored_len: 10, raw_len: 100, crc32c: 7, codec: Codec::Zstd },
         start,
         lines_before,
     };
-    LogIndex {
-        frames: vec![frame(0, 0, 0), frame(10, 100, 3)],
-        lines: 5,
-    }
+    LogIndex { frames: vec![frame(0, 0, 0), frame(10, 100, 3)], lines: 5 }
 }
 
 /// Frozen: a change here means that stored logs cannot be read any more.
@@ -38,10 +29,7 @@ fn golden_layout() {
     expected.extend(b"DDLOG\0\r\n");
     assert_eq!(sample().encode(), expected);
     assert_eq!(LogIndex::read(&expected, "log").unwrap(), sample());
-    assert_eq!(
-        LogIndex::len(&expected, "log").unwrap(),
-        expected.len() as u64
-    );
+    assert_eq!(LogIndex::len(&expected, "log").unwrap(), expected.len() as u64);
 }
 
 #[test]
@@ -58,10 +46,7 @@ fn damage_is_noticed() {
     let mut newer = good;
     let version = newer.len() - 8 - 32 - 4;
     newer[version] = 3;
-    assert!(matches!(
-        LogIndex::read(&newer, "log"),
-        Err(StorageError::Version { version: 3, .. })
-    ));
+    assert!(matches!(LogIndex::read(&newer, "log"), Err(StorageError::Version { version: 3, .. })));
 }
 
 proptest! {

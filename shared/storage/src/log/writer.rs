@@ -31,10 +31,8 @@ pub struct SealedLogWriter {
 impl SealedLogWriter {
     /// Starts an empty log with its temporary file in `directory`.
     pub fn create(directory: &Path) -> Result<Self, StorageError> {
-        let file = tempfile::Builder::new()
-            .prefix(".log-")
-            .tempfile_in(directory)
-            .map_err(StorageError::io(directory))?;
+        let file =
+            tempfile::Builder::new().prefix(".log-").tempfile_in(directory).map_err(StorageError::io(directory))?;
         Ok(Self {
             file: BufWriter::new(file),
             crc32c: 0,
@@ -78,20 +76,8 @@ impl SealedLogWriter {
         let index = self.index.encode();
         self.write(&index)?;
         let path = self.path();
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| StorageError::io(path)(error.into_error()))?;
-        storage
-            .put_file(
-                key,
-                &SealedFile {
-                    file,
-                    len: self.stored,
-                    crc32c: self.crc32c,
-                },
-            )
-            .await
+        let file = self.file.into_inner().map_err(|error| StorageError::io(path)(error.into_error()))?;
+        storage.put_file(key, &SealedFile { file, len: self.stored, crc32c: self.crc32c }).await
     }
 
     fn flush_frame(&mut self) -> Result<(), StorageError> {
@@ -99,12 +85,9 @@ impl SealedLogWriter {
             return Ok(());
         }
         let raw = std::mem::take(&mut self.frame);
-        let (codec, stored) = encode_block(&mut self.compressor, &raw)
-            .map_err(StorageError::io("frame in memory"))?;
-        let offset = u32::try_from(self.stored).map_err(|_| StorageError::TooLarge {
-            what: "log in bytes".to_owned(),
-            limit: u32::MAX.into(),
-        })?;
+        let (codec, stored) = encode_block(&mut self.compressor, &raw).map_err(StorageError::io("frame in memory"))?;
+        let offset = u32::try_from(self.stored)
+            .map_err(|_| StorageError::TooLarge { what: "log in bytes".to_owned(), limit: u32::MAX.into() })?;
         let block = BlockInfo {
             offset,
             stored_len: stored.len() as u32,
@@ -113,11 +96,7 @@ impl SealedLogWriter {
             codec,
         };
         self.write(&stored)?;
-        self.index.frames.push(Frame {
-            block,
-            start: self.raw,
-            lines_before: self.index.lines,
-        });
+        self.index.frames.push(Frame { block, start: self.raw, lines_before: self.index.lines });
         self.index.lines += raw.iter().filter(|&&byte| byte == b'\n').count() as u64;
         self.raw += raw.len() as u64;
         self.frame = raw;

@@ -3,8 +3,7 @@
 use std::io::{self, BufReader, Read};
 
 use drydock_domain::{
-    Digest, Entry, EntryKind, LinkTarget, Mode, RelativePath, Tree, path::MAX_PATH,
-    tree::MAX_LINK_TARGET,
+    Digest, Entry, EntryKind, LinkTarget, Mode, RelativePath, Tree, path::MAX_PATH, tree::MAX_LINK_TARGET,
 };
 
 use super::{Block, HEADER_LEN, Limits, Location, MAGIC, Manifest, PackRef, VERSION};
@@ -22,9 +21,7 @@ pub(super) fn decode(id: Digest, stored: &[u8], limits: &Limits) -> Result<Manif
     if Digest::of(stored) != id {
         return Err(corrupt("it does not match its id"));
     }
-    let (header, frame) = stored
-        .split_at_checked(HEADER_LEN)
-        .ok_or_else(|| corrupt("it ends too early"))?;
+    let (header, frame) = stored.split_at_checked(HEADER_LEN).ok_or_else(|| corrupt("it ends too early"))?;
     let (magic, numbers) = header.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(corrupt("it does not start with the magic bytes"));
@@ -36,17 +33,10 @@ pub(super) fn decode(id: Digest, stored: &[u8], limits: &Limits) -> Result<Manif
         return Err(StorageError::Version { what, version });
     }
     if body_len > limits.body_max() {
-        return Err(StorageError::TooLarge {
-            what,
-            limit: limits.body_max(),
-        });
+        return Err(StorageError::TooLarge { what, limit: limits.body_max() });
     }
-    let frame = zstd::stream::Decoder::with_buffer(frame)
-        .map_err(|_| corrupt("it cannot be decompressed"))?;
-    let mut body = Body {
-        input: BufReader::with_capacity(64 << 10, frame).take(body_len),
-        what: &what,
-    };
+    let frame = zstd::stream::Decoder::with_buffer(frame).map_err(|_| corrupt("it cannot be decompressed"))?;
+    let mut body = Body { input: BufReader::with_capacity(64 << 10, frame).take(body_len), what: &what };
     let manifest = body.manifest(id, limits)?;
     body.finish()?;
     Ok(manifest)
@@ -72,10 +62,7 @@ impl<R: Read> Body<'_, R> {
         let blocks = self.blocks(counts.blocks, &packs)?;
         let tree = self.tree(counts.entries)?;
         // Summed without overflow before anything trusts it.
-        let bytes = tree
-            .entries()
-            .iter()
-            .try_fold(0_u64, |sum, entry| sum.checked_add(entry.size()));
+        let bytes = tree.entries().iter().try_fold(0_u64, |sum, entry| sum.checked_add(entry.size()));
         if bytes != Some(counts.bytes) {
             return Err(self.corrupt("sizes do not add up"));
         }
@@ -86,14 +73,7 @@ impl<R: Read> Body<'_, R> {
         for entry in tree.entries() {
             locations.push(self.location(entry.size(), &blocks)?);
         }
-        Ok(Manifest {
-            id,
-            tree_id,
-            tree,
-            locations,
-            blocks,
-            packs,
-        })
+        Ok(Manifest { id, tree_id, tree, locations, blocks, packs })
     }
 
     fn counts(&mut self, limits: &Limits) -> Result<Counts, StorageError> {
@@ -104,21 +84,13 @@ impl<R: Read> Body<'_, R> {
         if packs > blocks {
             return Err(self.corrupt("it has more packs than blocks"));
         }
-        Ok(Counts {
-            packs: packs as usize,
-            blocks: blocks as usize,
-            entries: entries as usize,
-            bytes,
-        })
+        Ok(Counts { packs: packs as usize, blocks: blocks as usize, entries: entries as usize, bytes })
     }
 
     fn packs(&mut self, count: usize) -> Result<Vec<PackRef>, StorageError> {
         let mut packs = Vec::with_capacity(count.min(RESERVE_MAX));
         for _ in 0..count {
-            let pack = PackRef {
-                id: self.digest()?,
-                bytes: u64::from_le_bytes(self.array()?),
-            };
+            let pack = PackRef { id: self.digest()?, bytes: u64::from_le_bytes(self.array()?) };
             if pack.bytes > PACK_MAX {
                 return Err(self.corrupt("a pack is impossibly long"));
             }
@@ -131,35 +103,20 @@ impl<R: Read> Body<'_, R> {
         let mut blocks: Vec<Block> = Vec::with_capacity(count.min(RESERVE_MAX));
         for _ in 0..count {
             let pack = self.varint32()?;
-            let (offset, stored_len, raw_len) =
-                (self.varint32()?, self.varint32()?, self.varint32()?);
+            let (offset, stored_len, raw_len) = (self.varint32()?, self.varint32()?, self.varint32()?);
             let crc32c = self.u32()?;
-            let codec =
-                Codec::from_byte(self.u8()?).ok_or_else(|| self.corrupt("unknown codec"))?;
+            let codec = Codec::from_byte(self.u8()?).ok_or_else(|| self.corrupt("unknown codec"))?;
             let chunk = match self.u8()? {
                 0 => None,
                 1 => Some(self.digest()?),
                 _ => return Err(self.corrupt("unknown kind of block")),
             };
-            let info = BlockInfo {
-                offset,
-                stored_len,
-                raw_len,
-                crc32c,
-                codec,
-            };
+            let info = BlockInfo { offset, stored_len, raw_len, crc32c, codec };
             let end = u64::from(offset) + u64::from(stored_len);
-            let in_pack = packs
-                .get(pack as usize)
-                .is_some_and(|pack| end <= pack.bytes);
-            let in_order = blocks.last().is_none_or(|last| {
-                (last.pack, last.info.offset + last.info.stored_len) <= (pack, offset)
-            });
-            if !info.is_sane()
-                || !in_pack
-                || !in_order
-                || (chunk.is_none() && raw_len as usize > SOLID_MAX)
-            {
+            let in_pack = packs.get(pack as usize).is_some_and(|pack| end <= pack.bytes);
+            let in_order =
+                blocks.last().is_none_or(|last| (last.pack, last.info.offset + last.info.stored_len) <= (pack, offset));
+            if !info.is_sane() || !in_pack || !in_order || (chunk.is_none() && raw_len as usize > SOLID_MAX) {
                 return Err(self.corrupt("a block has an impossible place"));
             }
             blocks.push(Block { pack, info, chunk });
@@ -177,10 +134,7 @@ impl<R: Read> Body<'_, R> {
             }
             current.truncate(shared);
             self.append_bytes(&mut current, MAX_PATH)?;
-            paths.push(
-                RelativePath::new(&current)
-                    .map_err(|_| self.corrupt("it holds a forbidden path"))?,
-            );
+            paths.push(RelativePath::new(&current).map_err(|_| self.corrupt("it holds a forbidden path"))?);
         }
         let mut kinds = Vec::with_capacity(paths.len());
         for _ in 0..count {
@@ -188,10 +142,7 @@ impl<R: Read> Body<'_, R> {
         }
         let mut entries = Vec::with_capacity(paths.len());
         for (path, (kind, mode)) in paths.into_iter().zip(kinds) {
-            entries.push(Entry {
-                path,
-                kind: self.kind(kind, mode)?,
-            });
+            entries.push(Entry { path, kind: self.kind(kind, mode)? });
         }
         for entry in &mut entries {
             if let EntryKind::File { blob, .. } = &mut entry.kind {
@@ -208,17 +159,12 @@ impl<R: Read> Body<'_, R> {
             return Err(self.corrupt("a mode has more than permission bits"));
         }
         match kind {
-            1 => Ok(EntryKind::File {
-                size: self.varint()?,
-                mode,
-                blob: Digest::from_bytes([0; 32]),
-            }),
+            1 => Ok(EntryKind::File { size: self.varint()?, mode, blob: Digest::from_bytes([0; 32]) }),
             2 => Ok(EntryKind::Dir { mode }),
             3 if bits == 0 => {
                 let mut target = Vec::new();
                 self.append_bytes(&mut target, MAX_LINK_TARGET)?;
-                let target = LinkTarget::new(target)
-                    .map_err(|_| self.corrupt("it holds a forbidden link target"))?;
+                let target = LinkTarget::new(target).map_err(|_| self.corrupt("it holds a forbidden link target"))?;
                 Ok(EntryKind::Symlink { target })
             }
             _ => Err(self.corrupt("unknown kind of entry")),
@@ -234,11 +180,7 @@ impl<R: Read> Body<'_, R> {
             let inside = blocks.get(block as usize).is_some_and(|block| {
                 block.chunk.is_none() && u64::from(offset) + size <= u64::from(block.info.raw_len)
             });
-            return if inside {
-                Ok(Location::Slice { block, offset })
-            } else {
-                Err(self.misplaced())
-            };
+            return if inside { Ok(Location::Slice { block, offset }) } else { Err(self.misplaced()) };
         }
         let count = usize::try_from(size.div_ceil(CHUNK as u64)).map_err(|_| self.misplaced())?;
         let mut chunks = Vec::with_capacity(count.min(RESERVE_MAX));
@@ -253,15 +195,9 @@ impl<R: Read> Body<'_, R> {
             && chunks.iter().enumerate().all(|(at, &block)| {
                 let raw_len = (size - (at * CHUNK) as u64).min(CHUNK as u64);
                 let block = blocks.get(block as usize);
-                block.is_some_and(|block| {
-                    block.chunk.is_some() && u64::from(block.info.raw_len) == raw_len
-                })
+                block.is_some_and(|block| block.chunk.is_some() && u64::from(block.info.raw_len) == raw_len)
             });
-        if fits {
-            Ok(Location::Chunks(chunks.into()))
-        } else {
-            Err(self.misplaced())
-        }
+        if fits { Ok(Location::Chunks(chunks.into())) } else { Err(self.misplaced()) }
     }
 
     fn misplaced(&self) -> StorageError {
@@ -274,9 +210,7 @@ impl<R: Read> Body<'_, R> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], StorageError> {
         let mut bytes = [0; N];
-        self.input
-            .read_exact(&mut bytes)
-            .map_err(|_| self.corrupt("it ends too early"))?;
+        self.input.read_exact(&mut bytes).map_err(|_| self.corrupt("it ends too early"))?;
         Ok(bytes)
     }
 
@@ -320,9 +254,7 @@ impl<R: Read> Body<'_, R> {
             return Err(self.corrupt("a string is too long"));
         }
         out.resize(start + len, 0);
-        self.input
-            .read_exact(&mut out[start..])
-            .map_err(|_| self.corrupt("it ends too early"))
+        self.input.read_exact(&mut out[start..]).map_err(|_| self.corrupt("it ends too early"))
     }
 
     /// The declared length must be used up, and the frame must end there.
@@ -330,14 +262,7 @@ impl<R: Read> Body<'_, R> {
         let mut inner = self.input;
         let left = inner.limit();
         let mut one = [0];
-        let more = inner
-            .get_mut()
-            .read(&mut one)
-            .map_err(|_| StorageError::corrupt(self.what, "damaged end"))?;
-        if left == 0 && more == 0 {
-            Ok(())
-        } else {
-            Err(StorageError::corrupt(self.what, "bytes are left over"))
-        }
+        let more = inner.get_mut().read(&mut one).map_err(|_| StorageError::corrupt(self.what, "damaged end"))?;
+        if left == 0 && more == 0 { Ok(()) } else { Err(StorageError::corrupt(self.what, "bytes are left over")) }
     }
 }

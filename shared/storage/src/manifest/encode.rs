@@ -11,10 +11,7 @@ use crate::StorageError;
 const LEVEL: i32 = 3;
 
 pub(super) fn encode(manifest: &Manifest) -> Result<Vec<u8>, StorageError> {
-    let body = Column {
-        out: Vec::with_capacity(manifest.tree.entries().len() * 80),
-    }
-    .manifest(manifest);
+    let body = Column { out: Vec::with_capacity(manifest.tree.entries().len() * 80) }.manifest(manifest);
     let mut stored = Vec::with_capacity(HEADER_LEN + body.len() / 2);
     stored.extend(MAGIC);
     stored.extend(VERSION.to_le_bytes());
@@ -69,10 +66,7 @@ impl Column {
                 self.out.extend(blob.as_bytes());
             }
         }
-        manifest
-            .locations
-            .iter()
-            .for_each(|location| self.location(location));
+        manifest.locations.iter().for_each(|location| self.location(location));
         self.out
     }
 
@@ -94,11 +88,7 @@ impl Column {
         let mut previous: &[u8] = &[];
         for path in paths {
             let path = path.as_bytes();
-            let shared = path
-                .iter()
-                .zip(previous)
-                .take_while(|(a, b)| a == b)
-                .count();
+            let shared = path.iter().zip(previous).take_while(|(a, b)| a == b).count();
             self.varint(shared as u64);
             self.bytes(&path[shared..]);
             previous = path;
@@ -113,9 +103,7 @@ impl Column {
                 self.varint((*offset).into());
             }
             Location::Chunks(blocks) => {
-                let runs: Vec<&[u32]> = blocks
-                    .chunk_by(|a, b| a.checked_add(1) == Some(*b))
-                    .collect();
+                let runs: Vec<&[u32]> = blocks.chunk_by(|a, b| a.checked_add(1) == Some(*b)).collect();
                 self.varint(runs.len() as u64);
                 for run in runs {
                     self.varint(run[0].into());

@@ -19,10 +19,7 @@ impl Limits {
 
     /// Limits with at most [`Self::MAX_ENTRIES`].
     pub fn new(entries: u64, bytes: u64) -> Self {
-        Self {
-            entries: entries.min(Self::MAX_ENTRIES),
-            bytes,
-        }
+        Self { entries: entries.min(Self::MAX_ENTRIES), bytes }
     }
 
     pub(crate) fn check_entries(&self, entries: u64) -> Result<(), StorageError> {
@@ -35,29 +32,17 @@ impl Limits {
 
     /// The longest manifest body such a tree can have; what a compressed one may unfold to.
     pub(crate) fn body_max(&self) -> u64 {
-        self.entries
-            .saturating_mul(MAX_PATH as u64 + 128)
-            .min(1 << 30)
+        self.entries.saturating_mul(MAX_PATH as u64 + 128).min(1 << 30)
     }
 
     fn check(value: u64, limit: u64, what: &str) -> Result<(), StorageError> {
-        if value > limit {
-            Err(StorageError::TooLarge {
-                what: what.to_owned(),
-                limit,
-            })
-        } else {
-            Ok(())
-        }
+        if value > limit { Err(StorageError::TooLarge { what: what.to_owned(), limit }) } else { Ok(()) }
     }
 }
 
 impl Default for Limits {
     /// 200,000 entries and 20 GiB.
     fn default() -> Self {
-        Self {
-            entries: 200_000,
-            bytes: 20 << 30,
-        }
+        Self { entries: 200_000, bytes: 20 << 30 }
     }
 }

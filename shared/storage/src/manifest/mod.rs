@@ -94,14 +94,7 @@ impl Manifest {
         packs: Vec<PackRef>,
     ) -> Result<(Self, Bytes), StorageError> {
         let tree_id = tree.id();
-        let mut manifest = Self {
-            id: tree_id,
-            tree_id,
-            tree,
-            locations,
-            blocks,
-            packs,
-        };
+        let mut manifest = Self { id: tree_id, tree_id, tree, locations, blocks, packs };
         let stored = encode::encode(&manifest)?;
         manifest.id = Digest::of(&stored);
         Ok((manifest, stored.into()))
@@ -119,14 +112,9 @@ impl Manifest {
         id: Digest,
         limits: Limits,
     ) -> Result<Arc<Self>, StorageError> {
-        let stored = storage
-            .get(&storage.keys(tenant).manifest(id), STORED_MAX)
-            .await?;
+        let stored = storage.get(&storage.keys(tenant).manifest(id), STORED_MAX).await?;
         let decoding = tokio::task::spawn_blocking(move || Self::decode(id, &stored, &limits));
-        decoding
-            .await
-            .map_err(|_| StorageError::Interrupted)?
-            .map(Arc::new)
+        decoding.await.map_err(|_| StorageError::Interrupted)?.map(Arc::new)
     }
 
     /// BLAKE3 of the stored manifest.
@@ -181,11 +169,7 @@ impl Manifest {
                 };
                 // Reference counts of the path and allocator overhead, on average.
                 let path = entry.path.as_bytes().len() + 32;
-                let chunks = if matches!(location, Location::Chunks(_)) {
-                    location.blocks().len() * 4
-                } else {
-                    0
-                };
+                let chunks = if matches!(location, Location::Chunks(_)) { location.blocks().len() * 4 } else { 0 };
                 path + target + chunks
             })
             .sum();

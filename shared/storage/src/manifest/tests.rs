@@ -11,61 +11,27 @@ fn path(text: &str) -> RelativePath {
 }
 
 fn file(size: u64, content: &[u8]) -> EntryKind {
-    EntryKind::File {
-        size,
-        mode: Mode::new(0o644),
-        blob: Digest::of(content),
-    }
+    EntryKind::File { size, mode: Mode::new(0o644), blob: Digest::of(content) }
 }
 
 fn block(offset: u32, raw_len: u32, chunk: Option<Digest>) -> Block {
-    let info = BlockInfo {
-        offset,
-        stored_len: raw_len,
-        raw_len,
-        crc32c: 0xdead_beef,
-        codec: Codec::Raw,
-    };
-    Block {
-        pack: 0,
-        info,
-        chunk,
-    }
+    let info = BlockInfo { offset, stored_len: raw_len, raw_len, crc32c: 0xdead_beef, codec: Codec::Raw };
+    Block { pack: 0, info, chunk }
 }
 
 fn parts() -> (Vec<Entry>, Vec<Location>, Vec<Block>, Vec<PackRef>) {
     let target = LinkTarget::new("../elsewhere").unwrap();
     let entries = vec![
-        Entry {
-            path: path("dir"),
-            kind: EntryKind::Dir {
-                mode: Mode::new(0o755),
-            },
-        },
-        Entry {
-            path: path("dir/big"),
-            kind: file(5 << 20, b"big"),
-        },
-        Entry {
-            path: path("dir/small"),
-            kind: file(10, b"small"),
-        },
-        Entry {
-            path: RelativePath::new(b"dir/\xff").unwrap(),
-            kind: EntryKind::Symlink { target },
-        },
-        Entry {
-            path: path("empty"),
-            kind: file(0, b""),
-        },
+        Entry { path: path("dir"), kind: EntryKind::Dir { mode: Mode::new(0o755) } },
+        Entry { path: path("dir/big"), kind: file(5 << 20, b"big") },
+        Entry { path: path("dir/small"), kind: file(10, b"small") },
+        Entry { path: RelativePath::new(b"dir/\xff").unwrap(), kind: EntryKind::Symlink { target } },
+        Entry { path: path("empty"), kind: file(0, b"") },
     ];
     let locations = vec![
         Location::None,
         Location::Chunks([1, 2].into()),
-        Location::Slice {
-            block: 0,
-            offset: 5,
-        },
+        Location::Slice { block: 0, offset: 5 },
         Location::None,
         Location::None,
     ];
@@ -74,26 +40,12 @@ fn parts() -> (Vec<Entry>, Vec<Location>, Vec<Block>, Vec<PackRef>) {
         block(100, 4 << 20, Some(Digest::of(b"1"))),
         block(100 + (4 << 20), 1 << 20, Some(Digest::of(b"2"))),
     ];
-    (
-        entries,
-        locations,
-        blocks,
-        vec![PackRef {
-            id: Digest::of(b"pack"),
-            bytes: 6 << 20,
-        }],
-    )
+    (entries, locations, blocks, vec![PackRef { id: Digest::of(b"pack"), bytes: 6 << 20 }])
 }
 
 fn sample() -> (Manifest, Bytes) {
     let (entries, locations, blocks, packs) = parts();
-    Manifest::assemble(
-        Tree::from_sorted(entries).unwrap(),
-        locations,
-        blocks,
-        packs,
-    )
-    .unwrap()
+    Manifest::assemble(Tree::from_sorted(entries).unwrap(), locations, blocks, packs).unwrap()
 }
 
 fn body(stored: &[u8]) -> Vec<u8> {
@@ -117,28 +69,13 @@ fn decode(body: &[u8]) -> Result<Manifest, StorageError> {
 #[test]
 fn reads_what_it_wrote() {
     let (manifest, stored) = sample();
-    assert_eq!(
-        Manifest::decode(manifest.id(), &stored, &Limits::default()).unwrap(),
-        manifest
-    );
+    assert_eq!(Manifest::decode(manifest.id(), &stored, &Limits::default()).unwrap(), manifest);
     let (entry, location) = manifest.find(&path("dir/small")).unwrap();
-    assert_eq!(
-        (entry.size(), location),
-        (
-            10,
-            &Location::Slice {
-                block: 0,
-                offset: 5
-            }
-        )
-    );
+    assert_eq!((entry.size(), location), (10, &Location::Slice { block: 0, offset: 5 }));
     assert!(manifest.find(&path("none")).is_none());
     assert!(manifest.memory() > 500);
     let (empty, stored) = Manifest::assemble(Tree::default(), vec![], vec![], vec![]).unwrap();
-    assert_eq!(
-        Manifest::decode(empty.id(), &stored, &Limits::default()).unwrap(),
-        empty
-    );
+    assert_eq!(Manifest::decode(empty.id(), &stored, &Limits::default()).unwrap(), empty);
 }
 
 /// Frozen: a change here means that stored manifests cannot be read any more. The body is compared, because compressed
@@ -176,17 +113,12 @@ fn damage_is_noticed() {
         damaged[at] ^= 1;
         let error = Manifest::decode(manifest.id(), &damaged, &Limits::default()).unwrap_err();
         assert_eq!(error.kind(), StorageErrorKind::Corrupt);
-        assert!(
-            Manifest::decode(Digest::of(&stored[..at]), &stored[..at], &Limits::default()).is_err()
-        );
+        assert!(Manifest::decode(Digest::of(&stored[..at]), &stored[..at], &Limits::default()).is_err());
     }
     let mut newer = stored.to_vec();
     newer[8] = 9;
     let newer = Manifest::decode(Digest::of(&newer), &newer, &Limits::default());
-    assert!(matches!(
-        newer,
-        Err(StorageError::Version { version: 9, .. })
-    ));
+    assert!(matches!(newer, Err(StorageError::Version { version: 9, .. })));
 }
 
 /// A body that hashes correctly but, by one edit of a valid one, says something it must not.
@@ -241,57 +173,22 @@ fn contents_outside_their_blocks_are_refused() {
         change(&mut locations, &mut blocks);
         let tree = Tree::from_sorted(entries).unwrap();
         let (manifest, stored) = Manifest::assemble(tree, locations, blocks, packs).unwrap();
-        Manifest::decode(manifest.id(), &stored, &Limits::default())
-            .unwrap_err()
-            .to_string()
+        Manifest::decode(manifest.id(), &stored, &Limits::default()).unwrap_err().to_string()
     };
     let outside = "outside its blocks";
     assert!(refused(|locations, _| locations[1] = Location::Chunks([1].into())).contains(outside));
-    assert!(
-        refused(|locations, _| locations[1] = Location::Chunks([2, 1].into())).contains(outside)
-    );
-    assert!(
-        refused(|locations, _| locations[1] = Location::Chunks([1, 3].into())).contains(outside)
-    );
-    assert!(
-        refused(|locations, _| locations[1] = Location::Chunks([1, 2, 2].into())).contains(outside)
-    );
-    assert!(
-        refused(|locations, _| locations[2] = Location::Slice {
-            block: 0,
-            offset: 91
-        })
-        .contains(outside)
-    );
-    assert!(
-        refused(|locations, _| locations[2] = Location::Slice {
-            block: 1,
-            offset: 0
-        })
-        .contains(outside)
-    );
-    assert!(
-        refused(|locations, _| locations[2] = Location::Slice {
-            block: 7,
-            offset: 0
-        })
-        .contains(outside)
-    );
+    assert!(refused(|locations, _| locations[1] = Location::Chunks([2, 1].into())).contains(outside));
+    assert!(refused(|locations, _| locations[1] = Location::Chunks([1, 3].into())).contains(outside));
+    assert!(refused(|locations, _| locations[1] = Location::Chunks([1, 2, 2].into())).contains(outside));
+    assert!(refused(|locations, _| locations[2] = Location::Slice { block: 0, offset: 91 }).contains(outside));
+    assert!(refused(|locations, _| locations[2] = Location::Slice { block: 1, offset: 0 }).contains(outside));
+    assert!(refused(|locations, _| locations[2] = Location::Slice { block: 7, offset: 0 }).contains(outside));
     let place = "impossible place";
-    assert!(
-        refused(|_, blocks| blocks[0].info.raw_len = 99).contains(place),
-        "raw block, other length"
-    );
+    assert!(refused(|_, blocks| blocks[0].info.raw_len = 99).contains(place), "raw block, other length");
     assert!(refused(|_, blocks| blocks[0].pack = 1).contains(place));
     assert!(refused(|_, blocks| blocks.swap(1, 2)).contains(place));
-    assert!(
-        refused(|_, blocks| blocks[2].info.offset += 1 << 20).contains(place),
-        "beyond the pack"
-    );
-    assert!(
-        refused(|_, blocks| blocks[1].chunk = None).contains(place),
-        "solid and too long"
-    );
+    assert!(refused(|_, blocks| blocks[2].info.offset += 1 << 20).contains(place), "beyond the pack");
+    assert!(refused(|_, blocks| blocks[1].chunk = None).contains(place), "solid and too long");
 }
 
 #[test]

@@ -63,20 +63,9 @@ impl BlockInfo {
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, StorageError> {
         let (offset, stored_len, raw_len) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
-        let codec =
-            Codec::from_byte(cursor.u8()?).ok_or_else(|| cursor.corrupt("unknown codec"))?;
-        let block = Self {
-            offset,
-            stored_len,
-            raw_len,
-            codec,
-            crc32c: cursor.u32()?,
-        };
-        if block.is_sane() {
-            Ok(block)
-        } else {
-            Err(cursor.corrupt("a block has an impossible length"))
-        }
+        let codec = Codec::from_byte(cursor.u8()?).ok_or_else(|| cursor.corrupt("unknown codec"))?;
+        let block = Self { offset, stored_len, raw_len, codec, crc32c: cursor.u32()? };
+        if block.is_sane() { Ok(block) } else { Err(cursor.corrupt("a block has an impossible length")) }
     }
 
     /// Whether lengths are possible at all: checked before anything is allocated by them.
@@ -87,10 +76,7 @@ impl BlockInfo {
             Codec::Raw => stored == raw,
             Codec::Zstd => stored < raw,
         };
-        (1..=CHUNK).contains(&raw)
-            && stored >= 1
-            && lengths
-            && self.offset.checked_add(self.stored_len).is_some()
+        (1..=CHUNK).contains(&raw) && stored >= 1 && lengths && self.offset.checked_add(self.stored_len).is_some()
     }
 
     /// The raw bytes, from the stored ones. `what` names the object in errors.
@@ -126,14 +112,7 @@ impl Compressor {
 }
 
 /// Compresses `raw` where that gains something.
-pub(crate) fn encode_block<'r>(
-    compressor: &mut Compressor,
-    raw: &'r [u8],
-) -> io::Result<(Codec, Cow<'r, [u8]>)> {
+pub(crate) fn encode_block<'r>(compressor: &mut Compressor, raw: &'r [u8]) -> io::Result<(Codec, Cow<'r, [u8]>)> {
     let packed = compressor.0.compress(raw)?;
-    Ok(if packed.len() < raw.len() {
-        (Codec::Zstd, packed.into())
-    } else {
-        (Codec::Raw, raw.into())
-    })
+    Ok(if packed.len() < raw.len() { (Codec::Zstd, packed.into()) } else { (Codec::Raw, raw.into()) })
 }

@@ -74,16 +74,10 @@ impl PackIndex {
         let trailer_len = footer.u32()? as usize;
         let version = footer.u32()?;
         if version != VERSION {
-            return Err(StorageError::Version {
-                what: what.to_owned(),
-                version,
-            });
+            return Err(StorageError::Version { what: what.to_owned(), version });
         }
         let digest = footer.digest()?;
-        let start = rest
-            .len()
-            .checked_sub(trailer_len)
-            .ok_or_else(|| corrupt("trailer longer than the pack"))?;
+        let start = rest.len().checked_sub(trailer_len).ok_or_else(|| corrupt("trailer longer than the pack"))?;
         let (blocks, trailer) = rest.split_at(start);
         if Digest::of(trailer) != digest {
             return Err(corrupt("trailer does not match its hash"));
@@ -116,12 +110,7 @@ impl PackIndex {
             if raw_len.is_none() || end > raw_len || end.is_none() {
                 return Err(corrupt("an entry lies outside its block"));
             }
-            index.entries.push(IndexEntry {
-                block,
-                offset,
-                len,
-                digest: cursor.digest()?,
-            });
+            index.entries.push(IndexEntry { block, offset, len, digest: cursor.digest()? });
         }
         cursor.finish()?;
         Ok(index)

@@ -14,17 +14,12 @@ fn sample() -> (Digest, Vec<u8>) {
     let solid = [b"hello\n".repeat(100), b"world\n".repeat(50)].concat();
     let (codec, stored) = encode_block(&mut compressor, &solid).unwrap();
     assert_eq!(codec, Codec::Zstd);
-    let entries = [
-        (0, 600, Digest::of(&solid[..600])),
-        (600, 300, Digest::of(&solid[600..])),
-    ];
+    let entries = [(0, 600, Digest::of(&solid[..600])), (600, 300, Digest::of(&solid[600..]))];
     writer.append(codec, &stored, solid.len(), entries).unwrap();
     let noise = Digest::of(b"noise").as_bytes().to_vec();
     let (codec, stored) = encode_block(&mut compressor, &noise).unwrap();
     assert_eq!(codec, Codec::Raw);
-    writer
-        .append(codec, &stored, noise.len(), [(0, 32, Digest::of(&noise))])
-        .unwrap();
+    writer.append(codec, &stored, noise.len(), [(0, 32, Digest::of(&noise))]).unwrap();
     let sealed = writer.seal().unwrap();
     let bytes = fs_err::read(sealed.file.file.path()).unwrap();
     assert_eq!(sealed.file.len, bytes.len() as u64);
@@ -73,10 +68,7 @@ fn blocks_decode_to_what_was_packed() {
         let block = index.blocks[entry.block as usize];
         let stored = &pack[block.offset as usize..][..block.stored_len as usize];
         let raw = block.decode(stored, "pack").unwrap();
-        assert_eq!(
-            Digest::of(&raw[entry.offset as usize..][..entry.len as usize]),
-            entry.digest
-        );
+        assert_eq!(Digest::of(&raw[entry.offset as usize..][..entry.len as usize]), entry.digest);
     }
 }
 
@@ -87,10 +79,7 @@ fn every_flipped_byte_and_every_truncation_is_noticed() {
     let check = |pack: &[u8]| -> Result<(), StorageError> {
         let index = PackIndex::read(pack, "pack")?;
         for block in &index.blocks {
-            block.decode(
-                &pack[block.offset as usize..][..block.stored_len as usize],
-                "pack",
-            )?;
+            block.decode(&pack[block.offset as usize..][..block.stored_len as usize], "pack")?;
         }
         assert_eq!(index, whole);
         Ok(())
@@ -100,11 +89,7 @@ fn every_flipped_byte_and_every_truncation_is_noticed() {
         let mut damaged = pack.clone();
         damaged[at] ^= 0x10;
         let error = check(&damaged).expect_err("flipped byte");
-        assert_eq!(
-            error.kind(),
-            StorageErrorKind::Corrupt,
-            "byte {at}: {error}"
-        );
+        assert_eq!(error.kind(), StorageErrorKind::Corrupt, "byte {at}: {error}");
         assert!(check(&pack[..at]).is_err(), "cut at {at}");
     }
 }
@@ -114,10 +99,7 @@ fn a_newer_version_is_refused_by_name() {
     let (_, mut pack) = sample();
     let version = pack.len() - 8 - 32 - 4;
     pack[version] = 2;
-    assert!(matches!(
-        PackIndex::read(&pack, "pack"),
-        Err(StorageError::Version { version: 2, .. })
-    ));
+    assert!(matches!(PackIndex::read(&pack, "pack"), Err(StorageError::Version { version: 2, .. })));
 }
 
 #[test]
@@ -131,23 +113,8 @@ fn a_block_that_unfolds_further_than_declared_is_refused() {
         codec: Codec::Zstd,
     };
     assert!(block.decode(&bomb, "bomb").is_err());
-    assert!(
-        BlockInfo {
-            raw_len: 8 << 20,
-            ..block
-        }
-        .decode(&bomb, "bomb")
-        .is_err(),
-        "over the block size"
-    );
-    assert!(
-        BlockInfo {
-            raw_len: CHUNK as u32,
-            ..block
-        }
-        .decode(&bomb, "bomb")
-        .is_err()
-    );
+    assert!(BlockInfo { raw_len: 8 << 20, ..block }.decode(&bomb, "bomb").is_err(), "over the block size");
+    assert!(BlockInfo { raw_len: CHUNK as u32, ..block }.decode(&bomb, "bomb").is_err());
 }
 
 proptest! {

@@ -29,10 +29,8 @@ pub(crate) struct SealedPack {
 
 impl PackWriter {
     pub(crate) fn create(directory: &Path) -> Result<Self, StorageError> {
-        let file = tempfile::Builder::new()
-            .prefix(".pack-")
-            .tempfile_in(directory)
-            .map_err(StorageError::io(directory))?;
+        let file =
+            tempfile::Builder::new().prefix(".pack-").tempfile_in(directory).map_err(StorageError::io(directory))?;
         Ok(Self {
             file: BufWriter::with_capacity(64 << 10, file),
             hasher: blake3::Hasher::new(),
@@ -67,14 +65,12 @@ impl PackWriter {
         let number = self.index.blocks.len() as u32;
         self.index.blocks.push(block);
         let entries = entries.into_iter();
-        self.index
-            .entries
-            .extend(entries.map(|(offset, len, digest)| IndexEntry {
-                block: number,
-                offset,
-                len,
-                digest,
-            }));
+        self.index.entries.extend(entries.map(|(offset, len, digest)| IndexEntry {
+            block: number,
+            offset,
+            len,
+            digest,
+        }));
         Ok(block)
     }
 
@@ -83,19 +79,9 @@ impl PackWriter {
         let index = self.index.encode();
         self.write(&index)?;
         let path = self.file.get_ref().path().to_owned();
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| StorageError::io(path)(error.into_error()))?;
-        let file = SealedFile {
-            file,
-            len: self.len,
-            crc32c: self.crc32c,
-        };
-        Ok(SealedPack {
-            id: self.hasher.finalize().into(),
-            file,
-        })
+        let file = self.file.into_inner().map_err(|error| StorageError::io(path)(error.into_error()))?;
+        let file = SealedFile { file, len: self.len, crc32c: self.crc32c };
+        Ok(SealedPack { id: self.hasher.finalize().into(), file })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {

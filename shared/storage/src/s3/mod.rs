@@ -12,8 +12,8 @@ use std::{future::Future, ops::Range, sync::Arc, time::Duration};
 use aws_sdk_s3::{
     Client,
     config::{
-        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+        retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::SdkError,
     primitives::{ByteStream, Length},
@@ -62,15 +62,9 @@ pub(crate) struct SealedFile {
 
 impl Storage {
     /// Builds the client. Does no I/O: [`Self::check`] does.
-    pub fn connect(
-        config: &StorageConfig,
-        credentials: &Credentials,
-        metrics: StorageMetrics,
-    ) -> Self {
+    pub fn connect(config: &StorageConfig, credentials: &Credentials, metrics: StorageMetrics) -> Self {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(provider)
-            .build_https();
+        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
         let key = aws_sdk_s3::config::Credentials::new(
             credentials.access_key.expose_secret(),
             credentials.secret_key.expose_secret(),
@@ -78,9 +72,7 @@ impl Storage {
             None,
             "environment",
         );
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         // Whole objects are verified by their BLAKE3 id and partial reads by crc32c, so the SDK's own checksums, which
         // not every S3-compatible server understands, are left out where S3 does not demand them.
         let mut builder = aws_sdk_s3::Config::builder()
@@ -93,11 +85,7 @@ impl Storage {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        if let Some(endpoint) = config
-            .endpoint
-            .as_deref()
-            .filter(|endpoint| !endpoint.is_empty())
-        {
+        if let Some(endpoint) = config.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) {
             builder = builder.endpoint_url(endpoint).force_path_style(true);
         }
         Self {
@@ -118,16 +106,8 @@ impl Storage {
 
     /// Whether the bucket can be reached with these credentials; one try, for readiness and start-up.
     pub async fn check(&self) -> Result<(), StorageError> {
-        let head = self
-            .inner
-            .client
-            .head_bucket()
-            .bucket(&self.inner.bucket)
-            .send();
-        self.timed(CHECK, self.inner.timeout, async {
-            head.await.map_err(|e| self.fold(CHECK, None, e))
-        })
-        .await?;
+        let head = self.inner.client.head_bucket().bucket(&self.inner.bucket).send();
+        self.timed(CHECK, self.inner.timeout, async { head.await.map_err(|e| self.fold(CHECK, None, e)) }).await?;
         Ok(())
     }
 
@@ -135,22 +115,12 @@ impl Storage {
     pub async fn put(&self, key: &ObjectKey, bytes: Bytes) -> Result<(), StorageError> {
         let crc = crc32c::crc32c(&bytes);
         let len = bytes.len() as u64;
-        self.retry(PUT, || {
-            self.put_once(key, len, crc, async { Ok(ByteStream::from(bytes.clone())) })
-        })
-        .await
+        self.retry(PUT, || self.put_once(key, len, crc, async { Ok(ByteStream::from(bytes.clone())) })).await
     }
 
     /// Stores a local file unless the object exists, streaming it from disk.
-    pub(crate) async fn put_file(
-        &self,
-        key: &ObjectKey,
-        sealed: &SealedFile,
-    ) -> Result<(), StorageError> {
-        self.retry(PUT, || {
-            self.put_once(key, sealed.len, sealed.crc32c, sealed.body())
-        })
-        .await
+    pub(crate) async fn put_file(&self, key: &ObjectKey, sealed: &SealedFile) -> Result<(), StorageError> {
+        self.retry(PUT, || self.put_once(key, sealed.len, sealed.crc32c, sealed.body())).await
     }
 
     /// All of an object, which must not be longer than `limit` bytes.
@@ -159,24 +129,15 @@ impl Storage {
     }
 
     /// Bytes `range` of an object; all of them, or an error. Held in memory: ask for a few MiB at most.
-    pub async fn get_range(
-        &self,
-        key: &ObjectKey,
-        range: Range<u64>,
-    ) -> Result<Bytes, StorageError> {
+    pub async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
         let len = range.end.saturating_sub(range.start);
         if len == 0 {
             return Ok(Bytes::new());
         }
         let header = format!("bytes={}-{}", range.start, range.end - 1);
-        let bytes = self
-            .retry(GET, || self.get_once(key, Some(&header), len))
-            .await?;
+        let bytes = self.retry(GET, || self.get_once(key, Some(&header), len)).await?;
         if bytes.len() as u64 != len {
-            return Err(StorageError::corrupt(
-                key.as_str(),
-                "shorter than its index says",
-            ));
+            return Err(StorageError::corrupt(key.as_str(), "shorter than its index says"));
         }
         Ok(bytes)
     }
@@ -191,21 +152,10 @@ impl Storage {
     /// Bytes of an object.
     pub async fn length(&self, key: &ObjectKey) -> Result<u64, StorageError> {
         self.retry(HEAD, || {
-            let head = self
-                .inner
-                .client
-                .head_object()
-                .bucket(&self.inner.bucket)
-                .key(key.as_str())
-                .send();
+            let head = self.inner.client.head_object().bucket(&self.inner.bucket).key(key.as_str()).send();
             self.timed(HEAD, self.inner.timeout, async move {
-                let head = head
-                    .await
-                    .map_err(|error| self.fold(HEAD, Some(key), error))?;
-                Ok(head
-                    .content_length()
-                    .and_then(|length| u64::try_from(length).ok())
-                    .unwrap_or_default())
+                let head = head.await.map_err(|error| self.fold(HEAD, Some(key), error))?;
+                Ok(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default())
             })
         })
         .await
@@ -214,19 +164,11 @@ impl Storage {
     /// Deletes an object; that it does not exist is no error.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StorageError> {
         self.retry(DELETE, || {
-            let delete = self
-                .inner
-                .client
-                .delete_object()
-                .bucket(&self.inner.bucket)
-                .key(key.as_str())
-                .send();
+            let delete = self.inner.client.delete_object().bucket(&self.inner.bucket).key(key.as_str()).send();
             self.timed(DELETE, self.inner.timeout, async move {
                 match delete.await {
                     Err(error) if fold::status(&error) == Some(404) => Ok(()),
-                    result => result
-                        .map(drop)
-                        .map_err(|error| self.fold(DELETE, Some(key), error)),
+                    result => result.map(drop).map_err(|error| self.fold(DELETE, Some(key), error)),
                 }
             })
         })
@@ -250,9 +192,7 @@ impl Storage {
                 .key(key.as_str())
                 .if_none_match("*")
                 .content_length(i64::try_from(len).unwrap_or(i64::MAX))
-                .checksum_crc32_c(
-                    base64::engine::general_purpose::STANDARD.encode(crc32c.to_be_bytes()),
-                )
+                .checksum_crc32_c(base64::engine::general_purpose::STANDARD.encode(crc32c.to_be_bytes()))
                 .body(body.await?);
             match request.send().await {
                 Ok(_) => self.inner.metrics.sent.inc_by(len),
@@ -264,43 +204,24 @@ impl Storage {
         .await
     }
 
-    async fn get_once(
-        &self,
-        key: &ObjectKey,
-        range: Option<&str>,
-        limit: u64,
-    ) -> Result<Bytes, StorageError> {
+    async fn get_once(&self, key: &ObjectKey, range: Option<&str>, limit: u64) -> Result<Bytes, StorageError> {
         self.timed(GET, self.inner.timeout, async {
-            let request = self
-                .inner
-                .client
-                .get_object()
-                .bucket(&self.inner.bucket)
-                .key(key.as_str());
+            let request = self.inner.client.get_object().bucket(&self.inner.bucket).key(key.as_str());
             let response = request
                 .set_range(range.map(str::to_owned))
                 .send()
                 .await
                 .map_err(|error| self.fold(GET, Some(key), error))?;
-            let length = response
-                .content_length()
-                .and_then(|length| u64::try_from(length).ok())
-                .unwrap_or(limit);
+            let length = response.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(limit);
             if length > limit {
-                return Err(StorageError::TooLarge {
-                    what: format!("object {key}"),
-                    limit,
-                });
+                return Err(StorageError::TooLarge { what: format!("object {key}"), limit });
             }
             let mut body = response.body;
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
             while let Some(part) = body.next().await {
                 let part = part.map_err(|error| unavailable(GET, error))?;
                 if (bytes.len() + part.len()) as u64 > limit {
-                    return Err(StorageError::TooLarge {
-                        what: format!("object {key}"),
-                        limit,
-                    });
+                    return Err(StorageError::TooLarge { what: format!("object {key}"), limit });
                 }
                 bytes.extend_from_slice(&part);
             }
@@ -310,22 +231,11 @@ impl Storage {
         .await
     }
 
-    async fn retry<T, F>(
-        &self,
-        operation: Operation,
-        request: impl FnMut() -> F,
-    ) -> Result<T, StorageError>
+    async fn retry<T, F>(&self, operation: Operation, request: impl FnMut() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
     {
-        retry::retry(request, || {
-            self.inner
-                .metrics
-                .retries
-                .with_label_values(&[operation.label])
-                .inc()
-        })
-        .await
+        retry::retry(request, || self.inner.metrics.retries.with_label_values(&[operation.label]).inc()).await
     }
 
     async fn timed<T>(
@@ -335,21 +245,12 @@ impl Storage {
         request: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
         let start = std::time::Instant::now();
-        let result =
-            tokio::time::timeout(limit, request)
-                .await
-                .unwrap_or(Err(StorageError::Timeout {
-                    operation: operation.verb,
-                }));
-        let outcome = result
-            .as_ref()
-            .map_or_else(|error| error.kind().as_str(), |_| "ok");
+        let result = tokio::time::timeout(limit, request)
+            .await
+            .unwrap_or(Err(StorageError::Timeout { operation: operation.verb }));
+        let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
         let seconds = start.elapsed().as_secs_f64();
-        self.inner
-            .metrics
-            .request_seconds
-            .with_label_values(&[operation.label, outcome])
-            .observe(seconds);
+        self.inner.metrics.request_seconds.with_label_values(&[operation.label, outcome]).observe(seconds);
         result
     }
 
@@ -376,9 +277,6 @@ impl SealedFile {
             .length(Length::Exact(self.len))
             .build()
             .await
-            .map_err(|error| StorageError::Io {
-                path: path.into(),
-                source: std::io::Error::other(error),
-            })
+            .map_err(|error| StorageError::Io { path: path.into(), source: std::io::Error::other(error) })
     }
 }

@@ -15,10 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs `request` until it succeeds, fails for good or has been tried [`TRIES`] times. `on_retry` is told before each
 /// further try.
-pub(super) async fn retry<T, F>(
-    mut request: impl FnMut() -> F,
-    on_retry: impl Fn(),
-) -> Result<T, StorageError>
+pub(super) async fn retry<T, F>(mut request: impl FnMut() -> F, on_retry: impl Fn()) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
@@ -37,9 +34,7 @@ where
 
 /// "Full jitter" of <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 fn full_jitter(tries: u32) -> Duration {
-    let ceiling = FIRST_WAIT
-        .saturating_mul(2_u32.saturating_pow(tries - 1))
-        .min(LONGEST_WAIT);
+    let ceiling = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries - 1)).min(LONGEST_WAIT);
     rand::rng().random_range(Duration::ZERO..=ceiling)
 }
 
@@ -59,16 +54,10 @@ mod tests {
         let retries = Cell::new(0);
         let count = |fail_until: u32, error: fn() -> StorageError| {
             calls.set(calls.get() + 1);
-            let result = if calls.get() <= fail_until {
-                Err(error())
-            } else {
-                Ok(())
-            };
+            let result = if calls.get() <= fail_until { Err(error()) } else { Ok(()) };
             async move { result }
         };
-        retry(|| count(2, unavailable), || retries.set(retries.get() + 1))
-            .await
-            .unwrap();
+        retry(|| count(2, unavailable), || retries.set(retries.get() + 1)).await.unwrap();
         assert_eq!((calls.get(), retries.get()), (3, 2));
 
         calls.set(0);
@@ -76,12 +65,7 @@ mod tests {
         assert_eq!(calls.get(), TRIES);
 
         calls.set(0);
-        retry(
-            || count(9, || StorageError::NotFound { key: String::new() }),
-            || (),
-        )
-        .await
-        .unwrap_err();
+        retry(|| count(9, || StorageError::NotFound { key: String::new() }), || ()).await.unwrap_err();
         assert_eq!(calls.get(), 1);
     }
 

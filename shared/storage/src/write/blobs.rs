@@ -17,13 +17,7 @@ use crate::{
 /// Number of the block and pack not yet written out.
 const PENDING: Block = Block {
     pack: u32::MAX,
-    info: BlockInfo {
-        offset: 0,
-        stored_len: 0,
-        raw_len: 0,
-        crc32c: 0,
-        codec: Codec::Raw,
-    },
+    info: BlockInfo { offset: 0, stored_len: 0, raw_len: 0, crc32c: 0, codec: Codec::Raw },
     chunk: None,
 };
 
@@ -79,24 +73,16 @@ impl BlobWriter {
         self.packs = base.packs().to_vec();
         self.blocks = base.blocks().to_vec();
         for (entry, location) in base.iter() {
-            if let (EntryKind::File { blob, .. }, &Location::Slice { block, offset }) =
-                (&entry.kind, location)
-            {
+            if let (EntryKind::File { blob, .. }, &Location::Slice { block, offset }) = (&entry.kind, location) {
                 self.slices.insert(*blob, (block, offset));
             }
         }
         let chunks = self.blocks.iter().enumerate();
-        self.chunks = chunks
-            .filter_map(|(at, block)| Some((block.chunk?, at as u32)))
-            .collect();
+        self.chunks = chunks.filter_map(|(at, block)| Some((block.chunk?, at as u32))).collect();
     }
 
     /// Stores a whole content of at most [`SOLID_MAX`] bytes.
-    pub(super) fn put_small(
-        &mut self,
-        content: &[u8],
-        digest: Digest,
-    ) -> Result<Location, StorageError> {
+    pub(super) fn put_small(&mut self, content: &[u8], digest: Digest) -> Result<Location, StorageError> {
         if content.is_empty() {
             return Ok(Location::None);
         }
@@ -112,30 +98,21 @@ impl BlobWriter {
         }
         let (block, offset) = (self.solid.number, self.solid.raw.len() as u32);
         self.solid.raw.extend_from_slice(content);
-        self.solid
-            .entries
-            .push((offset, content.len() as u32, digest));
+        self.solid.entries.push((offset, content.len() as u32, digest));
         self.slices.insert(digest, (block, offset));
         Ok(Location::Slice { block, offset })
     }
 
     /// Stores one chunk of a bigger content; returns its block.
     pub(super) fn put_chunk(&mut self, chunk: &[u8]) -> Result<u32, StorageError> {
-        debug_assert!(
-            !chunk.is_empty() && chunk.len() <= CHUNK,
-            "chunks are cut by the caller"
-        );
+        debug_assert!(!chunk.is_empty() && chunk.len() <= CHUNK, "chunks are cut by the caller");
         let digest = Digest::of(chunk);
         if let Some(&block) = self.chunks.get(&digest) {
             return Ok(block);
         }
         let (pack, info) = self.append(chunk, [(0, chunk.len() as u32, digest)])?;
         let number = self.blocks.len() as u32;
-        self.blocks.push(Block {
-            pack,
-            info,
-            chunk: Some(digest),
-        });
+        self.blocks.push(Block { pack, info, chunk: Some(digest) });
         self.chunks.insert(digest, number);
         Ok(number)
     }
@@ -151,17 +128,9 @@ impl BlobWriter {
         if self.solid.raw.is_empty() {
             return Ok(());
         }
-        let Solid {
-            mut raw,
-            entries,
-            number,
-        } = std::mem::take(&mut self.solid);
+        let Solid { mut raw, entries, number } = std::mem::take(&mut self.solid);
         let (pack, info) = self.append(&raw, entries)?;
-        self.blocks[number as usize] = Block {
-            pack,
-            info,
-            chunk: None,
-        };
+        self.blocks[number as usize] = Block { pack, info, chunk: None };
         raw.clear();
         self.solid.raw = raw;
         Ok(())
@@ -172,13 +141,8 @@ impl BlobWriter {
         raw: &[u8],
         entries: impl IntoIterator<Item = (u32, u32, Digest)>,
     ) -> Result<(u32, BlockInfo), StorageError> {
-        let (codec, stored) =
-            encode_block(&mut self.compressor, raw).map_err(StorageError::io("block in memory"))?;
-        if self
-            .pack
-            .as_ref()
-            .is_some_and(|pack| pack.is_full_for(stored.len()))
-        {
+        let (codec, stored) = encode_block(&mut self.compressor, raw).map_err(StorageError::io("block in memory"))?;
+        if self.pack.as_ref().is_some_and(|pack| pack.is_full_for(stored.len())) {
             self.seal()?;
         }
         let pack = match &mut self.pack {
@@ -195,12 +159,7 @@ impl BlobWriter {
             return Ok(());
         };
         let pack = pack.seal()?;
-        self.packs.push(PackRef {
-            id: pack.id,
-            bytes: pack.file.len,
-        });
-        self.sealed
-            .blocking_send(pack)
-            .map_err(|_| StorageError::Interrupted)
+        self.packs.push(PackRef { id: pack.id, bytes: pack.file.len });
+        self.sealed.blocking_send(pack).map_err(|_| StorageError::Interrupted)
     }
 }

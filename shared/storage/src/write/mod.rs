@@ -99,30 +99,19 @@ where
         build(&mut writer)?;
         writer.finish()
     });
-    let uploads = stream::unfold(packs, async |mut packs| {
-        packs.recv().await.map(|pack| (pack, packs))
-    })
-    .map(|pack| upload(storage, tenant, registry, pack))
-    .buffer_unordered(UPLOADS)
-    .try_collect::<()>();
+    let uploads = stream::unfold(packs, async |mut packs| packs.recv().await.map(|pack| (pack, packs)))
+        .map(|pack| upload(storage, tenant, registry, pack))
+        .buffer_unordered(UPLOADS)
+        .try_collect::<()>();
     // A failed upload drops the channel, which ends the build with `Interrupted`: the upload's error is the cause.
     uploads.await?;
     let Some(finished) = building.await.map_err(|_| StorageError::Interrupted)?? else {
         return Ok(None);
     };
     let manifest = Arc::new(finished.manifest);
-    storage
-        .put(
-            &storage.keys(tenant).manifest(manifest.id()),
-            finished.stored,
-        )
-        .await?;
+    storage.put(&storage.keys(tenant).manifest(manifest.id()), finished.stored).await?;
     let packs = manifest.packs().iter().enumerate();
-    let packs = packs.map(|(at, pack)| PackInfo {
-        id: pack.id,
-        bytes: pack.bytes,
-        new: at >= finished.first_new,
-    });
+    let packs = packs.map(|(at, pack)| PackInfo { id: pack.id, bytes: pack.bytes, new: at >= finished.first_new });
     Ok(Some(Written {
         tree_id: manifest.tree_id(),
         manifest_id: manifest.id(),
@@ -139,16 +128,7 @@ async fn upload<R: PackRegistry>(
     registry: &R,
     pack: SealedPack,
 ) -> Result<(), StorageError> {
-    let info = PackInfo {
-        id: pack.id,
-        bytes: pack.file.len,
-        new: true,
-    };
-    registry
-        .uploading(info)
-        .await
-        .map_err(StorageError::Register)?;
-    storage
-        .put_file(&storage.keys(tenant).pack(pack.id), &pack.file)
-        .await
+    let info = PackInfo { id: pack.id, bytes: pack.file.len, new: true };
+    registry.uploading(info).await.map_err(StorageError::Register)?;
+    storage.put_file(&storage.keys(tenant).pack(pack.id), &pack.file).await
 }

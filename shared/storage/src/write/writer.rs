@@ -38,10 +38,7 @@ struct Blob {
 }
 
 impl TreeWriter {
-    pub(super) fn new(
-        options: WriteOptions,
-        sealed: mpsc::Sender<SealedPack>,
-    ) -> Result<Self, StorageError> {
+    pub(super) fn new(options: WriteOptions, sealed: mpsc::Sender<SealedPack>) -> Result<Self, StorageError> {
         Ok(Self {
             blobs: BlobWriter::new(options.base.as_ref(), options.temp_dir, sealed)?,
             base: options.base,
@@ -59,32 +56,19 @@ impl TreeWriter {
     }
 
     /// Adds a symlink.
-    pub fn add_symlink(
-        &mut self,
-        path: RelativePath,
-        target: LinkTarget,
-    ) -> Result<(), StorageError> {
+    pub fn add_symlink(&mut self, path: RelativePath, target: LinkTarget) -> Result<(), StorageError> {
         self.add(path, EntryKind::Symlink { target }, Location::None)
     }
 
     /// Adds a file, reading its content once; again, up to three times in all, when it changed meanwhile.
-    pub fn add_file(
-        &mut self,
-        path: RelativePath,
-        mode: Mode,
-        source: &mut impl Source,
-    ) -> Result<(), StorageError> {
+    pub fn add_file(&mut self, path: RelativePath, mode: Mode, source: &mut impl Source) -> Result<(), StorageError> {
         if path.is_protocol_file() {
             return Ok(());
         }
         self.limits.check_entries(self.entries.len() as u64 + 1)?;
         for _ in 0..READS {
             if let Some(blob) = self.store(&path, source)? {
-                let kind = EntryKind::File {
-                    size: blob.size,
-                    mode,
-                    blob: blob.digest,
-                };
+                let kind = EntryKind::File { size: blob.size, mode, blob: blob.digest };
                 return self.add(path, kind, blob.location);
             }
         }
@@ -93,21 +77,14 @@ impl TreeWriter {
 
     /// Adds the entry at `index` of the base version's tree as it is, without reading anything.
     pub fn reuse(&mut self, index: usize) -> Result<(), StorageError> {
-        let base = self
-            .base
-            .clone()
-            .expect("only a write with a base has entries to reuse");
+        let base = self.base.clone().expect("only a write with a base has entries to reuse");
         let entry = base.tree().entries()[index].clone();
         self.add(entry.path, entry.kind, base.locations()[index].clone())
     }
 
     /// Adds a file with the content and mode of the one added as number `of` (see [`Self::len`]), as for a hard link.
     pub fn add_copy(&mut self, path: RelativePath, of: usize) -> Result<(), StorageError> {
-        self.add(
-            path,
-            self.entries[of].kind.clone(),
-            self.locations[of].clone(),
-        )
+        self.add(path, self.entries[of].kind.clone(), self.locations[of].clone())
     }
 
     /// Entries added so far: the number the next one gets.
@@ -120,12 +97,7 @@ impl TreeWriter {
         self.entries.is_empty()
     }
 
-    fn add(
-        &mut self,
-        path: RelativePath,
-        kind: EntryKind,
-        location: Location,
-    ) -> Result<(), StorageError> {
+    fn add(&mut self, path: RelativePath, kind: EntryKind, location: Location) -> Result<(), StorageError> {
         if path.is_protocol_file() {
             return Ok(());
         }
@@ -138,26 +110,15 @@ impl TreeWriter {
     }
 
     /// Reads the source to its end and stores it; `None` when it changed meanwhile.
-    fn store(
-        &mut self,
-        path: &RelativePath,
-        source: &mut impl Source,
-    ) -> Result<Option<Blob>, StorageError> {
-        let io = |source| StorageError::Read {
-            path: path.clone(),
-            source,
-        };
+    fn store(&mut self, path: &RelativePath, source: &mut impl Source) -> Result<Option<Blob>, StorageError> {
+        let io = |source| StorageError::Read { path: path.clone(), source };
         let mut reader = source.open().map_err(io)?;
         let mut whole = blake3::Hasher::new();
         let mut chunks: Vec<u32> = Vec::new();
         let mut size = 0_u64;
         loop {
             self.buffer.clear();
-            let read = reader
-                .by_ref()
-                .take(CHUNK as u64)
-                .read_to_end(&mut self.buffer)
-                .map_err(io)?;
+            let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut self.buffer).map_err(io)?;
             size += read as u64;
             self.limits.check_bytes(self.bytes.saturating_add(size))?;
             whole.update(&self.buffer);
@@ -179,32 +140,17 @@ impl TreeWriter {
             }
             Location::Chunks(chunks.into())
         };
-        Ok(Some(Blob {
-            size,
-            digest,
-            location,
-        }))
+        Ok(Some(Blob { size, digest, location }))
     }
 
     /// Checks the tree and encodes its manifest. `None` when it is the base's tree; nothing is uploaded then, because
     /// a tree of contents that all exist made no pack.
     pub(super) fn finish(self) -> Result<Option<Finished>, StorageError> {
-        let Self {
-            base,
-            entries,
-            locations,
-            blobs,
-            ..
-        } = self;
-        let mut located: Vec<(RelativePath, Location)> = entries
-            .iter()
-            .map(|entry| entry.path.clone())
-            .zip(locations)
-            .collect();
+        let Self { base, entries, locations, blobs, .. } = self;
+        let mut located: Vec<(RelativePath, Location)> =
+            entries.iter().map(|entry| entry.path.clone()).zip(locations).collect();
         let tree = Tree::new(entries).map_err(StorageError::InvalidTree)?;
-        let base_tree = base
-            .as_ref()
-            .map_or_else(|| Tree::default().id(), |base| base.tree_id());
+        let base_tree = base.as_ref().map_or_else(|| Tree::default().id(), |base| base.tree_id());
         if tree.id() == base_tree {
             return Ok(None);
         }
@@ -212,22 +158,14 @@ impl TreeWriter {
         let mut located = located.into_iter();
         let locations = tree.entries().iter().map(|entry| {
             // Both are sorted, and the tree has a subset of the paths.
-            located
-                .by_ref()
-                .find(|(path, _)| *path == entry.path)
-                .expect("every entry was located")
-                .1
+            located.by_ref().find(|(path, _)| *path == entry.path).expect("every entry was located").1
         });
         let locations = locations.collect();
         let old_packs = base.as_ref().map_or(0, |base| base.packs().len());
         let (packs, blocks) = blobs.finish()?;
         let (locations, blocks, packs, first_new) = compact(locations, &blocks, &packs, old_packs);
         let (manifest, stored) = Manifest::assemble(tree, locations, blocks, packs)?;
-        Ok(Some(Finished {
-            manifest,
-            stored,
-            first_new,
-        }))
+        Ok(Some(Finished { manifest, stored, first_new }))
     }
 }
 
@@ -238,11 +176,7 @@ fn compact(
     packs: &[PackRef],
     old_packs: usize,
 ) -> (Vec<Location>, Vec<Block>, Vec<PackRef>, usize) {
-    let mut needed: Vec<u32> = locations
-        .iter()
-        .flat_map(Location::blocks)
-        .copied()
-        .collect();
+    let mut needed: Vec<u32> = locations.iter().flat_map(Location::blocks).copied().collect();
     needed.sort_unstable_by_key(|&block| {
         let Block { pack, info, .. } = blocks[block as usize];
         (pack, info.offset)
@@ -268,9 +202,7 @@ fn compact(
         match location {
             Location::None => {}
             Location::Slice { block, .. } => *block = renumbered[*block as usize],
-            Location::Chunks(blocks) => blocks
-                .iter_mut()
-                .for_each(|block| *block = renumbered[*block as usize]),
+            Location::Chunks(blocks) => blocks.iter_mut().for_each(|block| *block = renumbered[*block as usize]),
         }
     }
     (locations, new_blocks, new_packs, first_new)

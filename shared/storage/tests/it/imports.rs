@@ -37,28 +37,15 @@ fn archive(entries: Vec<(Header, &[u8])>) -> Vec<u8> {
 }
 
 fn file<'c>(name: &[u8], content: &'c [u8]) -> (Header, &'c [u8]) {
-    (
-        header(EntryType::Regular, name, content.len() as u64),
-        content,
-    )
+    (header(EntryType::Regular, name, content.len() as u64), content)
 }
 
 async fn import(bytes: Vec<u8>) -> Result<Option<Written>, StorageError> {
-    import_tar(
-        &storage(),
-        options(None),
-        &Registry::default(),
-        Cursor::new(bytes),
-    )
-    .await
+    import_tar(&storage(), options(None), &Registry::default(), Cursor::new(bytes)).await
 }
 
 fn names(written: &Written) -> Vec<String> {
-    written
-        .manifest
-        .iter()
-        .map(|(entry, _)| entry.path.to_string())
-        .collect()
+    written.manifest.iter().map(|(entry, _)| entry.path.to_string()).collect()
 }
 
 /// An archive whose last entry must be refused, and a word of the reason.
@@ -70,11 +57,7 @@ fn hostile_names() -> Vec<Hostile> {
         ("dots", vec![file(b"../up", b"x")], "`..`"),
         ("dots inside", vec![file(b"a/../../up", b"x")], "`..`"),
         ("dots after ./", vec![file(b"./../up", b"x")], "`..`"),
-        (
-            "dot dir",
-            vec![(header(EntryType::Directory, b"../d/", 0), b"")],
-            "`..`",
-        ),
+        ("dot dir", vec![(header(EntryType::Directory, b"../d/", 0), b"")], "`..`"),
         ("two slashes", vec![file(b"a//b", b"x")], "not acceptable"),
     ]
 }
@@ -84,50 +67,15 @@ fn hostile_kinds() -> Vec<Hostile> {
     sparse.as_gnu_mut().unwrap().set_real_size(0);
     sparse.set_cksum();
     vec![
-        (
-            "character device",
-            vec![(header(EntryType::Char, b"tty", 0), b"")],
-            "devices",
-        ),
-        (
-            "block device",
-            vec![(header(EntryType::Block, b"sda", 0), b"")],
-            "devices",
-        ),
-        (
-            "fifo",
-            vec![(header(EntryType::Fifo, b"pipe", 0), b"")],
-            "pipes",
-        ),
+        ("character device", vec![(header(EntryType::Char, b"tty", 0), b"")], "devices"),
+        ("block device", vec![(header(EntryType::Block, b"sda", 0), b"")], "devices"),
+        ("fifo", vec![(header(EntryType::Fifo, b"pipe", 0), b"")], "pipes"),
         ("sparse", vec![(sparse, b"")], "sparse"),
-        (
-            "unknown kind",
-            vec![(header(EntryType::new(b'Z'), b"z", 0), b"")],
-            "unknown kind",
-        ),
-        (
-            "hard link outside",
-            vec![(linked(EntryType::Link, b"h", b"/etc/passwd"), b"")],
-            "hard link",
-        ),
-        (
-            "hard link ahead",
-            vec![(linked(EntryType::Link, b"h", b"a"), b"")],
-            "hard link",
-        ),
-        (
-            "hard link to a dir",
-            vec![
-                file(b"d/f", b"1"),
-                (linked(EntryType::Link, b"h", b"d"), b""),
-            ],
-            "hard link",
-        ),
-        (
-            "symlink to nothing",
-            vec![(linked(EntryType::Symlink, b"l", b""), b"")],
-            "symlink",
-        ),
+        ("unknown kind", vec![(header(EntryType::new(b'Z'), b"z", 0), b"")], "unknown kind"),
+        ("hard link outside", vec![(linked(EntryType::Link, b"h", b"/etc/passwd"), b"")], "hard link"),
+        ("hard link ahead", vec![(linked(EntryType::Link, b"h", b"a"), b"")], "hard link"),
+        ("hard link to a dir", vec![file(b"d/f", b"1"), (linked(EntryType::Link, b"h", b"d"), b"")], "hard link"),
+        ("symlink to nothing", vec![(linked(EntryType::Symlink, b"l", b""), b"")], "symlink"),
     ]
 }
 
@@ -139,43 +87,18 @@ fn conflicts() -> Vec<Hostile> {
         ("file twice", vec![a(), a()], "twice"),
         ("dir twice", vec![dir(b"d/"), dir(b"d")], "twice"),
         ("dir over file", vec![a(), dir(b"a/")], "twice"),
-        (
-            "file over dir",
-            vec![file(b"d/f", b"1"), file(b"d", b"1")],
-            "twice",
-        ),
-        (
-            "below a file",
-            vec![a(), file(b"a/b", b"1")],
-            "no directory",
-        ),
-        (
-            "below a symlink",
-            vec![link(), file(b"l/passwd", b"1")],
-            "no directory",
-        ),
+        ("file over dir", vec![file(b"d/f", b"1"), file(b"d", b"1")], "twice"),
+        ("below a file", vec![a(), file(b"a/b", b"1")], "no directory"),
+        ("below a symlink", vec![link(), file(b"l/passwd", b"1")], "no directory"),
     ]
 }
 
 #[tokio::test]
 async fn every_hostile_entry_is_refused_by_name() {
-    for (what, entries, reason) in hostile_names()
-        .into_iter()
-        .chain(hostile_kinds())
-        .chain(conflicts())
-    {
-        let last = entries
-            .last()
-            .unwrap()
-            .0
-            .path_bytes()
-            .escape_ascii()
-            .to_string();
+    for (what, entries, reason) in hostile_names().into_iter().chain(hostile_kinds()).chain(conflicts()) {
+        let last = entries.last().unwrap().0.path_bytes().escape_ascii().to_string();
         match import(archive(entries)).await {
-            Err(StorageError::ArchiveEntry {
-                entry,
-                reason: given,
-            }) => {
+            Err(StorageError::ArchiveEntry { entry, reason: given }) => {
                 assert!(given.contains(reason), "{what}: {given}");
                 assert_eq!(entry, last, "{what}");
             }
@@ -205,66 +128,30 @@ async fn the_tree_of_an_ordinary_archive() {
     let written = import(bytes).await.unwrap().unwrap();
     assert_eq!(
         names(&written),
-        [
-            "bin",
-            "bin/copy",
-            "bin/run",
-            "implied",
-            "implied/deep",
-            "implied/deep/\u{fffd}",
-            "last",
-            "out"
-        ]
+        ["bin", "bin/copy", "bin/run", "implied", "implied/deep", "implied/deep/\u{fffd}", "last", "out"]
     );
     let kind = |name: &str| written.manifest.find(&path(name)).unwrap().0.kind.clone();
-    assert_eq!(
-        kind("bin"),
-        EntryKind::Dir {
-            mode: Mode::new(0o700)
-        }
-    );
-    assert_eq!(
-        kind("implied"),
-        EntryKind::Dir {
-            mode: Mode::new(0o755)
-        }
-    );
+    assert_eq!(kind("bin"), EntryKind::Dir { mode: Mode::new(0o700) });
+    assert_eq!(kind("implied"), EntryKind::Dir { mode: Mode::new(0o755) });
     assert_eq!(kind("bin/copy"), kind("bin/run"));
-    assert!(
-        matches!(kind("bin/run"), EntryKind::File { size: 4, mode, .. } if mode.bits() == 0o755)
-    );
-    assert!(
-        matches!(kind("out"), EntryKind::Symlink { target } if target.as_bytes() == b"../../outside")
-    );
+    assert!(matches!(kind("bin/run"), EntryKind::File { size: 4, mode, .. } if mode.bits() == 0o755));
+    assert!(matches!(kind("out"), EntryKind::Symlink { target } if target.as_bytes() == b"../../outside"));
 }
 
 #[tokio::test]
 async fn long_names_of_both_kinds_are_read() {
     let long = format!("{}/{}", "d".repeat(200), "f".repeat(250));
     let mut gnu = Builder::new(Vec::new());
-    gnu.append_data(&mut header(EntryType::Regular, b"", 2), &long, &b"ok"[..])
-        .unwrap();
+    gnu.append_data(&mut header(EntryType::Regular, b"", 2), &long, &b"ok"[..]).unwrap();
     let mut pax = Builder::new(Vec::new());
-    pax.append_pax_extensions([("path", long.as_bytes())])
-        .unwrap();
-    pax.append(&header(EntryType::Regular, b"short", 2), &b"ok"[..])
-        .unwrap();
+    pax.append_pax_extensions([("path", long.as_bytes())]).unwrap();
+    pax.append(&header(EntryType::Regular, b"short", 2), &b"ok"[..]).unwrap();
     // Git writes one of these first.
     let mut global = Builder::new(Vec::new());
-    global
-        .append(
-            &header(EntryType::XGlobalHeader, b"pax_global_header", 20),
-            &b"19 comment=abcdefgh\n"[..],
-        )
-        .unwrap();
-    global
-        .append_data(&mut header(EntryType::Regular, b"", 2), &long, &b"ok"[..])
-        .unwrap();
+    global.append(&header(EntryType::XGlobalHeader, b"pax_global_header", 20), &b"19 comment=abcdefgh\n"[..]).unwrap();
+    global.append_data(&mut header(EntryType::Regular, b"", 2), &long, &b"ok"[..]).unwrap();
     for builder in [gnu, pax, global] {
-        let written = import(builder.into_inner().unwrap())
-            .await
-            .unwrap()
-            .unwrap();
+        let written = import(builder.into_inner().unwrap()).await.unwrap().unwrap();
         assert_eq!(names(&written), ["d".repeat(200), long.clone()]);
     }
 }
@@ -276,10 +163,7 @@ async fn compression_is_told_by_the_first_bytes() {
     let gzip = gzip(&plain);
     let zstd = zstd::stream::encode_all(&plain[..], 3).unwrap();
     for bytes in [&gzip, &zstd] {
-        assert_eq!(
-            import(bytes.clone()).await.unwrap().unwrap().tree_id,
-            expected
-        );
+        assert_eq!(import(bytes.clone()).await.unwrap().unwrap().tree_id, expected);
         for cut in [bytes.len() / 2, bytes.len() - 1] {
             let error = import(bytes[..cut].to_vec()).await.unwrap_err();
             assert_eq!(error.kind(), StorageErrorKind::InvalidInput, "{error:?}");
@@ -288,10 +172,7 @@ async fn compression_is_told_by_the_first_bytes() {
     let mut damaged = gzip;
     let crc = damaged.len() - 6;
     damaged[crc] ^= 1;
-    assert!(
-        matches!(import(damaged).await.unwrap_err(), StorageError::Archive(_)),
-        "checksum of the compression"
-    );
+    assert!(matches!(import(damaged).await.unwrap_err(), StorageError::Archive(_)), "checksum of the compression");
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -309,19 +190,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn what_is_no_archive_is_refused() {
     let good = archive(vec![file(b"a", &[7; 5000])]);
-    for bytes in [
-        noise(2, 2000),
-        b"not a tar".repeat(200),
-        good[..700].to_vec(),
-        good[..100].to_vec(),
-    ] {
+    for bytes in [noise(2, 2000), b"not a tar".repeat(200), good[..700].to_vec(), good[..100].to_vec()] {
         let error = import(bytes).await.unwrap_err();
         assert!(matches!(error, StorageError::Archive(_)), "{error:?}");
     }
-    assert!(
-        import(Vec::new()).await.unwrap().is_none(),
-        "nothing is an empty tree"
-    );
+    assert!(import(Vec::new()).await.unwrap().is_none(), "nothing is an empty tree");
 }
 
 #[tokio::test]
@@ -333,38 +206,20 @@ async fn declared_sizes_and_names_are_bounded() {
     let error = import(huge.as_bytes().to_vec()).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::TooLarge);
     // A long name of 20 MB, and an extension header of that size; all else about them is fine.
-    let comment = [
-        &b"20971520 comment="[..],
-        &vec![b'n'; (20 << 20) - 18],
-        b"\n",
-    ]
-    .concat();
-    for (kind, content) in [
-        (EntryType::GNULongName, vec![b'n'; 20 << 20]),
-        (EntryType::XHeader, comment),
-    ] {
-        let bytes = archive(vec![
-            (header(kind, b"x", 20 << 20), &content),
-            file(b"a", b"1"),
-        ]);
+    let comment = [&b"20971520 comment="[..], &vec![b'n'; (20 << 20) - 18], b"\n"].concat();
+    for (kind, content) in [(EntryType::GNULongName, vec![b'n'; 20 << 20]), (EntryType::XHeader, comment)] {
+        let bytes = archive(vec![(header(kind, b"x", 20 << 20), &content), file(b"a", b"1")]);
         let error = import(bytes).await.unwrap_err();
         assert!(matches!(error, StorageError::Archive(_)), "{error:?}");
     }
     // 100 MB of zeros in a few KB, under a limit of 50 MB.
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
-    encoder
-        .write_all(header(EntryType::Regular, b"bomb", 100 << 20).as_bytes())
-        .unwrap();
+    encoder.write_all(header(EntryType::Regular, b"bomb", 100 << 20).as_bytes()).unwrap();
     encoder.write_all(&vec![0; 100 << 20]).unwrap();
     let limits = drydock_storage::Limits::new(10, 50 << 20);
-    let options = drydock_storage::WriteOptions {
-        limits,
-        ..options(None)
-    };
+    let options = drydock_storage::WriteOptions { limits, ..options(None) };
     let bomb = Cursor::new(encoder.finish().unwrap());
-    let error = import_tar(&storage(), options, &Registry::default(), bomb)
-        .await
-        .unwrap_err();
+    let error = import_tar(&storage(), options, &Registry::default(), bomb).await.unwrap_err();
     assert_eq!(error.kind(), StorageErrorKind::TooLarge);
 }
 
@@ -372,27 +227,9 @@ async fn declared_sizes_and_names_are_bounded() {
 async fn contents_arrive_unchanged() {
     let storage = storage();
     let big = noise(3, 6 << 20);
-    let bytes = archive(vec![
-        file(b"big", &big),
-        file(b"small", b"tiny"),
-        file(b"empty", b""),
-    ]);
-    let written = import_tar(
-        &storage,
-        options(None),
-        &Registry::default(),
-        Cursor::new(bytes),
-    )
-    .await
-    .unwrap()
-    .unwrap();
+    let bytes = archive(vec![file(b"big", &big), file(b"small", b"tiny"), file(b"empty", b"")]);
+    let written = import_tar(&storage, options(None), &Registry::default(), Cursor::new(bytes)).await.unwrap().unwrap();
     assert!(read(&storage, &written.manifest, "big").await.unwrap() == big);
-    assert_eq!(
-        read(&storage, &written.manifest, "small").await.unwrap(),
-        b"tiny"
-    );
-    assert_eq!(
-        read(&storage, &written.manifest, "empty").await.unwrap(),
-        b""
-    );
+    assert_eq!(read(&storage, &written.manifest, "small").await.unwrap(), b"tiny");
+    assert_eq!(read(&storage, &written.manifest, "empty").await.unwrap(), b"");
 }

@@ -27,35 +27,14 @@ async fn any_range_of_a_log_comes_back() {
     assert_eq!((log.len(), log.lines()), (text.len() as u64, 60_000));
     let len = text.len() as u64;
     let frame = 256 << 10;
-    for range in [
-        0..len,
-        0..0,
-        0..1,
-        len - 1..len,
-        len..len + 5,
-        frame - 1..frame + 1,
-        frame..2 * frame,
-        7..u64::MAX,
-    ] {
+    for range in [0..len, 0..0, 0..1, len - 1..len, len..len + 5, frame - 1..frame + 1, frame..2 * frame, 7..u64::MAX] {
         let expected = &text[range.start.min(len) as usize..range.end.min(len) as usize];
-        assert!(
-            collect(log.read(range.clone())).await.unwrap() == expected,
-            "{range:?}"
-        );
-        assert!(
-            collect(read_log(&storage, key.clone(), range.clone()))
-                .await
-                .unwrap()
-                == expected,
-            "{range:?}"
-        );
+        assert!(collect(log.read(range.clone())).await.unwrap() == expected, "{range:?}");
+        assert!(collect(read_log(&storage, key.clone(), range.clone())).await.unwrap() == expected, "{range:?}");
     }
     for line in [0_u64, 1, 12_345, 30_000, 59_999, 60_000, 99_999] {
         let (start, before) = log.seek_line(line);
-        let counted = text[..start as usize]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count() as u64;
+        let counted = text[..start as usize].iter().filter(|&&byte| byte == b'\n').count() as u64;
         assert_eq!(counted, before, "line {line}");
         assert!(before <= line);
         let wanted = line.min(60_000) - before;
@@ -81,10 +60,7 @@ async fn an_index_longer_than_the_first_fetch_is_read_whole() {
     writer.seal(&storage, &key).await.unwrap();
     let log = SealedLog::open(&storage, key).await.unwrap();
     assert_eq!(log.len(), 2_700 * (256 << 10) + 10);
-    assert_eq!(
-        collect(log.read(log.len() - 10..log.len())).await.unwrap(),
-        noise(1, 10)
-    );
+    assert_eq!(collect(log.read(log.len() - 10..log.len())).await.unwrap(), noise(1, 10));
 }
 
 #[tokio::test]
@@ -94,8 +70,5 @@ async fn an_empty_log_makes_no_object() {
     let writer = SealedLogWriter::create(&std::env::temp_dir()).unwrap();
     assert!(writer.is_empty());
     writer.seal(&storage, &key).await.unwrap();
-    assert_eq!(
-        SealedLog::open(&storage, key).await.unwrap_err().kind(),
-        StorageErrorKind::NotFound
-    );
+    assert_eq!(SealedLog::open(&storage, key).await.unwrap_err().kind(), StorageErrorKind::NotFound);
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use drydock_domain::{Digest, EntryKind};
 use drydock_storage::{
-    Limits, Manifest, ManifestCache, Storage, StorageErrorKind, manifest::Location, pack::CHUNK,
-    read_file,
+    Limits, Manifest, ManifestCache, Storage, StorageErrorKind, manifest::Location, pack::CHUNK, read_file,
 };
 
 use crate::support::{Registry, TENANT, collect, noise, path, read, storage, stored, write};
@@ -14,15 +13,8 @@ use crate::support::{Registry, TENANT, collect, noise, path, read, storage, stor
 #[tokio::test]
 async fn damage_in_the_bucket_is_an_error_never_wrong_bytes() {
     let storage = storage();
-    let files = vec![
-        ("big", noise(9, CHUNK + 10)),
-        ("small", noise(10, 1000)),
-        ("text", vec![b'a'; 5000]),
-    ];
-    let written = write(&storage, None, &Registry::default(), files)
-        .await
-        .unwrap()
-        .unwrap();
+    let files = vec![("big", noise(9, CHUNK + 10)), ("small", noise(10, 1000)), ("text", vec![b'a'; 5000])];
+    let written = write(&storage, None, &Registry::default(), files).await.unwrap().unwrap();
     let pack = storage.keys(TENANT).pack(written.packs[0].id);
     let good = storage.get(&pack, 64 << 20).await.unwrap();
     let manifest = &written.manifest;
@@ -41,18 +33,11 @@ async fn damage_in_the_bucket_is_an_error_never_wrong_bytes() {
             assert_eq!(error.kind(), StorageErrorKind::Corrupt, "{name}: {error}");
             replace(good[..(info.offset + info.stored_len - 1) as usize].to_vec()).await;
             let error = read(&storage, manifest, name).await.unwrap_err();
-            assert_eq!(
-                error.kind(),
-                StorageErrorKind::Corrupt,
-                "{name} cut: {error}"
-            );
+            assert_eq!(error.kind(), StorageErrorKind::Corrupt, "{name} cut: {error}");
         }
     }
     storage.delete(&pack).await.unwrap();
-    assert_eq!(
-        read(&storage, manifest, "small").await.unwrap_err().kind(),
-        StorageErrorKind::NotFound
-    );
+    assert_eq!(read(&storage, manifest, "small").await.unwrap_err().kind(), StorageErrorKind::NotFound);
 }
 
 /// The manifest of one version made to point at another's pack, of the same shape: every checksum of the block fits,
@@ -64,18 +49,11 @@ async fn forged(storage: &Storage, len: usize) -> Arc<Manifest> {
     let object = storage.get(&key, 1 << 20).await.unwrap();
     let body = zstd::stream::decode_all(&object[20..]).unwrap();
     let swap = |body: Vec<u8>, from: &[u8], to: &[u8]| {
-        let at = body
-            .windows(from.len())
-            .position(|window| window == from)
-            .unwrap();
+        let at = body.windows(from.len()).position(|window| window == from).unwrap();
         [&body[..at], to, &body[at + from.len()..]].concat()
     };
     let crc = |manifest: &Manifest| manifest.blocks()[0].info.crc32c.to_le_bytes();
-    let body = swap(
-        body,
-        one.packs[0].id.as_bytes(),
-        other.packs[0].id.as_bytes(),
-    );
+    let body = swap(body, one.packs[0].id.as_bytes(), other.packs[0].id.as_bytes());
     let body = swap(body, &crc(&one.manifest), &crc(&other.manifest));
     let mut forged = object[..12].to_vec();
     forged.extend((body.len() as u64).to_le_bytes());
@@ -87,17 +65,11 @@ async fn forged(storage: &Storage, len: usize) -> Arc<Manifest> {
 async fn contents_are_verified_by_their_hashes() {
     let storage = storage();
     let small = forged(&storage, 100).await;
-    assert_eq!(
-        read(&storage, &small, "f").await.unwrap_err().kind(),
-        StorageErrorKind::Corrupt
-    );
+    assert_eq!(read(&storage, &small, "f").await.unwrap_err().kind(), StorageErrorKind::Corrupt);
     // A chunk has a hash of its own, so even a part of it is verified.
     let chunk = forged(&storage, 300 << 10).await;
     let part = read_file(&storage, TENANT, &chunk, &path("f"), Some(5..10)).unwrap();
-    assert_eq!(
-        collect(part.stream).await.unwrap_err().kind(),
-        StorageErrorKind::Corrupt
-    );
+    assert_eq!(collect(part.stream).await.unwrap_err().kind(), StorageErrorKind::Corrupt);
 }
 
 #[tokio::test]
@@ -106,42 +78,23 @@ async fn the_cache_is_bounded_and_fetches_once() {
     let registry = Registry::default();
     let mut manifests = Vec::new();
     for seed in 0..3 {
-        let written = write(
-            &storage,
-            None,
-            &registry,
-            vec![("f", noise(100 + seed, 10))],
-        )
-        .await
-        .unwrap()
-        .unwrap();
+        let written = write(&storage, None, &registry, vec![("f", noise(100 + seed, 10))]).await.unwrap().unwrap();
         manifests.push(written.manifest);
     }
     let cache = ManifestCache::new(manifests[0].memory() * 2, Limits::default());
     let get = async |at: usize| cache.get(&storage, TENANT, manifests[at].id()).await;
     let (a, b) = tokio::join!(get(0), get(0));
-    assert!(
-        Arc::ptr_eq(&a.unwrap(), &b.unwrap()),
-        "two readers share one"
-    );
+    assert!(Arc::ptr_eq(&a.unwrap(), &b.unwrap()), "two readers share one");
     get(1).await.unwrap();
     get(2).await.unwrap();
     assert!(cache.memory() <= manifests[0].memory() * 2);
     // The first was used longest ago: gone from the cache, it has to be fetched, and is not there to be.
-    storage
-        .delete(&storage.keys(TENANT).manifest(manifests[0].id()))
-        .await
-        .unwrap();
-    storage
-        .delete(&storage.keys(TENANT).manifest(manifests[2].id()))
-        .await
-        .unwrap();
+    storage.delete(&storage.keys(TENANT).manifest(manifests[0].id())).await.unwrap();
+    storage.delete(&storage.keys(TENANT).manifest(manifests[2].id())).await.unwrap();
     assert_eq!(get(0).await.unwrap_err().kind(), StorageErrorKind::NotFound);
     assert_eq!(*get(2).await.unwrap(), *manifests[2]);
     // A failure is not remembered.
     assert_eq!(get(0).await.unwrap_err().kind(), StorageErrorKind::NotFound);
-    assert!(
-        matches!(manifests[0].find(&path("f")).unwrap(), (entry, Location::Slice { .. })
-        if matches!(entry.kind, EntryKind::File { size: 10, .. }))
-    );
+    assert!(matches!(manifests[0].find(&path("f")).unwrap(), (entry, Location::Slice { .. })
+        if matches!(entry.kind, EntryKind::File { size: 10, .. })));
 }

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use drydock_domain::{Mode, RelativePath, TenantId};
 use drydock_storage::{
-    BoxError, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError, TreeWriter,
-    WriteOptions, Written, read_file, write_tree,
+    BoxError, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError, TreeWriter, WriteOptions, Written,
+    read_file, write_tree,
 };
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
@@ -42,12 +42,7 @@ pub(crate) fn path(text: &str) -> RelativePath {
 }
 
 pub(crate) fn options(base: Option<&Arc<Manifest>>) -> WriteOptions {
-    WriteOptions {
-        tenant: TENANT,
-        base: base.cloned(),
-        limits: Limits::default(),
-        temp_dir: std::env::temp_dir(),
-    }
+    WriteOptions { tenant: TENANT, base: base.cloned(), limits: Limits::default(), temp_dir: std::env::temp_dir() }
 }
 
 /// Writes files given as (path, content), 0644, all at the top level.
@@ -58,9 +53,7 @@ pub(crate) async fn write(
     files: Vec<(&'static str, Vec<u8>)>,
 ) -> Result<Option<Written>, StorageError> {
     write_tree(storage, options(base), registry, move |writer| {
-        files
-            .into_iter()
-            .try_for_each(|(name, content)| add(writer, name, &content[..]))
+        files.into_iter().try_for_each(|(name, content)| add(writer, name, &content[..]))
     })
     .await
 }
@@ -71,23 +64,15 @@ pub(crate) async fn stored(
     base: Option<&Arc<Manifest>>,
     files: Vec<(&'static str, Vec<u8>)>,
 ) -> Written {
-    let written = write(storage, base, &Registry::default(), files)
-        .await
-        .unwrap();
+    let written = write(storage, base, &Registry::default(), files).await.unwrap();
     written.expect("it differs from its base")
 }
 
-pub(crate) fn add(
-    writer: &mut TreeWriter,
-    name: &str,
-    content: impl Read,
-) -> Result<(), StorageError> {
+pub(crate) fn add(writer: &mut TreeWriter, name: &str, content: impl Read) -> Result<(), StorageError> {
     writer.add_file(path(name), Mode::new(0o644), &mut Once(content))
 }
 
-pub(crate) async fn collect(
-    stream: impl Stream<Item = Result<Bytes, StorageError>>,
-) -> Result<Vec<u8>, StorageError> {
+pub(crate) async fn collect(stream: impl Stream<Item = Result<Bytes, StorageError>>) -> Result<Vec<u8>, StorageError> {
     stream
         .boxed_local()
         .try_fold(Vec::new(), |mut all, part| async move {
@@ -97,20 +82,13 @@ pub(crate) async fn collect(
         .await
 }
 
-pub(crate) async fn read(
-    storage: &Storage,
-    manifest: &Arc<Manifest>,
-    name: &str,
-) -> Result<Vec<u8>, StorageError> {
+pub(crate) async fn read(storage: &Storage, manifest: &Arc<Manifest>, name: &str) -> Result<Vec<u8>, StorageError> {
     collect(read_file(storage, TENANT, manifest, &path(name), None)?.stream).await
 }
 
 /// Bytes that do not compress and differ by seed (BLAKE3 as a generator).
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    blake3::Hasher::new()
-        .update(&seed.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }

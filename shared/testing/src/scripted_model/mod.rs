@@ -42,10 +42,7 @@ pub struct RecordedRequest {
 impl RecordedRequest {
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -78,20 +75,11 @@ impl ScriptedModel {
     pub async fn serve(address: &str, script: Script) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Shared {
-            script: Arc::new(script),
-            requests: Arc::default(),
-        };
+        let shared = Shared { script: Arc::new(script), requests: Arc::default() };
         let requests = Arc::clone(&shared.requests);
         let router = Router::new().fallback(answer).with_state(shared);
-        let task = drydock_runtime::tasks::spawn("scripted-model", async move {
-            axum::serve(listener, router).await
-        });
-        Ok(Self {
-            address,
-            requests,
-            task,
-        })
+        let task = drydock_runtime::tasks::spawn("scripted-model", async move { axum::serve(listener, router).await });
+        Ok(Self { address, requests, task })
     }
 
     /// Where it listens.
@@ -106,10 +94,7 @@ impl ScriptedModel {
 
     /// Every request so far, in order.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves until the server fails.
@@ -117,9 +102,7 @@ impl ScriptedModel {
     /// # Errors
     /// As the server says.
     pub async fn wait(mut self) -> io::Result<()> {
-        (&mut self.task)
-            .await
-            .unwrap_or_else(|error| Err(error.into()))
+        (&mut self.task).await.unwrap_or_else(|error| Err(error.into()))
     }
 }
 
@@ -129,37 +112,20 @@ impl Drop for ScriptedModel {
     }
 }
 
-async fn answer(
-    State(shared): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let lossy = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let request = RecordedRequest {
         method: method.to_string(),
         path: uri.to_string(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), lossy(value.as_bytes())))
-            .collect(),
+        headers: headers.iter().map(|(name, value)| (name.to_string(), lossy(value.as_bytes()))).collect(),
         body: lossy(&body),
     };
-    shared
-        .requests
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(request);
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     if method != Method::POST || !uri.path().ends_with("/responses") {
         return StatusCode::NOT_FOUND.into_response();
     }
     match serde_json::from_slice(&body) {
-        Ok(request) => (
-            [(CONTENT_TYPE, "text/event-stream")],
-            events(&next(&shared.script, &request)),
-        )
-            .into_response(),
+        Ok(request) => ([(CONTENT_TYPE, "text/event-stream")], events(&next(&shared.script, &request))).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
@@ -173,16 +139,9 @@ fn next(script: &Script, request: &Value) -> Value {
         let content = json!([{"type": "output_text", "text": last_words}]);
         return json!({"type": "message", "role": "assistant", "id": format!("msg_{step}"), "content": content});
     };
-    let offered: Vec<&str> = request["tools"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|tool| tool["name"].as_str())
-        .collect();
-    let tool = TOOLS
-        .into_iter()
-        .find(|tool| offered.contains(tool))
-        .unwrap_or(TOOLS[0]);
+    let offered: Vec<&str> =
+        request["tools"].as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect();
+    let tool = TOOLS.into_iter().find(|tool| offered.contains(tool)).unwrap_or(TOOLS[0]);
     let arguments = match tool {
         "exec_command" => json!({"cmd": command}),
         "shell_command" => json!({"command": command}),
@@ -202,11 +161,6 @@ fn events(item: &Value) -> String {
         json!({"type": "response.completed", "response": {"id": id, "usage": usage}}),
     ];
     all.iter()
-        .map(|event| {
-            format!(
-                "event: {}\ndata: {event}\n\n",
-                event["type"].as_str().unwrap_or_default()
-            )
-        })
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()))
         .collect()
 }

@@ -19,7 +19,8 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script(Vec<Rule>);
 
-const README: &str = "cat > README.md <<'END'\n# Fibonacci\n\nRun `python3 app.py`; test with `python3 tests/test_cli.py`.\nEND";
+const README: &str =
+    "cat > README.md <<'END'\n# Fibonacci\n\nRun `python3 app.py`; test with `python3 tests/test_cli.py`.\nEND";
 const APP: &str = r#"cat > app.py <<'END'
 def fibonacci(count):
     numbers = [0, 1]
@@ -54,11 +55,7 @@ const RUN_TEST: &str = "python3 tests/test_cli.py";
 impl Script {
     /// The same commands whatever is asked.
     pub fn commands(run: Vec<String>) -> Self {
-        Self(vec![Rule {
-            when: Vec::new(),
-            run,
-            say: "done".to_owned(),
-        }])
+        Self(vec![Rule { when: Vec::new(), run, say: "done".to_owned() }])
     }
 
     /// The first rule that fits is followed; when none does, there is only a message that says so.
@@ -75,47 +72,21 @@ impl Script {
         };
         let rename = "sed -i 's/fibonacci(/fibonacci_numbers(/g' app.py";
         let comment = "printf '# %s\\n' 'a comment by the scripted model' >> app.py";
-        let slowly = [
-            "sleep 1; echo one",
-            "sleep 1; echo two",
-            "sleep 1; echo three > progress.txt",
-        ];
+        let slowly = ["sleep 1; echo one", "sleep 1; echo two", "sleep 1; echo three > progress.txt"];
         Self(vec![
-            rule(
-                &["refactor"],
-                &[rename, RUN_TEST],
-                "Renamed fibonacci to fibonacci_numbers and ran the test.",
-            ),
+            rule(&["refactor"], &[rename, RUN_TEST], "Renamed fibonacci to fibonacci_numbers and ran the test."),
             rule(&["comment"], &[comment], "Appended a comment to app.py."),
-            rule(
-                &["long run", "long-running", "slowly"],
-                &slowly,
-                "Took its time.",
-            ),
-            rule(
-                &[],
-                &[README, APP, TEST, RUN_TEST],
-                "Created a Fibonacci program with a test.",
-            ),
+            rule(&["long run", "long-running", "slowly"], &slowly, "Took its time."),
+            rule(&[], &[README, APP, TEST, RUN_TEST], "Created a Fibonacci program with a test."),
         ])
     }
 
     /// The commands and the last message for an instruction.
     pub(super) fn play(&self, instruction: &str) -> (&[String], &str) {
         let instruction = instruction.to_lowercase();
-        let fits = |rule: &&Rule| {
-            rule.when.is_empty()
-                || rule
-                    .when
-                    .iter()
-                    .any(|word| instruction.contains(word.as_str()))
-        };
-        self.0
-            .iter()
-            .find(fits)
-            .map_or((&[], "no rule fits this instruction"), |rule| {
-                (&rule.run, &rule.say)
-            })
+        let fits =
+            |rule: &&Rule| rule.when.is_empty() || rule.when.iter().any(|word| instruction.contains(word.as_str()));
+        self.0.iter().find(fits).map_or((&[], "no rule fits this instruction"), |rule| (&rule.run, &rule.say))
     }
 }
 
@@ -130,22 +101,13 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn of(request: &Value) -> Self {
-        let mut conversation = Self {
-            instruction: String::new(),
-            step: 0,
-        };
+        let mut conversation = Self { instruction: String::new(), step: 0 };
         for item in request["input"].as_array().into_iter().flatten() {
             match (item["type"].as_str(), item["role"].as_str()) {
                 (Some("message") | None, Some("user")) => {
-                    let texts = item["content"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .filter_map(|part| part["text"].as_str());
-                    conversation = Self {
-                        instruction: texts.collect(),
-                        step: 0,
-                    };
+                    let texts =
+                        item["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
+                    conversation = Self { instruction: texts.collect(), step: 0 };
                 }
                 (Some("function_call_output"), _) => conversation.step += 1,
                 _ => {}
@@ -163,24 +125,14 @@ mod tests {
 
     #[test]
     fn the_step_is_counted_since_the_users_last_words() {
-        let user = |text: &str| json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]});
+        let user =
+            |text: &str| json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]});
         let output = json!({"type": "function_call_output", "call_id": "c", "output": "x"});
-        let developer = json!({"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "rules"}]});
+        let developer =
+            json!({"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "rules"}]});
         let request = json!({"input": [developer, user("env"), output, user("do it"), {"type": "function_call"}, output, output]});
-        assert_eq!(
-            Conversation::of(&request),
-            Conversation {
-                instruction: "do it".to_owned(),
-                step: 2
-            }
-        );
-        assert_eq!(
-            Conversation::of(&json!({})),
-            Conversation {
-                instruction: String::new(),
-                step: 0
-            }
-        );
+        assert_eq!(Conversation::of(&request), Conversation { instruction: "do it".to_owned(), step: 2 });
+        assert_eq!(Conversation::of(&json!({})), Conversation { instruction: String::new(), step: 0 });
     }
 
     #[test]
@@ -189,13 +141,7 @@ mod tests {
         assert_eq!(script.play("Please REFACTOR app.py").0.len(), 2);
         assert_eq!(script.play("append a comment").0.len(), 1);
         assert_eq!(script.play("a Fibonacci program").0.len(), 4);
-        assert_eq!(
-            Script::rules(Vec::new()).play("x"),
-            (&[][..], "no rule fits this instruction")
-        );
-        assert_eq!(
-            Script::commands(vec!["true".to_owned()]).play("x").0,
-            ["true"]
-        );
+        assert_eq!(Script::rules(Vec::new()).play("x"), (&[][..], "no rule fits this instruction"));
+        assert_eq!(Script::commands(vec!["true".to_owned()]).play("x").0, ["true"]);
     }
 }

@@ -21,8 +21,7 @@ impl Tail {
         if self.bytes.len() > 2 * MAX_LAST_MESSAGE {
             self.bytes.drain(..self.bytes.len() - MAX_LAST_MESSAGE);
         }
-        self.bytes
-            .extend_from_slice(&line[line.len().saturating_sub(MAX_LAST_MESSAGE)..]);
+        self.bytes.extend_from_slice(&line[line.len().saturating_sub(MAX_LAST_MESSAGE)..]);
         self.bytes.push(b'\n');
     }
 

@@ -69,24 +69,14 @@ pub(super) struct Outcome<'a> {
 }
 
 /// The result and the agent's last words, free of secrets and of bounded length.
-pub(super) fn conclude(
-    protocol: Protocol,
-    outcome: Outcome<'_>,
-    redactor: &Redactor,
-) -> (AgentResult, Option<String>) {
+pub(super) fn conclude(protocol: Protocol, outcome: Outcome<'_>, redactor: &Redactor) -> (AgentResult, Option<String>) {
     let (mut result, last) = match (protocol, outcome.transcript) {
-        (Protocol::File, Transcript::Plain(_)) => {
-            file::conclude(outcome.agent, outcome.ending, outcome.read)
-        }
+        (Protocol::File, Transcript::Plain(_)) => file::conclude(outcome.agent, outcome.ending, outcome.read),
         (_, Transcript::Plain(tail)) => exit::conclude(outcome.agent, outcome.ending, &tail),
-        (_, Transcript::Codex(events)) => {
-            events.conclude(outcome.agent, outcome.ending, &outcome.complaints)
-        }
+        (_, Transcript::Codex(events)) => events.conclude(outcome.agent, outcome.ending, &outcome.complaints),
     };
     clean(&mut result, redactor);
-    let last = last
-        .map(|text| clip(redactor.text(text.trim()), MAX_LAST_MESSAGE))
-        .filter(|text| !text.is_empty());
+    let last = last.map(|text| clip(redactor.text(text.trim()), MAX_LAST_MESSAGE)).filter(|text| !text.is_empty());
     (result, last)
 }
 
@@ -106,17 +96,10 @@ fn clean(result: &mut AgentResult, redactor: &Redactor) {
     text(&mut result.summary);
     result.errors.truncate(MAX_ERRORS);
     result.errors.iter_mut().for_each(text);
-    for files in [
-        &mut result.created_files,
-        &mut result.modified_files,
-        &mut result.deleted_files,
-    ] {
+    for files in [&mut result.created_files, &mut result.modified_files, &mut result.deleted_files] {
         files.iter_mut().for_each(text);
     }
-    for long in [&mut result.logs, &mut result.preview_url]
-        .into_iter()
-        .flatten()
-    {
+    for long in [&mut result.logs, &mut result.preview_url].into_iter().flatten() {
         *long = redactor.text(long);
     }
 }
@@ -124,10 +107,7 @@ fn clean(result: &mut AgentResult, redactor: &Redactor) {
 /// At most `max` bytes of the beginning, cut between characters.
 fn clip(mut text: String, max: usize) -> String {
     if text.len() > max {
-        let end = (0..=max - 3)
-            .rev()
-            .find(|&at| text.is_char_boundary(at))
-            .unwrap_or(0);
+        let end = (0..=max - 3).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

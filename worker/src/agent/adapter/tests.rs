@@ -3,37 +3,18 @@
 use super::*;
 use crate::agent::redact::redactor;
 
-fn outcome<'a>(
-    ending: &'a Ending,
-    lines: &[&str],
-    read: Result<AgentResult, ReadResultError>,
-) -> Outcome<'a> {
+fn outcome<'a>(ending: &'a Ending, lines: &[&str], read: Result<AgentResult, ReadResultError>) -> Outcome<'a> {
     let mut tail = Tail::default();
     lines.iter().for_each(|line| tail.push(line.as_bytes()));
-    Outcome {
-        agent: "tool",
-        ending,
-        transcript: Transcript::Plain(tail),
-        complaints: Tail::default(),
-        read,
-    }
+    Outcome { agent: "tool", ending, transcript: Transcript::Plain(tail), complaints: Tail::default(), read }
 }
 
 fn by_exit(ending: &Ending, lines: &[&str]) -> (AgentResult, Option<String>) {
-    conclude(
-        Protocol::Exit,
-        outcome(ending, lines, Err(ReadResultError::Missing)),
-        &redactor(&[b"sk-canary-0123"]),
-    )
+    conclude(Protocol::Exit, outcome(ending, lines, Err(ReadResultError::Missing)), &redactor(&[b"sk-canary-0123"]))
 }
 
 fn by_file(ending: &Ending, read: Result<AgentResult, ReadResultError>) -> AgentResult {
-    conclude(
-        Protocol::File,
-        outcome(ending, &[], read),
-        &redactor(&[b"sk-canary-0123"]),
-    )
-    .0
+    conclude(Protocol::File, outcome(ending, &[], read), &redactor(&[b"sk-canary-0123"])).0
 }
 
 #[test]
@@ -51,42 +32,24 @@ fn any_other_end_is_an_error_that_says_how() {
         (Ending::Signaled(9), "tool was killed by signal 9"),
         (Ending::TimedOut, "tool was stopped at its time limit"),
         (Ending::Canceled, "tool was cancelled"),
-        (
-            Ending::Missing("x".to_owned()),
-            "tool could not be started: program 'x' is missing or cannot be run",
-        ),
+        (Ending::Missing("x".to_owned()), "tool could not be started: program 'x' is missing or cannot be run"),
     ] {
         let (result, _) = by_exit(&ending, &["why"]);
         assert_eq!(result.status, AgentStatus::Error);
         assert_eq!(result.errors, [words, "why"]);
         let result = by_file(&ending, Ok(AgentResult::completed("fine")));
-        assert_eq!(
-            (result.status, result.errors),
-            (AgentStatus::Error, vec![words.to_owned()])
-        );
+        assert_eq!((result.status, result.errors), (AgentStatus::Error, vec![words.to_owned()]));
         let result = by_file(&ending, Err(ReadResultError::Missing));
-        assert_eq!(
-            (result.status, result.errors),
-            (AgentStatus::Error, vec![words.to_owned()])
-        );
+        assert_eq!((result.status, result.errors), (AgentStatus::Error, vec![words.to_owned()]));
     }
 }
 
 #[test]
 fn the_agents_own_words_are_kept() {
-    let result = by_file(
-        &Ending::Exited(0),
-        Ok(AgentResult::error("no", vec!["forced_error".to_owned()])),
-    );
+    let result = by_file(&Ending::Exited(0), Ok(AgentResult::error("no", vec!["forced_error".to_owned()])));
     assert_eq!(result.errors, ["forced_error"]);
-    assert_eq!(
-        by_file(&Ending::Exited(0), Ok(AgentResult::error("no", vec![]))).errors,
-        ["no"]
-    );
-    assert_eq!(
-        by_file(&Ending::Exited(0), Ok(AgentResult::error("", vec![]))).errors,
-        ["tool reported an error"]
-    );
+    assert_eq!(by_file(&Ending::Exited(0), Ok(AgentResult::error("no", vec![]))).errors, ["no"]);
+    assert_eq!(by_file(&Ending::Exited(0), Ok(AgentResult::error("", vec![]))).errors, ["tool reported an error"]);
 }
 
 #[test]
@@ -97,8 +60,7 @@ fn a_missing_or_malformed_result_says_so() {
     let result = by_file(&Ending::Exited(0), Err(ReadResultError::Invalid(malformed)));
     assert_eq!(result.status, AgentStatus::Error);
     assert!(
-        result.errors[0]
-            .starts_with("the agent's result cannot be used: result.json is malformed: "),
+        result.errors[0].starts_with("the agent's result cannot be used: result.json is malformed: "),
         "{result:?}"
     );
 }
@@ -115,14 +77,8 @@ fn results_are_bounded_and_free_of_secrets_and_nul() {
     assert_eq!(result.errors.len(), MAX_ERRORS);
     assert!(result.errors[0].len() <= MAX_TEXT && result.errors[0].ends_with('…'));
     let line = "x".repeat(3000);
-    let last = by_exit(&Ending::Exited(0), &[&line, &line, "end"])
-        .1
-        .unwrap();
-    assert!(
-        last.len() <= MAX_LAST_MESSAGE && last.ends_with("x\nend"),
-        "{}",
-        last.len()
-    );
+    let last = by_exit(&Ending::Exited(0), &[&line, &line, "end"]).1.unwrap();
+    assert!(last.len() <= MAX_LAST_MESSAGE && last.ends_with("x\nend"), "{}", last.len());
     let last = by_exit(&Ending::Exited(0), &[&line.repeat(3)]).1.unwrap();
     assert_eq!(last.len(), MAX_LAST_MESSAGE);
 }

@@ -10,8 +10,7 @@ use std::{
 };
 
 use drydock_domain::agent::{
-    AgentRequest, AgentResult, AgentResultError, EXCHANGE_DIR, MAX_RESULT_BYTES, REQUEST_FILE,
-    RESULT_FILE,
+    AgentRequest, AgentResult, AgentResultError, EXCHANGE_DIR, MAX_RESULT_BYTES, REQUEST_FILE, RESULT_FILE,
 };
 use rustix::{
     fs::{self, AtFlags, FileType, Mode, OFlags},
@@ -106,16 +105,13 @@ impl Exchange {
         }
         let mut bytes = Vec::new();
         let mut limited = std::fs::File::from(file).take(MAX_RESULT_BYTES as u64 + 1);
-        limited
-            .read_to_end(&mut bytes)
-            .map_err(ReadResultError::Unreadable)?;
+        limited.read_to_end(&mut bytes).map_err(ReadResultError::Unreadable)?;
         AgentResult::from_slice(&bytes).map_err(ReadResultError::Invalid)
     }
 
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.remove(name)?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o644))?;
         std::fs::File::from(file).write_all(bytes)
     }
@@ -124,9 +120,7 @@ impl Exchange {
         match fs::unlinkat(&self.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             // The descriptor's own path in /proc leads to the folder that was checked, whatever its name leads to now.
-            Err(Errno::ISDIR) => {
-                fs_err::remove_dir_all(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
-            }
+            Err(Errno::ISDIR) => fs_err::remove_dir_all(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd())),
             Err(error) => Err(error.into()),
         }
     }

@@ -32,14 +32,9 @@ fn the_request_is_written_and_an_old_result_removed() {
     let (exchange, removed) = Exchange::open(workspace.path()).unwrap();
     exchange.begin(&request()).unwrap();
     assert_eq!(removed, None);
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::Missing)
-    ));
-    let written: serde_json::Value = serde_json::from_slice(
-        &fs_err::read(workspace.path().join(".codex/request.json")).unwrap(),
-    )
-    .unwrap();
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::Missing)));
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(workspace.path().join(".codex/request.json")).unwrap()).unwrap();
     assert_eq!(written["job_type"], "edit");
     assert_eq!(written["attempt"], 1);
     assert_eq!(written["labels"]["team"], "blue");
@@ -62,10 +57,7 @@ fn no_link_is_followed_when_writing() {
         let _ = fs_err::remove_file(&link);
         symlink(&victim, &link).unwrap();
     }
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::NotAFile("symbolic link"))
-    ));
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::NotAFile("symbolic link"))));
     exchange.begin(&request()).unwrap();
     write_result(workspace.path(), &AgentResult::completed("x")).unwrap();
     assert_eq!(fs_err::read_to_string(&victim).unwrap(), "untouched");
@@ -78,15 +70,9 @@ fn whatever_is_in_the_way_is_replaced() {
     assert_eq!(Exchange::open(workspace.path()).unwrap().1, Some("file"));
     fs_err::create_dir_all(workspace.path().join(".codex/result.json/deep/er")).unwrap();
     let (exchange, _) = Exchange::open(workspace.path()).unwrap();
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::NotAFile("folder"))
-    ));
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::NotAFile("folder"))));
     write_result(workspace.path(), &AgentResult::completed("fine")).unwrap();
-    assert_eq!(
-        exchange.read_result().unwrap(),
-        AgentResult::completed("fine")
-    );
+    assert_eq!(exchange.read_result().unwrap(), AgentResult::completed("fine"));
 }
 
 #[test]
@@ -95,24 +81,12 @@ fn a_pipe_a_huge_file_and_nonsense_are_errors_at_once() {
     let (exchange, _) = Exchange::open(workspace.path()).unwrap();
     let path = workspace.path().join(".codex/result.json");
     fs::mkfifoat(fs::CWD, &path, Mode::RUSR).unwrap();
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::NotAFile("named pipe"))
-    ));
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::NotAFile("named pipe"))));
     fs_err::remove_file(&path).unwrap();
-    std::fs::File::create(&path)
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::Invalid(AgentResultError::TooLarge))
-    ));
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::Invalid(AgentResultError::TooLarge))));
     put(&workspace, "result.json", b"{");
-    assert!(matches!(
-        exchange.read_result(),
-        Err(ReadResultError::Invalid(AgentResultError::Malformed(_)))
-    ));
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::Invalid(AgentResultError::Malformed(_)))));
 }
 
 #[test]
@@ -130,7 +104,6 @@ fn a_workspace_that_was_taken_away_is_made_anew() {
 
 #[test]
 fn a_missing_workspace_is_our_error() {
-    let error =
-        write_result(Path::new("/nowhere/at/all"), &AgentResult::completed("")).unwrap_err();
+    let error = write_result(Path::new("/nowhere/at/all"), &AgentResult::completed("")).unwrap_err();
     assert!(matches!(error, AgentError::WriteResult(_)));
 }

@@ -18,11 +18,7 @@ pub(in crate::agent) struct Lines {
 impl Lines {
     /// For lines of at most `limit` bytes.
     pub(in crate::agent) fn new(limit: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            searched: 0,
-            limit,
-        }
+        Self { buffer: BytesMut::new(), searched: 0, limit }
     }
 
     /// Room for the next read.
@@ -33,10 +29,7 @@ impl Lines {
 
     /// The next line without its newline, or a piece of one that is too long.
     pub(super) fn next(&mut self, redactor: &Redactor) -> Option<Bytes> {
-        if let Some(at) = self.buffer[self.searched..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-        {
+        if let Some(at) = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n') {
             let line = self.buffer.split_to(self.searched + at).freeze();
             self.buffer.advance(1);
             self.searched = 0;
@@ -84,10 +77,7 @@ mod tests {
     #[test]
     fn long_lines_come_in_pieces() {
         let all = split(10, &[], &[&[b'x'; 25], b"\ny\n"]);
-        assert_eq!(
-            all,
-            [vec![b'x'; 10], vec![b'x'; 10], vec![b'x'; 5], vec![b'y']]
-        );
+        assert_eq!(all, [vec![b'x'; 10], vec![b'x'; 10], vec![b'x'; 5], vec![b'y']]);
     }
 
     #[test]
@@ -100,12 +90,7 @@ mod tests {
             for read in [1, 3, 7, 100] {
                 let reads: Vec<&[u8]> = text.chunks(read).collect();
                 let joined = split(10, &[secret], &reads).concat();
-                assert!(
-                    !joined
-                        .windows(4)
-                        .any(|part| part == b"SECR" || part == b"ALUE"),
-                    "{before} {read}"
-                );
+                assert!(!joined.windows(4).any(|part| part == b"SECR" || part == b"ALUE"), "{before} {read}");
                 assert_eq!(joined.len(), text.len() - secret.len() + 10);
             }
         }

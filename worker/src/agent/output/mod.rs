@@ -66,11 +66,7 @@ impl Sink {
     pub(super) async fn progress(&self, text: &str) {
         let clean = self.redactor.text(text);
         let first = clean.lines().next().unwrap_or_default();
-        let mut short: String = first
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_PROGRESS)
-            .collect();
+        let mut short: String = first.chars().filter(|c| !c.is_control()).take(MAX_PROGRESS).collect();
         if first.chars().count() > MAX_PROGRESS {
             short.push('…');
         }

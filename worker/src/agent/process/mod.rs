@@ -58,24 +58,11 @@ pub(super) struct Running {
 /// As the system says; [`agents_own_fault`] tells whose fault it is.
 pub(super) fn start(start: Start) -> io::Result<Running> {
     let mut command = Command::new(&start.line[0]);
-    command
-        .args(&start.line[1..])
-        .env_clear()
-        .envs(start.environment)
-        .current_dir(&start.workspace);
-    command
-        .stdin(Stdio::null())
-        .stdout(start.stdout)
-        .stderr(start.stderr)
-        .process_group(0);
+    command.args(&start.line[1..]).env_clear().envs(start.environment).current_dir(&start.workspace);
+    command.stdin(Stdio::null()).stdout(start.stdout).stderr(start.stderr).process_group(0);
     let (child, registered) = children::spawn(&mut command)?;
     let leader = registered.pid();
-    Ok(Running {
-        child,
-        leader,
-        finished: false,
-        _registered: registered,
-    })
+    Ok(Running { child, leader, finished: false, _registered: registered })
 }
 
 /// Whether a start failed because of the command line rather than for want of something of ours.
@@ -84,18 +71,10 @@ pub(super) fn agents_own_fault(error: &io::Error) -> bool {
     // InvalidInput is the standard library's word for a NUL byte in an argument.
     error.kind() == io::ErrorKind::InvalidInput
         || Errno::from_io_error(error).is_some_and(|errno| {
-            [
-                Errno::NOENT,
-                Errno::ACCESS,
-                Errno::PERM,
-                Errno::NOEXEC,
-                Errno::TOOBIG,
-                Errno::NOTDIR,
-                Errno::ISDIR,
-            ]
-            .into_iter()
-            .chain([Errno::LOOP, Errno::NAMETOOLONG, Errno::TXTBSY, Errno::INVAL])
-            .any(|own| own == errno)
+            [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOEXEC, Errno::TOOBIG, Errno::NOTDIR, Errno::ISDIR]
+                .into_iter()
+                .chain([Errno::LOOP, Errno::NAMETOOLONG, Errno::TXTBSY, Errno::INVAL])
+                .any(|own| own == errno)
         })
 }
 
@@ -103,10 +82,7 @@ impl Running {
     /// Waits for the program itself, not for what it started.
     pub(super) async fn wait(&mut self) -> Result<ExitStatus, AgentError> {
         let waited = self.child.wait().await;
-        waited.map_err(|source| AgentError::Processes {
-            operation: "wait for",
-            source,
-        })
+        waited.map_err(|source| AgentError::Processes { operation: "wait for", source })
     }
 
     /// SIGTERM to the group, SIGKILL after `grace`.
@@ -124,10 +100,7 @@ impl Running {
         let leader = self.leader;
         let swept = tokio::task::spawn_blocking(move || sweep::sweep(leader, &belongings)).await;
         self.finished = true;
-        swept.map_err(|error| AgentError::Processes {
-            operation: "end",
-            source: error.into(),
-        })?
+        swept.map_err(|error| AgentError::Processes { operation: "end", source: error.into() })?
     }
 
     /// A group whose leader was reaped is left to the sweep: its number may belong to another by now.

@@ -28,10 +28,7 @@ const FREEZE_LOOKS: u32 = 20;
 
 /// Returns when nothing of the attempt lives.
 pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentError> {
-    let failed = |source| AgentError::Processes {
-        operation: "list",
-        source,
-    };
+    let failed = |source| AgentError::Processes { operation: "list", source };
     let deadline = Instant::now() + PATIENCE;
     let (mut pause, mut unclear_looks) = (FIRST_PAUSE, 0);
     let mut killed = BTreeSet::new();
@@ -42,24 +39,17 @@ pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentErr
         }
         unclear_looks += u32::from(seen.members.is_empty());
         if Instant::now() > deadline {
-            return Err(AgentError::Survivors {
-                count: seen.members.len(),
-                seconds: PATIENCE.as_secs(),
-            });
+            return Err(AgentError::Survivors { count: seen.members.len(), seconds: PATIENCE.as_secs() });
         }
         for _ in 0..FREEZE_LOOKS {
-            seen.members
-                .iter()
-                .for_each(|&pid| signal(pid, Signal::STOP));
+            seen.members.iter().for_each(|&pid| signal(pid, Signal::STOP));
             let now = look(leader, belongings, &killed).map_err(failed)?;
             if now.members.is_subset(&seen.members) {
                 break;
             }
             seen.members.extend(now.members);
         }
-        seen.members
-            .iter()
-            .for_each(|&pid| signal(pid, Signal::KILL));
+        seen.members.iter().for_each(|&pid| signal(pid, Signal::KILL));
         killed.extend(seen.members);
         thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -80,21 +70,14 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     let all = table::read()?;
     let own_pid = getpid().as_raw_nonzero().get();
     let Some(own) = all.iter().find(|process| process.pid == own_pid) else {
-        return Err(io::Error::other(
-            "/proc does not show this process: it is another process namespace's",
-        ));
+        return Err(io::Error::other("/proc does not show this process: it is another process namespace's"));
     };
     // Asked after the table was read: whatever an agent that starts now may lead to is not in it.
     let alone = children::is_alone(leader);
     let mark = format!("{MARK}={}", belongings.attempt);
     let group = leader.as_raw_nonzero().get();
-    let known = all
-        .iter()
-        .filter(|process| process.group == group || killed.contains(&process.pid));
-    let mut members: BTreeSet<i32> = known
-        .filter(|process| !process.is_dead())
-        .map(|process| process.pid)
-        .collect();
+    let known = all.iter().filter(|process| process.group == group || killed.contains(&process.pid));
+    let mut members: BTreeSet<i32> = known.filter(|process| !process.is_dead()).map(|process| process.pid).collect();
     let mut unclear = false;
     for process in descendants(&all, own_pid) {
         if process.is_dead() {
@@ -105,9 +88,7 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
         unclear |= marked.is_none();
         if members.contains(&process.parent)
             || marked == Some(true)
-            || process
-                .directory()
-                .is_some_and(|directory| inside(&directory, belongings))
+            || process.directory().is_some_and(|directory| inside(&directory, belongings))
             || (alone && children::is_adopted(process, own))
         {
             members.insert(process.pid);
@@ -119,13 +100,9 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
 fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
     // The kernel marks a removed directory; its name still tells whose it was.
     let bytes = directory.as_os_str().as_bytes();
-    let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(
-        bytes.strip_suffix(b" (deleted)").unwrap_or(bytes),
-    ));
-    belongings
-        .directories
-        .iter()
-        .any(|own| directory.starts_with(own))
+    let directory =
+        std::path::Path::new(std::ffi::OsStr::from_bytes(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes)));
+    belongings.directories.iter().any(|own| directory.starts_with(own))
 }
 
 /// Everything below `root`, parents before children.
@@ -157,24 +134,9 @@ mod tests {
 
     #[test]
     fn descendants_come_after_their_parents() {
-        let process = |pid, parent| Process {
-            pid,
-            parent,
-            group: pid,
-            state: b'S',
-        };
-        let all = [
-            process(9, 4),
-            process(2, 1),
-            process(3, 2),
-            process(4, 3),
-            process(5, 1),
-            process(6, 2),
-        ];
-        let found: Vec<i32> = descendants(&all, 2)
-            .iter()
-            .map(|process| process.pid)
-            .collect();
+        let process = |pid, parent| Process { pid, parent, group: pid, state: b'S' };
+        let all = [process(9, 4), process(2, 1), process(3, 2), process(4, 3), process(5, 1), process(6, 2)];
+        let found: Vec<i32> = descendants(&all, 2).iter().map(|process| process.pid).collect();
         assert_eq!(found.len(), 4);
         let place = |pid| found.iter().position(|&found| found == pid).unwrap();
         assert!(place(3) < place(4) && place(4) < place(9) && found.contains(&6));

@@ -58,12 +58,7 @@ fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let mut number = || fields.next()?.parse().ok();
-    Some(Process {
-        pid,
-        parent: number()?,
-        group: number()?,
-        state,
-    })
+    Some(Process { pid, parent: number()?, group: number()?, state })
 }
 
 #[cfg(test)]
@@ -73,15 +68,7 @@ mod tests {
     #[test]
     fn names_cannot_confuse_the_parser() {
         let process = parse(7, b"7 (a) Z 1 (\n) S 5 6 6 0").unwrap();
-        assert_eq!(
-            process,
-            Process {
-                pid: 7,
-                parent: 5,
-                group: 6,
-                state: b'S'
-            }
-        );
+        assert_eq!(process, Process { pid: 7, parent: 5, group: 6, state: b'S' });
         assert_eq!(parse(7, b"7 (x"), None);
         assert_eq!(parse(7, b""), None);
     }
@@ -89,11 +76,7 @@ mod tests {
     #[test]
     fn finds_this_process() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let process = read()
-            .unwrap()
-            .into_iter()
-            .find(|process| process.pid == own)
-            .unwrap();
+        let process = read().unwrap().into_iter().find(|process| process.pid == own).unwrap();
         assert!(!process.is_dead());
         assert_eq!(process.directory(), std::env::current_dir().ok());
     }

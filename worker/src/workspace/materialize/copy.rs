@@ -20,11 +20,7 @@ const PARALLEL: usize = 3;
 /// Chunks of one big file fetched ahead of the one being written.
 const CHUNKS_AHEAD: usize = 2;
 
-pub(super) async fn fill(
-    storage: &Storage,
-    tenant: TenantId,
-    target: &Arc<Target>,
-) -> Result<(), WorkspaceError> {
+pub(super) async fn fill(storage: &Storage, tenant: TenantId, target: &Arc<Target>) -> Result<(), WorkspaceError> {
     stream::iter(plan(&target.manifest))
         .map(|job| async move {
             match job {
@@ -44,9 +40,7 @@ async fn copy_span(
     span: Span,
 ) -> Result<(), WorkspaceError> {
     let pack = target.manifest.packs()[span.pack as usize].id;
-    let stored = storage
-        .get_range(&storage.keys(tenant).pack(pack), span.start..span.end)
-        .await?;
+    let stored = storage.get_range(&storage.keys(tenant).pack(pack), span.start..span.end).await?;
     let target = Arc::clone(target);
     blocking(move || write_span(&target, &span, &stored)).await
 }
@@ -59,11 +53,7 @@ fn write_span(target: &Target, span: &Span, stored: &Bytes) -> Result<(), Worksp
     for files in &span.blocks {
         let block = &manifest.blocks()[files.block as usize];
         let start = (u64::from(block.info.offset) - span.start) as usize;
-        let raw = decode_block(
-            block,
-            &stored[start..start + block.info.stored_len as usize],
-            pack,
-        )?;
+        let raw = decode_block(block, &stored[start..start + block.info.stored_len as usize], pack)?;
         for &index in &files.entries {
             let entry = &manifest.tree().entries()[index];
             let EntryKind::File { size, blob, .. } = entry.kind else {
@@ -78,8 +68,7 @@ fn write_span(target: &Target, span: &Span, stored: &Bytes) -> Result<(), Worksp
                 return Err(mismatch(target, index));
             }
             let mut file = create(&mut directories, &entry.path)?;
-            file.write_all(content)
-                .map_err(write_error(target, index))?;
+            file.write_all(content).map_err(write_error(target, index))?;
             done.push(target.finish(index, &file)?);
         }
     }
@@ -105,35 +94,25 @@ async fn copy_large(
             let pack = manifest.packs()[block.pack as usize].id;
             let start = u64::from(block.info.offset);
             let range = start..start + u64::from(block.info.stored_len);
-            let stored = storage
-                .get_range(&storage.keys(tenant).pack(pack), range)
-                .await?;
+            let stored = storage.get_range(&storage.keys(tenant).pack(pack), range).await?;
             Ok::<_, WorkspaceError>((block, pack, stored))
         })
         .buffered(CHUNKS_AHEAD);
-    let writing = fetched.try_fold(
-        (file, blake3::Hasher::new()),
-        |(mut file, mut hasher), (block, pack, stored)| {
-            let target = Arc::clone(target);
-            blocking(move || {
-                let raw = decode_block(&block, &stored, pack)?;
-                hasher.update(&raw);
-                file.write_all(&raw).map_err(write_error(&target, index))?;
-                Ok((file, hasher))
-            })
-        },
-    );
+    let writing = fetched.try_fold((file, blake3::Hasher::new()), |(mut file, mut hasher), (block, pack, stored)| {
+        let target = Arc::clone(target);
+        blocking(move || {
+            let raw = decode_block(&block, &stored, pack)?;
+            hasher.update(&raw);
+            file.write_all(&raw).map_err(write_error(&target, index))?;
+            Ok((file, hasher))
+        })
+    });
     let (file, hasher) = writing.await?;
     let target = Arc::clone(target);
     blocking(move || finish_large(&target, index, &file, hasher.finalize().into())).await
 }
 
-fn finish_large(
-    target: &Target,
-    index: usize,
-    file: &File,
-    digest: Digest,
-) -> Result<(), WorkspaceError> {
+fn finish_large(target: &Target, index: usize, file: &File, digest: Digest) -> Result<(), WorkspaceError> {
     match target.manifest.tree().entries()[index].kind {
         EntryKind::File { blob, .. } if blob == digest => {
             target.note([target.finish(index, file)?]);
@@ -146,21 +125,10 @@ fn finish_large(
 fn mismatch(target: &Target, index: usize) -> WorkspaceError {
     let path = &target.manifest.tree().entries()[index].path;
     let reason = "its content does not match its hash";
-    StorageError::Corrupt {
-        what: format!("file {path}"),
-        reason,
-    }
-    .into()
+    StorageError::Corrupt { what: format!("file {path}"), reason }.into()
 }
 
-fn write_error(
-    target: &Target,
-    index: usize,
-) -> impl FnOnce(std::io::Error) -> WorkspaceError + use<> {
+fn write_error(target: &Target, index: usize) -> impl FnOnce(std::io::Error) -> WorkspaceError + use<> {
     let path = target.manifest.tree().entries()[index].path.to_string();
-    move |source| WorkspaceError::Io {
-        operation: "write",
-        path,
-        source,
-    }
+    move |source| WorkspaceError::Io { operation: "write", path, source }
 }

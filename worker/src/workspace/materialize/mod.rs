@@ -69,7 +69,5 @@ fn now() -> Duration {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, WorkspaceError> + Send + 'static,
 ) -> Result<T, WorkspaceError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| WorkspaceError::Interrupted)?
+    tokio::task::spawn_blocking(work).await.map_err(|_| WorkspaceError::Interrupted)?
 }

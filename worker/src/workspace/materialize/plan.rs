@@ -47,10 +47,7 @@ pub(super) fn plan(manifest: &Manifest) -> Vec<Job> {
         }
     }
     debug_assert!(
-        manifest
-            .locations()
-            .iter()
-            .all(|location| *location == Location::None || !location.blocks().is_empty())
+        manifest.locations().iter().all(|location| *location == Location::None || !location.blocks().is_empty())
     );
     // The big ones first: they take longest.
     large.extend(spans(manifest.blocks(), placed).into_iter().map(Job::Span));
@@ -63,29 +60,14 @@ fn spans(blocks: &[Block], mut placed: Vec<(u32, usize)>) -> Vec<Span> {
     for files in placed.chunk_by(|a, b| a.0 == b.0) {
         let number = files[0].0;
         let Block { pack, info, .. } = blocks[number as usize];
-        let (start, end) = (
-            u64::from(info.offset),
-            u64::from(info.offset) + u64::from(info.stored_len),
-        );
-        let files = BlockFiles {
-            block: number,
-            entries: files.iter().map(|file| file.1).collect(),
-        };
+        let (start, end) = (u64::from(info.offset), u64::from(info.offset) + u64::from(info.stored_len));
+        let files = BlockFiles { block: number, entries: files.iter().map(|file| file.1).collect() };
         match spans.last_mut() {
-            Some(span)
-                if span.pack == pack
-                    && start - span.end <= GAP_MAX
-                    && end - span.start <= SPAN_MAX =>
-            {
+            Some(span) if span.pack == pack && start - span.end <= GAP_MAX && end - span.start <= SPAN_MAX => {
                 span.end = end;
                 span.blocks.push(files);
             }
-            _ => spans.push(Span {
-                pack,
-                start,
-                end,
-                blocks: vec![files],
-            }),
+            _ => spans.push(Span { pack, start, end, blocks: vec![files] }),
         }
     }
     spans
@@ -98,18 +80,8 @@ mod tests {
     use super::*;
 
     fn block(pack: u32, offset: u32, stored_len: u32) -> Block {
-        let info = BlockInfo {
-            offset,
-            stored_len,
-            raw_len: stored_len,
-            crc32c: 0,
-            codec: Codec::Raw,
-        };
-        Block {
-            pack,
-            info,
-            chunk: None,
-        }
+        let info = BlockInfo { offset, stored_len, raw_len: stored_len, crc32c: 0, codec: Codec::Raw };
+        Block { pack, info, chunk: None }
     }
 
     #[test]
@@ -122,14 +94,8 @@ mod tests {
             block(1, 0, 4096 * kib),
             block(1, 4096 * kib, 10),
         ];
-        let spans = spans(
-            &blocks,
-            vec![(4, 0), (0, 5), (1, 2), (0, 1), (2, 3), (3, 4)],
-        );
-        let shape: Vec<_> = spans
-            .iter()
-            .map(|span| (span.pack, span.start / 1024, span.blocks.len()))
-            .collect();
+        let spans = spans(&blocks, vec![(4, 0), (0, 5), (1, 2), (0, 1), (2, 3), (3, 4)]);
+        let shape: Vec<_> = spans.iter().map(|span| (span.pack, span.start / 1024, span.blocks.len())).collect();
         assert_eq!(shape, [(0, 0, 2), (0, 700, 1), (1, 0, 1), (1, 4096, 1)]);
         assert_eq!(spans[0].blocks[0].entries, [1, 5]);
     }

@@ -25,16 +25,10 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn open(workspace: &Path, manifest: &Arc<Manifest>) -> Result<Self, WorkspaceError> {
-        let directory = open_top(workspace).map_err(WorkspaceError::io(
-            "open",
-            workspace.as_os_str().as_encoded_bytes(),
-        ))?;
+        let directory =
+            open_top(workspace).map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
         let stats = Mutex::new(vec![None; manifest.tree().entries().len()]);
-        Ok(Self {
-            manifest: Arc::clone(manifest),
-            directory,
-            stats,
-        })
+        Ok(Self { manifest: Arc::clone(manifest), directory, stats })
     }
 
     pub(super) fn directories(&self) -> Directories<'_> {
@@ -68,15 +62,9 @@ impl Target {
     }
 
     /// Gives a written file its mode and returns how it looks from now on.
-    pub(super) fn finish(
-        &self,
-        index: usize,
-        file: &File,
-    ) -> Result<(usize, FileStat), WorkspaceError> {
+    pub(super) fn finish(&self, index: usize, file: &File) -> Result<(usize, FileStat), WorkspaceError> {
         let entry = &self.manifest.tree().entries()[index];
-        let EntryKind::File { mode, .. } = entry.kind else {
-            unreachable!("only files are finished")
-        };
+        let EntryKind::File { mode, .. } = entry.kind else { unreachable!("only files are finished") };
         let stat = fchmod(file, Mode::from_raw_mode(mode.bits())).and_then(|()| fstat(file));
         let stat = stat.map_err(WorkspaceError::io("set the mode of", entry.path.as_bytes()))?;
         Ok((index, FileStat::from(&stat)))
@@ -110,14 +98,9 @@ impl Target {
 }
 
 /// Creates a file that must not exist, open for writing, for the owner only until it is finished.
-pub(super) fn create(
-    directories: &mut Directories<'_>,
-    path: &RelativePath,
-) -> Result<File, WorkspaceError> {
+pub(super) fn create(directories: &mut Directories<'_>, path: &RelativePath) -> Result<File, WorkspaceError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = directories
-        .parent_of(path)
-        .and_then(|parent| openat(parent, path.file_name(), flags, Mode::RUSR | Mode::WUSR));
-    file.map(File::from)
-        .map_err(WorkspaceError::io("create", path.as_bytes()))
+    let file =
+        directories.parent_of(path).and_then(|parent| openat(parent, path.file_name(), flags, Mode::RUSR | Mode::WUSR));
+    file.map(File::from).map_err(WorkspaceError::io("create", path.as_bytes()))
 }

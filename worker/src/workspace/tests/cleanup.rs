@@ -27,27 +27,15 @@ fn closed_directories_and_links_are_removed_and_never_followed() {
     symlink(&outside, tree.join("a/link")).unwrap();
     symlink("..", tree.join("a/b/up")).unwrap();
     symlink("loop", tree.join("loop")).unwrap();
-    for (name, mode) in [
-        ("a/file", 0),
-        ("a/b/c", 0),
-        ("a/b", 0o311),
-        ("a", 0),
-        ("read-only/sub", 0o555),
-        ("read-only", 0o555),
-    ] {
+    for (name, mode) in
+        [("a/file", 0), ("a/b/c", 0), ("a/b", 0o311), ("a", 0), ("read-only/sub", 0o555), ("read-only", 0o555)]
+    {
         fs::set_permissions(tree.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     without_privileges(|| {
-        assert!(
-            fs_err::remove_dir_all(&tree).is_err(),
-            "the standard way fails on this tree"
-        );
+        assert!(fs_err::remove_dir_all(&tree).is_err(), "the standard way fails on this tree");
         let leftovers = remove_tree(open_top(top.path()).unwrap().as_fd(), b"tree");
-        assert_eq!(
-            (leftovers.count, leftovers.first.is_none()),
-            (0, true),
-            "{leftovers:?}"
-        );
+        assert_eq!((leftovers.count, leftovers.first.is_none()), (0, true), "{leftovers:?}");
     });
     assert!(!tree.exists());
     assert_eq!(fs_err::read(outside.join("precious")).unwrap(), b"kept");
@@ -100,22 +88,8 @@ fn modes_of_files_are_left_alone() {
     let top = tempfile::tempdir().unwrap();
     fs::create_dir(top.path().join("tree")).unwrap();
     fs_err::write(top.path().join("outside"), "").unwrap();
-    fs::set_permissions(
-        top.path().join("outside"),
-        fs::Permissions::from_mode(0o400),
-    )
-    .unwrap();
+    fs::set_permissions(top.path().join("outside"), fs::Permissions::from_mode(0o400)).unwrap();
     fs::hard_link(top.path().join("outside"), top.path().join("tree/inside")).unwrap();
-    assert_eq!(
-        remove_tree(open_top(top.path()).unwrap().as_fd(), b"tree").count,
-        0
-    );
-    assert_eq!(
-        fs::metadata(top.path().join("outside"))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o400
-    );
+    assert_eq!(remove_tree(open_top(top.path()).unwrap().as_fd(), b"tree").count, 0);
+    assert_eq!(fs::metadata(top.path().join("outside")).unwrap().permissions().mode() & 0o777, 0o400);
 }

@@ -27,12 +27,8 @@ fn write(top: &Path, name: &str, content: &str) {
 async fn project(files: &[(&str, &str)]) -> Project {
     let mut project = Project::new();
     let directory = tempfile::tempdir().unwrap();
-    files
-        .iter()
-        .for_each(|(name, content)| write(directory.path(), name, content));
-    project
-        .commit(directory.path(), Baseline::untrusted())
-        .await;
+    files.iter().for_each(|(name, content)| write(directory.path(), name, content));
+    project.commit(directory.path(), Baseline::untrusted()).await;
     project
 }
 
@@ -44,21 +40,13 @@ async fn nothing_done_or_undone_is_no_change_and_stores_nothing() {
     let announced = project.registry.0.lock().unwrap().len();
     let a = directory.path().join("a");
     let unchanged = async |baseline: &Baseline| {
-        let pushed = project
-            .push(directory.path(), baseline.clone())
-            .await
-            .unwrap();
+        let pushed = project.push(directory.path(), baseline.clone()).await.unwrap();
         assert!(pushed.written.is_none() && pushed.changes.is_empty());
         assert_eq!(project.registry.0.lock().unwrap().len(), announced);
     };
     unchanged(&baseline).await;
     // A touch; a rewrite; a mode there and back; delete and recreate; protocol files in their directory.
-    fs::File::options()
-        .write(true)
-        .open(&a)
-        .unwrap()
-        .set_modified(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap();
+    fs::File::options().write(true).open(&a).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     unchanged(&baseline).await;
     write(directory.path(), "a", "one");
     unchanged(&baseline).await;
@@ -103,12 +91,7 @@ async fn the_change_time_gives_an_edit_away() {
     while FileStat::from(&stat(&a).unwrap()) == before {
         assert!(Instant::now() < deadline, "no trace of the edit");
         write(directory.path(), "a", "two");
-        fs::File::options()
-            .write(true)
-            .open(&a)
-            .unwrap()
-            .set_modified(modified)
-            .unwrap();
+        fs::File::options().write(true).open(&a).unwrap().set_modified(modified).unwrap();
     }
     assert_eq!(fs::metadata(&a).unwrap().modified().unwrap(), modified);
     let pushed = project.push(directory.path(), baseline).await.unwrap();
@@ -122,28 +105,15 @@ async fn what_the_baseline_proves_is_not_read() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), "a", "xxx");
     write(directory.path(), "b", "two");
-    let stats =
-        ["a", "b"].map(|name| Some(FileStat::from(&stat(directory.path().join(name)).unwrap())));
+    let stats = ["a", "b"].map(|name| Some(FileStat::from(&stat(directory.path().join(name)).unwrap())));
     let far = Duration::from_secs(1 << 40);
     let lying = Baseline::new(Rung::Copy, stats.to_vec(), far);
     let mode = |pushed: &super::Pushed| pushed.changes.modified.len();
     let trusted = project.push(directory.path(), lying).await.unwrap();
     assert!(trusted.written.is_none(), "equal by the baseline");
     let racy = Baseline::new(Rung::Copy, stats.to_vec(), Duration::from_secs(1));
-    assert_eq!(
-        mode(&project.push(directory.path(), racy).await.unwrap()),
-        1,
-        "too young to be trusted"
-    );
-    assert_eq!(
-        mode(
-            &project
-                .push(directory.path(), Baseline::untrusted())
-                .await
-                .unwrap()
-        ),
-        1
-    );
+    assert_eq!(mode(&project.push(directory.path(), racy).await.unwrap()), 1, "too young to be trusted");
+    assert_eq!(mode(&project.push(directory.path(), Baseline::untrusted()).await.unwrap()), 1);
 }
 
 #[tokio::test]
@@ -152,11 +122,7 @@ async fn a_changed_mode_uploads_no_content() {
     let directory = tempfile::tempdir().unwrap();
     let baseline = project.materialize(directory.path()).await.unwrap();
     let announced = project.registry.0.lock().unwrap().len();
-    fs::set_permissions(
-        directory.path().join("a"),
-        fs::Permissions::from_mode(0o4755),
-    )
-    .unwrap();
+    fs::set_permissions(directory.path().join("a"), fs::Permissions::from_mode(0o4755)).unwrap();
     let pushed = project.commit(directory.path(), baseline).await;
     assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
     let written = pushed.written.unwrap();
@@ -164,15 +130,7 @@ async fn a_changed_mode_uploads_no_content() {
     assert_eq!(project.registry.0.lock().unwrap().len(), announced);
     let again = tempfile::tempdir().unwrap();
     project.materialize(again.path()).await.unwrap();
-    assert_eq!(
-        fs::metadata(again.path().join("a"))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o7777,
-        0o755,
-        "setuid dropped"
-    );
+    assert_eq!(fs::metadata(again.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o755, "setuid dropped");
 }
 
 #[tokio::test]
@@ -181,25 +139,9 @@ async fn sockets_and_pipes_are_counted_and_left_out() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), "kept", "kept");
     drop(UnixListener::bind(directory.path().join("socket")).unwrap());
-    rustix::fs::mknodat(
-        CWD,
-        directory.path().join("pipe"),
-        rustix::fs::FileType::Fifo,
-        Mode::RUSR,
-        0,
-    )
-    .unwrap();
-    let pushed = project
-        .push(directory.path(), Baseline::untrusted())
-        .await
-        .unwrap();
-    assert_eq!(
-        pushed.dropped,
-        Dropped {
-            special: 2,
-            mounts: 0
-        }
-    );
+    rustix::fs::mknodat(CWD, directory.path().join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let pushed = project.push(directory.path(), Baseline::untrusted()).await.unwrap();
+    assert_eq!(pushed.dropped, Dropped { special: 2, mounts: 0 });
     assert_eq!(pushed.written.unwrap().file_count, 1);
 }
 
@@ -223,27 +165,17 @@ fn closed_files_and_directories_are_read_by_their_owner() {
     fs_err::create_dir_all(directory.join("closed/deeper")).unwrap();
     write(&directory, "closed/deeper/file", "inside");
     write(&directory, "secret", "unreadable");
-    let set = |name: &str, mode| {
-        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap()
-    };
+    let set = |name: &str, mode| fs::set_permissions(directory.join(name), fs::Permissions::from_mode(mode)).unwrap();
     set("closed/deeper/file", 0);
     set("closed/deeper", 0o311);
     set("closed", 0);
     set("secret", 0o200);
     let manifest = without_privileges(|| {
-        assert!(
-            fs::read_dir(directory.join("closed")).is_err(),
-            "the test has no rights it should not have"
-        );
+        assert!(fs::read_dir(directory.join("closed")).is_err(), "the test has no rights it should not have");
         assert!(fs_err::read(directory.join("secret")).is_err());
         // Threads of this runtime are started by this one, so they have no more rights.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let pushed = runtime
-            .block_on(Project::new().push(&directory, Baseline::untrusted()))
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let pushed = runtime.block_on(Project::new().push(&directory, Baseline::untrusted())).unwrap();
         pushed.written.unwrap().manifest
     });
     let file = |mode, content: &[u8]| EntryKind::File {
@@ -251,33 +183,17 @@ fn closed_files_and_directories_are_read_by_their_owner() {
         mode: drydock_domain::Mode::new(mode),
         blob: Digest::of(content),
     };
-    let dir = |mode| EntryKind::Dir {
-        mode: drydock_domain::Mode::new(mode),
-    };
+    let dir = |mode| EntryKind::Dir { mode: drydock_domain::Mode::new(mode) };
     let expected = [
         ("closed", dir(0)),
         ("closed/deeper", dir(0o311)),
         ("closed/deeper/file", file(0, b"inside")),
         ("secret", file(0o200, b"unreadable")),
     ];
-    let found = manifest
-        .tree()
-        .entries()
-        .iter()
-        .map(|entry| (entry.path.to_str().unwrap(), entry.kind.clone()));
+    let found = manifest.tree().entries().iter().map(|entry| (entry.path.to_str().unwrap(), entry.kind.clone()));
     assert_eq!(found.collect::<Vec<_>>(), expected);
-    let mode = |name: &str| {
-        fs::metadata(directory.join(name))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777
-    };
-    assert_eq!(
-        (mode("closed"), mode("closed/deeper"), mode("secret")),
-        (0, 0o311, 0o200),
-        "as they were"
-    );
+    let mode = |name: &str| fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("closed"), mode("closed/deeper"), mode("secret")), (0, 0o311, 0o200), "as they were");
 }
 
 #[tokio::test]
@@ -285,38 +201,15 @@ async fn too_many_and_too_long_are_typed_errors() {
     let project = Project::new();
     let directory = tempfile::tempdir().unwrap();
     (0..20).for_each(|at| write(directory.path(), &at.to_string(), ""));
-    let options = super::PushOptions {
-        limits: Limits::new(19, 100),
-        ..project.options()
-    };
-    let error = push(
-        &project.storage,
-        options,
-        Baseline::untrusted().into(),
-        directory.path(),
-        &project.registry,
-    )
-    .await;
-    assert!(matches!(
-        error.unwrap_err(),
-        WorkspaceError::TooManyFiles { limit: 19 }
-    ));
+    let options = super::PushOptions { limits: Limits::new(19, 100), ..project.options() };
+    let error =
+        push(&project.storage, options, Baseline::untrusted().into(), directory.path(), &project.registry).await;
+    assert!(matches!(error.unwrap_err(), WorkspaceError::TooManyFiles { limit: 19 }));
     write(directory.path(), "big", &"x".repeat(101));
-    let options = super::PushOptions {
-        limits: Limits::new(30, 100),
-        ..project.options()
-    };
-    let error = push(
-        &project.storage,
-        options,
-        Baseline::untrusted().into(),
-        directory.path(),
-        &project.registry,
-    )
-    .await;
-    assert!(
-        matches!(error.unwrap_err(), WorkspaceError::Storage(e) if e.kind() == StorageErrorKind::TooLarge)
-    );
+    let options = super::PushOptions { limits: Limits::new(30, 100), ..project.options() };
+    let error =
+        push(&project.storage, options, Baseline::untrusted().into(), directory.path(), &project.registry).await;
+    assert!(matches!(error.unwrap_err(), WorkspaceError::Storage(e) if e.kind() == StorageErrorKind::TooLarge));
 
     // Twenty directories with names of 250 bytes make a path no tree can hold.
     let deep = tempfile::tempdir().unwrap();
@@ -326,10 +219,7 @@ async fn too_many_and_too_long_are_typed_errors() {
         mkdirat(&handle, &name, Mode::RWXU).unwrap();
         handle = openat(&handle, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
-    let error = project
-        .push(deep.path(), Baseline::untrusted())
-        .await
-        .unwrap_err();
+    let error = project.push(deep.path(), Baseline::untrusted()).await.unwrap_err();
     assert!(matches!(error, WorkspaceError::Path { .. }), "{error:?}");
 }
 

@@ -15,13 +15,8 @@ async fn committed(project: &mut Project) -> oracle::Nodes {
     fs_err::write(top.join("closed/inner/file"), "content").unwrap();
     fs_err::write(top.join("empty"), "").unwrap();
     fs_err::write(top.join("big"), vec![7; (9 << 20) + 5]).unwrap();
-    let modes = [
-        ("closed/inner/file", 0o777),
-        ("closed/inner", 0o777),
-        ("closed", 0o555),
-        ("empty", 0o666),
-        ("big", 0),
-    ];
+    let modes =
+        [("closed/inner/file", 0o777), ("closed/inner", 0o777), ("closed", 0o555), ("empty", 0o666), ("big", 0)];
     for (name, mode) in modes {
         fs::set_permissions(top.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -46,23 +41,15 @@ async fn modes_do_not_depend_on_the_umask() {
 
 #[test]
 fn it_needs_no_privileges() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut project = Project::new();
     let expected = runtime.block_on(committed(&mut project));
     drop(runtime);
     let directory = tempfile::tempdir().unwrap();
     without_privileges(|| {
         // A runtime of its own: threads it starts inherit what this one may not do.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime
-            .block_on(project.materialize(directory.path()))
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(project.materialize(directory.path())).unwrap();
     });
     assert_eq!(oracle::read(directory.path()), expected);
 }
@@ -121,38 +108,20 @@ async fn contents_are_verified_by_their_hashes() {
         let directory = tempfile::tempdir().unwrap();
         fs_err::write(directory.path().join("f"), content).unwrap();
         project.head = None;
-        versions.extend(
-            project
-                .commit(directory.path(), Baseline::untrusted())
-                .await
-                .written,
-        );
+        versions.extend(project.commit(directory.path(), Baseline::untrusted()).await.written);
     }
-    let key = project
-        .storage
-        .keys(TENANT)
-        .manifest(versions[0].manifest_id);
+    let key = project.storage.keys(TENANT).manifest(versions[0].manifest_id);
     let object = project.storage.get(&key, 1 << 20).await.unwrap();
     let mut body = zstd::stream::decode_all(&object[20..]).unwrap();
     let [from, to] = [0, 1].map(|at: usize| {
         let crc = versions[at].manifest.blocks()[0].info.crc32c;
-        [
-            versions[at].packs[0].id.as_bytes().to_vec(),
-            crc.to_le_bytes().to_vec(),
-        ]
+        [versions[at].packs[0].id.as_bytes().to_vec(), crc.to_le_bytes().to_vec()]
     });
     for (from, to) in from.iter().zip(to) {
-        let at = body
-            .windows(from.len())
-            .position(|window| window == from)
-            .unwrap();
+        let at = body.windows(from.len()).position(|window| window == from).unwrap();
         body[at..at + to.len()].copy_from_slice(&to);
     }
-    let forged = [
-        &object[..20],
-        &zstd::stream::encode_all(&body[..], 3).unwrap(),
-    ]
-    .concat();
+    let forged = [&object[..20], &zstd::stream::encode_all(&body[..], 3).unwrap()].concat();
     let forged = Manifest::decode(Digest::of(&forged), &forged, &Limits::default()).unwrap();
     project.head = Some(forged.into());
     let directory = tempfile::tempdir().unwrap();
@@ -167,15 +136,6 @@ async fn a_directory_in_use_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     fs_err::write(directory.path().join("big"), "mine").unwrap();
     let error = project.materialize(directory.path()).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            WorkspaceError::Io {
-                operation: "create",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, WorkspaceError::Io { operation: "create", .. }), "{error:?}");
     assert_eq!(fs_err::read(directory.path().join("big")).unwrap(), b"mine");
 }

@@ -12,25 +12,14 @@ const CHILD: &str = "DRYDOCK_TEST_MEMORY_CHILD";
 #[test]
 fn moving_200_mb_stays_within_96_mib() {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "workspace::tests::memory::child",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "workspace::tests::memory::child", "--ignored", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&child.stdout);
     println!("{output}");
-    assert!(
-        child.status.success(),
-        "{}",
-        String::from_utf8_lossy(&child.stderr)
-    );
-    let peaks = output
-        .lines()
-        .filter_map(|line| line.split_once("peak_kib=")?.1.parse::<u64>().ok());
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let peaks = output.lines().filter_map(|line| line.split_once("peak_kib=")?.1.parse::<u64>().ok());
     let peaks: Vec<u64> = peaks.collect();
     assert_eq!(peaks.len(), 4, "{output}");
     assert!(peaks.iter().all(|&peak| peak < LIMIT_KIB), "{output}");
@@ -39,36 +28,19 @@ fn moving_200_mb_stays_within_96_mib() {
 #[test]
 #[ignore = "started by the test above"]
 fn child() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut project = Project::new();
         let [one, two, three] = [(); 3].map(|()| tempfile::tempdir().unwrap());
         fill(one.path());
         measure("idle", async {}).await;
-        measure(
-            "push 200 MB",
-            project.commit(one.path(), Baseline::untrusted()),
-        )
-        .await;
-        let baseline = measure("materialize 200 MB", project.materialize(two.path()))
-            .await
-            .unwrap();
+        measure("push 200 MB", project.commit(one.path(), Baseline::untrusted())).await;
+        let baseline = measure("materialize 200 MB", project.materialize(two.path())).await.unwrap();
         fs_err::write(two.path().join("d7/new"), "new").unwrap();
-        let pushed = measure(
-            "push 1 change of 10,000 files",
-            project.commit(two.path(), baseline),
-        )
-        .await;
+        let pushed = measure("push 1 change of 10,000 files", project.commit(two.path(), baseline)).await;
         assert_eq!(pushed.changes.len(), 1);
         project.materialize(three.path()).await.unwrap();
-        assert_eq!(
-            super::oracle::read(three.path()),
-            super::oracle::read(two.path())
-        );
+        assert_eq!(super::oracle::read(three.path()), super::oracle::read(two.path()));
     });
 }
 
@@ -106,10 +78,7 @@ async fn measure<T>(what: &str, work: impl Future<Output = T>) -> T {
     let result = work.await;
     let seconds = start.elapsed().as_secs_f64();
     let status = fs_err::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     let peak: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     println!("{what}: {seconds:.2} s, peak_kib={peak}");
     result

@@ -44,12 +44,7 @@ struct Project {
 impl Project {
     fn new() -> Self {
         let storage = drydock_testing::storage(&drydock_testing::storage_config());
-        Self {
-            storage,
-            packs: tempfile::tempdir().unwrap(),
-            registry: Registry::default(),
-            head: None,
-        }
+        Self { storage, packs: tempfile::tempdir().unwrap(), registry: Registry::default(), head: None }
     }
 
     async fn materialize(&self, directory: &Path) -> Result<Baseline, WorkspaceError> {
@@ -57,14 +52,7 @@ impl Project {
     }
 
     async fn push(&self, directory: &Path, baseline: Baseline) -> Result<Pushed, WorkspaceError> {
-        push(
-            &self.storage,
-            self.options(),
-            Arc::new(baseline),
-            directory,
-            &self.registry,
-        )
-        .await
+        push(&self.storage, self.options(), Arc::new(baseline), directory, &self.registry).await
     }
 
     /// Pushes and moves the head.
@@ -78,12 +66,7 @@ impl Project {
 
     fn options(&self) -> PushOptions {
         let packs_dir = self.packs.path().to_owned();
-        PushOptions {
-            tenant: TENANT,
-            base: self.head.clone(),
-            limits: Limits::default(),
-            packs_dir,
-        }
+        PushOptions { tenant: TENANT, base: self.head.clone(), limits: Limits::default(), packs_dir }
     }
 }
 

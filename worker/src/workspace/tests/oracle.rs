@@ -28,9 +28,7 @@ pub(super) fn read(top: &Path) -> Nodes {
     walk(top, top, &mut nodes);
     nodes.retain(|path, _| !path.is_protocol_file());
     let protocol: RelativePath = ".codex".parse().unwrap();
-    let alone = !nodes
-        .keys()
-        .any(|path| path.parent().as_ref() == Some(&protocol));
+    let alone = !nodes.keys().any(|path| path.parent().as_ref() == Some(&protocol));
     if alone && matches!(nodes.get(&protocol), Some(Node::Dir { .. })) {
         nodes.remove(&protocol);
     }
@@ -40,17 +38,12 @@ pub(super) fn read(top: &Path) -> Nodes {
 fn walk(top: &Path, directory: &Path, nodes: &mut Nodes) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let relative =
-            RelativePath::new(path.strip_prefix(top).unwrap().as_os_str().as_bytes()).unwrap();
+        let relative = RelativePath::new(path.strip_prefix(top).unwrap().as_os_str().as_bytes()).unwrap();
         let metadata = fs::symlink_metadata(&path).unwrap();
         let mode = metadata.permissions().mode() & 0o777;
         let kind = metadata.file_type();
         if kind.is_symlink() {
-            let target = fs::read_link(&path)
-                .unwrap()
-                .as_os_str()
-                .as_bytes()
-                .to_vec();
+            let target = fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec();
             nodes.insert(relative, Node::Symlink { target });
         } else if kind.is_dir() {
             nodes.insert(relative, Node::Dir { mode });
@@ -59,10 +52,7 @@ fn walk(top: &Path, directory: &Path, nodes: &mut Nodes) {
             let content = fs_err::read(&path).unwrap();
             nodes.insert(relative, Node::File { mode, content });
         } else {
-            assert!(
-                kind.is_fifo() || kind.is_socket(),
-                "the tests make no devices"
-            );
+            assert!(kind.is_fifo() || kind.is_socket(), "the tests make no devices");
         }
     }
 }
@@ -79,10 +69,7 @@ pub(super) fn changes(before: &Nodes, after: &Nodes) -> drydock_domain::Changes 
         }
     }
     let gone = |path: &RelativePath| !after.get(path).is_some_and(file);
-    changes.deleted = before
-        .iter()
-        .filter(|(path, node)| file(node) && gone(path))
-        .map(|(path, _)| path.clone())
-        .collect();
+    changes.deleted =
+        before.iter().filter(|(path, node)| file(node) && gone(path)).map(|(path, _)| path.clone()).collect();
     changes
 }

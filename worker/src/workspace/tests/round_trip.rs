@@ -79,17 +79,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let at = || 0..PATHS.len();
-    let mode = || {
-        prop_oneof![
-            Just(0o644),
-            Just(0o755),
-            Just(0o600),
-            Just(0o400),
-            Just(0),
-            Just(0o777),
-            Just(0o4755)
-        ]
-    };
+    let mode = || prop_oneof![Just(0o644), Just(0o755), Just(0o600), Just(0o400), Just(0), Just(0o777), Just(0o4755)];
     let dir_mode = || prop_oneof![Just(0o755), Just(0o700), Just(0o555), Just(0o311), Just(0)];
     let target = prop_oneof![
         Just(b"a".to_vec()),
@@ -122,22 +112,13 @@ fn path(top: &Path, at: usize) -> PathBuf {
 /// what a step acts on is never reached through a symlink.
 fn apply(top: &Path, step: &Step) {
     let is_inside = |at: usize| {
-        path(top, at)
-            .parent()
-            .is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|real| real == parent))
+        path(top, at).parent().is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|real| real == parent))
     };
-    let is_file = |at: usize| {
-        is_inside(at) && fs::symlink_metadata(path(top, at)).is_ok_and(|found| found.is_file())
-    };
+    let is_file = |at: usize| is_inside(at) && fs::symlink_metadata(path(top, at)).is_ok_and(|found| found.is_file());
     let fresh = |at: usize| is_inside(at).then(|| clear(&path(top, at)));
     match *step {
-        Step::Write {
-            at,
-            ref content,
-            mode,
-        } => {
-            fresh(at)
-                .map(|path| fs_err::write(&path, content).and_then(|()| set_mode(&path, mode)));
+        Step::Write { at, ref content, mode } => {
+            fresh(at).map(|path| fs_err::write(&path, content).and_then(|()| set_mode(&path, mode)));
         }
         Step::Forge { at } if is_file(at) => forge(&path(top, at)),
         Step::Rewrite { at } if is_file(at) => {
@@ -145,12 +126,7 @@ fn apply(top: &Path, step: &Step) {
             fs_err::write(path(top, at), content).unwrap();
         }
         Step::Large { at, len } => {
-            fresh(at).map(|path| {
-                fs_err::write(
-                    path,
-                    (0..len).map(|at| (at % 251) as u8).collect::<Vec<_>>(),
-                )
-            });
+            fresh(at).map(|path| fs_err::write(path, (0..len).map(|at| (at % 251) as u8).collect::<Vec<_>>()));
         }
         Step::MakeDir { at, mode } => {
             fresh(at).map(|path| fs::create_dir(&path).and_then(|()| set_mode(&path, mode)));
@@ -204,15 +180,9 @@ pub(super) fn forge(path: &Path) {
         *byte ^= 0xff;
     }
     fs_err::write(path, content).unwrap();
-    let times = fs::FileTimes::new()
-        .set_modified(metadata.modified().unwrap())
-        .set_accessed(metadata.accessed().unwrap());
-    fs::File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_times(times)
-        .unwrap();
+    let times =
+        fs::FileTimes::new().set_modified(metadata.modified().unwrap()).set_accessed(metadata.accessed().unwrap());
+    fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
 }
 
 async fn round_trip(first: &[Step], second: &[Step]) {
@@ -220,17 +190,12 @@ async fn round_trip(first: &[Step], second: &[Step]) {
     let top = tempfile::tempdir().unwrap();
     let top = fs::canonicalize(top.path()).unwrap();
     let [one, two, three] = ["one", "two", "three"].map(|name| top.join(name));
-    [&one, &two, &three]
-        .into_iter()
-        .for_each(|directory| fs::create_dir(directory).unwrap());
+    [&one, &two, &three].into_iter().for_each(|directory| fs::create_dir(directory).unwrap());
 
     first.iter().for_each(|step| apply(&one, step));
     let made = oracle::read(&one);
     let pushed = project.commit(&one, Baseline::untrusted()).await;
-    assert_eq!(
-        pushed.changes,
-        oracle::changes(&oracle::Nodes::new(), &made)
-    );
+    assert_eq!(pushed.changes, oracle::changes(&oracle::Nodes::new(), &made));
 
     let baseline = project.materialize(&two).await.unwrap();
     assert_eq!(oracle::read(&two), made);
@@ -239,17 +204,8 @@ async fn round_trip(first: &[Step], second: &[Step]) {
     let paranoid = project.push(&two, Baseline::untrusted()).await.unwrap();
     let pushed = project.commit(&two, baseline).await;
     assert_eq!(pushed.changes, oracle::changes(&made, &changed));
-    assert_eq!(
-        pushed.written.is_none(),
-        made == changed,
-        "a version is made if and only if something differs"
-    );
-    let ids = [&pushed, &paranoid].map(|pushed| {
-        pushed
-            .written
-            .as_ref()
-            .map(|written| written.manifest.tree_id())
-    });
+    assert_eq!(pushed.written.is_none(), made == changed, "a version is made if and only if something differs");
+    let ids = [&pushed, &paranoid].map(|pushed| pushed.written.as_ref().map(|written| written.manifest.tree_id()));
     assert_eq!(ids[0], ids[1], "the baseline and a full reading agree");
 
     project.materialize(&three).await.unwrap();
@@ -295,18 +251,10 @@ async fn every_change_of_type_survives() {
         make(pair.chars().last().unwrap(), &at);
     }
     let pushed = project.commit(two.path(), baseline).await;
-    let names = |paths: &[drydock_domain::RelativePath]| {
-        paths.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        names(&pushed.changes.created),
-        ["df", "dl", "fd/inside", "ld/inside"]
-    );
+    let names = |paths: &[drydock_domain::RelativePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&pushed.changes.created), ["df", "dl", "fd/inside", "ld/inside"]);
     assert_eq!(names(&pushed.changes.modified), ["fl", "lf"]);
-    assert_eq!(
-        names(&pushed.changes.deleted),
-        ["df/inside", "dl/inside", "fd", "ld"]
-    );
+    assert_eq!(names(&pushed.changes.deleted), ["df/inside", "dl/inside", "fd", "ld"]);
     project.materialize(three.path()).await.unwrap();
     assert_eq!(oracle::read(three.path()), oracle::read(two.path()));
 }

@@ -12,9 +12,7 @@ use drydock_domain::AttemptId;
 use crate::workspace::{ScratchRoot, WorkspaceError};
 
 fn entries(root: &Path) -> Vec<String> {
-    let names = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name != ".lock").collect()
 }
 
@@ -25,36 +23,15 @@ async fn directories_are_private_and_gone_afterwards() {
     let attempt = AttemptId::generate();
     let scratch = root.create(attempt).unwrap();
     let other = root.create(attempt).unwrap();
-    assert_ne!(
-        scratch.workspace(),
-        other.workspace(),
-        "names have a random part"
-    );
-    let name = scratch
-        .workspace()
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned();
+    assert_ne!(scratch.workspace(), other.workspace(), "names have a random part");
+    let name = scratch.workspace().file_name().unwrap().to_str().unwrap().to_owned();
     assert!(name.starts_with(&format!("{attempt}-")) && name.len() > 36 + 16);
-    for directory in [
-        scratch.workspace(),
-        &scratch.home(),
-        &scratch.temp(),
-        &scratch.packs(),
-    ] {
-        assert_eq!(
-            fs::metadata(directory).unwrap().permissions().mode() & 0o7777,
-            0o700
-        );
+    for directory in [scratch.workspace(), &scratch.home(), &scratch.temp(), &scratch.packs()] {
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o7777, 0o700);
         assert!(directory.is_absolute());
         fs_err::write(directory.join("file"), "").unwrap();
     }
-    assert!(
-        !scratch.home().starts_with(scratch.workspace())
-            && !scratch.temp().starts_with(scratch.workspace())
-    );
+    assert!(!scratch.home().starts_with(scratch.workspace()) && !scratch.temp().starts_with(scratch.workspace()));
     scratch.close().await.unwrap();
     assert_eq!(entries(root.path()).len(), 4, "the other attempt's");
     other.close().await.unwrap();
@@ -70,11 +47,7 @@ async fn a_dropped_scratch_is_removed_in_the_background() {
     drop(scratch);
     let deadline = Instant::now() + Duration::from_secs(10);
     while !entries(root.path()).is_empty() {
-        assert!(
-            Instant::now() < deadline,
-            "still there: {:?}",
-            entries(root.path())
-        );
+        assert!(Instant::now() < deadline, "still there: {:?}", entries(root.path()));
         std::thread::yield_now();
     }
 }
@@ -99,10 +72,7 @@ fn what_a_dead_worker_left_is_swept() {
     assert_eq!(root.sweep().unwrap(), 5);
     assert_eq!(entries(top.path()), [""; 0]);
     assert_eq!(root.sweep().unwrap(), 0);
-    assert!(
-        ScratchRoot::open(top.path(), 1).is_err(),
-        "the lock is still held"
-    );
+    assert!(ScratchRoot::open(top.path(), 1).is_err(), "the lock is still held");
 }
 
 #[test]
@@ -113,10 +83,7 @@ fn an_unusable_root_is_said_to_be_so() {
     assert!(matches!(error, WorkspaceError::Root { .. }), "{error:?}");
     assert!(error.to_string().contains("DRYDOCK_SCRATCH_DIR"), "{error}");
     let error = ScratchRoot::open(top.path(), u64::MAX).unwrap_err();
-    assert!(
-        matches!(error, WorkspaceError::RootFull { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, WorkspaceError::RootFull { .. }), "{error:?}");
     fs::set_permissions(top.path(), fs::Permissions::from_mode(0o555)).unwrap();
     super::without_privileges(|| {
         let error = ScratchRoot::open(top.path(), 1).unwrap_err();

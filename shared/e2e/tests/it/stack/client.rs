@@ -25,10 +25,7 @@ pub(crate) fn http() -> &'static reqwest::Client {
 
 impl Client {
     pub(crate) fn new(bases: Vec<String>) -> Self {
-        Self {
-            bases,
-            turn: AtomicUsize::new(0),
-        }
+        Self { bases, turn: AtomicUsize::new(0) }
     }
 
     pub(crate) fn bases(&self) -> &[String] {
@@ -40,23 +37,14 @@ impl Client {
         &self.bases[self.turn.fetch_add(1, Ordering::Relaxed) % self.bases.len()]
     }
 
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> (StatusCode, Value) {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let mut request = http().request(method, format!("{}/api/v1{path}", self.base()));
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
         let (status, bytes) = (answer.status(), answer.bytes().await.unwrap());
-        (
-            status,
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes))),
-        )
+        (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes))))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -66,11 +54,7 @@ impl Client {
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> Vec<u8> {
-        let answer = http()
-            .get(format!("{}/api/v1{path}", self.base()))
-            .send()
-            .await
-            .unwrap();
+        let answer = http().get(format!("{}/api/v1{path}", self.base())).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
         answer.bytes().await.unwrap().to_vec()
     }
@@ -81,22 +65,14 @@ impl Client {
 
     /// Makes a project and awaits its initial job.
     pub(crate) async fn project(&self, body: Value) -> Value {
-        let (status, project) = self
-            .send(Method::POST, "/projects?wait=60s", Some(body))
-            .await;
+        let (status, project) = self.send(Method::POST, "/projects?wait=60s", Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{project}");
         project
     }
 
     /// Submits a job.
     pub(crate) async fn submit(&self, project: &str, body: Value) -> String {
-        let (status, job) = self
-            .send(
-                Method::POST,
-                &format!("/projects/{project}/jobs"),
-                Some(body),
-            )
-            .await;
+        let (status, job) = self.send(Method::POST, &format!("/projects/{project}/jobs"), Some(body)).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{job}");
         id(&job)
     }
@@ -105,11 +81,7 @@ impl Client {
     pub(crate) async fn ended(&self, job: &str) -> Value {
         drydock_testing::until(&format!("job {job} ends"), PATIENCE, || async {
             let job = self.get(&format!("/jobs/{job}?wait=5s")).await;
-            matches!(
-                job["status"].as_str(),
-                Some("completed" | "error" | "cancelled")
-            )
-            .then_some(job)
+            matches!(job["status"].as_str(), Some("completed" | "error" | "cancelled")).then_some(job)
         })
         .await
     }
@@ -129,20 +101,12 @@ impl Client {
     }
 
     pub(crate) async fn log(&self, project: &str, job: &str) -> String {
-        String::from_utf8_lossy(
-            &self
-                .bytes(&format!("/projects/{project}/jobs/{job}/logs"))
-                .await,
-        )
-        .into_owned()
+        String::from_utf8_lossy(&self.bytes(&format!("/projects/{project}/jobs/{job}/logs")).await).into_owned()
     }
 }
 
 pub(crate) fn id(resource: &Value) -> String {
-    resource["id"]
-        .as_str()
-        .expect("a resource has an id")
-        .to_owned()
+    resource["id"].as_str().expect("a resource has an id").to_owned()
 }
 
 /// A `command` job running a shell script.

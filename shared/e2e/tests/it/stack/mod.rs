@@ -27,8 +27,7 @@ impl Drop for Stack {
         self.services.clear();
         self.workers.clear();
         // Killed workers leave their agents behind; only a successor would end them.
-        drydock_worker::agent::end_strays(self.scratch.path())
-            .expect("what the workers ran can be killed");
+        drydock_worker::agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
     }
 }
 
@@ -53,14 +52,7 @@ impl Stack {
         let database = drydock_testing::database().await;
         let (_, name) = database.url.expose_secret().rsplit_once('/').unwrap();
         let url = format!("{server}/{name}");
-        Self::on(
-            database,
-            Options {
-                settings: vec![("DRYDOCK_DATABASE_URL", url)],
-                ..Options::default()
-            },
-        )
-        .await
+        Self::on(database, Options { settings: vec![("DRYDOCK_DATABASE_URL", url)], ..Options::default() }).await
     }
 
     pub(crate) async fn with(options: Options) -> Self {
@@ -70,25 +62,14 @@ impl Stack {
     async fn on(database: TestDatabase, options: Options) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let mut settings = common(&database, scratch.path().to_owned());
-        settings.extend(
-            options
-                .settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone())),
-        );
+        settings.extend(options.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let slots = options.slots.unwrap_or(2).to_string();
         let (mut services, mut apis) = (Vec::new(), Vec::new());
         for number in 1..=2 {
             let port = free_port();
             apis.push(format!("http://127.0.0.1:{port}"));
             let api = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}"))];
-            services.push(Process::spawn(
-                "drydock-api",
-                &format!("api-{number}"),
-                &settings,
-                &api,
-                scratch.path(),
-            ));
+            services.push(Process::spawn("drydock-api", &format!("api-{number}"), &settings, &api, scratch.path()));
             services.push(Process::spawn(
                 "drydock-dispatcher",
                 &format!("dispatcher-{number}"),
@@ -102,20 +83,11 @@ impl Stack {
                 let name = format!("worker-{number}");
                 let place = scratch.path().join(&name).display().to_string();
                 let mut own = admin().to_vec();
-                own.extend([
-                    ("DRYDOCK_SCRATCH_DIR", place),
-                    ("DRYDOCK_SLOTS", slots.clone()),
-                ]);
+                own.extend([("DRYDOCK_SCRATCH_DIR", place), ("DRYDOCK_SLOTS", slots.clone())]);
                 Process::spawn("drydock-worker", &name, &settings, &own, scratch.path())
             })
             .collect::<Vec<_>>();
-        let stack = Self {
-            client: Client::new(apis),
-            database,
-            workers,
-            scratch,
-            services,
-        };
+        let stack = Self { client: Client::new(apis), database, workers, scratch, services };
         stack.await_ready().await;
         stack
     }
@@ -131,10 +103,7 @@ impl Stack {
         let expected = i64::try_from(self.workers.len()).unwrap();
         drydock_testing::until("the workers are registered", PATIENCE, || async {
             let client = self.database.client().await.ok()?;
-            let row = client
-                .query_one("SELECT count(*) FROM worker WHERE ended_at IS NULL", &[])
-                .await
-                .ok()?;
+            let row = client.query_one("SELECT count(*) FROM worker WHERE ended_at IS NULL", &[]).await.ok()?;
             (row.get::<_, i64>(0) >= expected).then_some(())
         })
         .await;
@@ -142,20 +111,11 @@ impl Stack {
 
     /// Directories of attempts that are still there.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        let workers = fs_err::read_dir(self.scratch.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
+        let workers = fs_err::read_dir(self.scratch.path()).unwrap().map(|entry| entry.unwrap().path());
         let workers = workers.filter(|path| {
-            path.is_dir()
-                && path
-                    .file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("worker-"))
+            path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("worker-"))
         });
-        let inside = workers.flat_map(|worker| {
-            fs_err::read_dir(worker)
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-        });
+        let inside = workers.flat_map(|worker| fs_err::read_dir(worker).unwrap().map(|entry| entry.unwrap().path()));
         inside.filter(|path| !path.ends_with(".lock")).collect()
     }
 
@@ -169,13 +129,9 @@ impl Stack {
 
     /// Everything the services logged.
     pub(crate) fn process_logs(&self) -> String {
-        let files = fs_err::read_dir(self.scratch.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        let logs =
-            files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
-        logs.map(|path| fs_err::read_to_string(path).unwrap())
-            .collect()
+        let files = fs_err::read_dir(self.scratch.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| fs_err::read_to_string(path).unwrap()).collect()
     }
 }
 
@@ -187,25 +143,13 @@ fn admin() -> [(&'static str, String); 1] {
 fn common(database: &TestDatabase, temp: PathBuf) -> Vec<(String, String)> {
     let storage = drydock_testing::storage_config();
     let settings = [
-        (
-            "DRYDOCK_DATABASE_URL",
-            database.url.expose_secret().to_owned(),
-        ),
-        (
-            "DRYDOCK_AMQP_URL",
-            drydock_testing::setting("DRYDOCK_TEST_AMQP_URL"),
-        ),
+        ("DRYDOCK_DATABASE_URL", database.url.expose_secret().to_owned()),
+        ("DRYDOCK_AMQP_URL", drydock_testing::setting("DRYDOCK_TEST_AMQP_URL")),
         ("DRYDOCK_S3_ENDPOINT", storage.endpoint.unwrap_or_default()),
         ("DRYDOCK_S3_BUCKET", storage.bucket),
         ("DRYDOCK_S3_PREFIX", storage.prefix),
-        (
-            "AWS_ACCESS_KEY_ID",
-            drydock_testing::setting("AWS_ACCESS_KEY_ID"),
-        ),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            drydock_testing::setting("AWS_SECRET_ACCESS_KEY"),
-        ),
+        ("AWS_ACCESS_KEY_ID", drydock_testing::setting("AWS_ACCESS_KEY_ID")),
+        ("AWS_SECRET_ACCESS_KEY", drydock_testing::setting("AWS_SECRET_ACCESS_KEY")),
         ("DRYDOCK_POOL", drydock_testing::pool()),
         ("DRYDOCK_DEFAULT_AGENT", "dummy".to_owned()),
         ("DRYDOCK_DATABASE_POOL_SIZE", "6".to_owned()),
@@ -218,15 +162,10 @@ fn common(database: &TestDatabase, temp: PathBuf) -> Vec<(String, String)> {
         ("TMPDIR", temp.display().to_string()),
         ("PATH", drydock_testing::setting("PATH")),
     ];
-    let mut settings: Vec<(String, String)> = settings
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    let pool = settings
-        .iter()
-        .find(|(name, _)| name == "DRYDOCK_POOL")
-        .map(|(_, pool)| pool.clone())
-        .unwrap_or_default();
+    let mut settings: Vec<(String, String)> =
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let pool =
+        settings.iter().find(|(name, _)| name == "DRYDOCK_POOL").map(|(_, pool)| pool.clone()).unwrap_or_default();
     settings.push(("DRYDOCK_DEFAULT_POOL".to_owned(), pool));
     settings
 }

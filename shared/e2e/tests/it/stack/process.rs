@@ -25,18 +25,9 @@ impl Process {
         logs: &Path,
     ) -> Self {
         let mut settings = common.to_vec();
-        settings.extend(
-            own.iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone())),
-        );
+        settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let child = launch(program, name, &settings, logs);
-        Self {
-            child,
-            program: program.to_owned(),
-            name: name.to_owned(),
-            settings,
-            logs: logs.to_owned(),
-        }
+        Self { child, program: program.to_owned(), name: name.to_owned(), settings, logs: logs.to_owned() }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -74,11 +65,7 @@ impl Drop for Process {
 }
 
 fn launch(program: &str, name: &str, settings: &[(String, String)], logs: &Path) -> Child {
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(logs.join(format!("{name}.log")))
-        .unwrap();
+    let log = std::fs::File::options().create(true).append(true).open(logs.join(format!("{name}.log"))).unwrap();
     Command::new(binary(program))
         .env_clear()
         .envs(settings.iter().map(|(name, value)| (name, value)))
@@ -92,10 +79,7 @@ fn launch(program: &str, name: &str, settings: &[(String, String)], logs: &Path)
 /// A built binary: beside the test's own.
 pub(crate) fn binary(program: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let target = own
-        .ancestors()
-        .nth(2)
-        .expect("tests run from target/<profile>/deps");
+    let target = own.ancestors().nth(2).expect("tests run from target/<profile>/deps");
     let path = target.join(program);
     assert!(
         path.exists(),
@@ -107,9 +91,5 @@ pub(crate) fn binary(program: &str) -> PathBuf {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -68,12 +68,7 @@ impl Events {
                 self.last_message = Some(text);
             }
             Item::Reasoning { text } => sink.lines(&text).await,
-            Item::CommandExecution {
-                command,
-                aggregated_output,
-                exit_code,
-                status,
-            } => {
+            Item::CommandExecution { command, aggregated_output, exit_code, status } => {
                 sink.lines(&aggregated_output).await;
                 let ended = exit_code.map_or(status, |code| format!("exit code {code}"));
                 sink.line(format!("[codex] {ended}")).await;
@@ -81,8 +76,7 @@ impl Events {
             }
             Item::FileChange { changes } => {
                 for change in changes {
-                    sink.line(format!("[codex] {} {}", change.kind, change.path))
-                        .await;
+                    sink.line(format!("[codex] {} {}", change.kind, change.path)).await;
                 }
             }
             // A warning of the tool's own; what ends a turn comes as an event.
@@ -97,12 +91,7 @@ impl Events {
         self.last_error = Some(message);
     }
 
-    pub(super) fn conclude(
-        self,
-        agent: &str,
-        ending: &Ending,
-        complaints: &Tail,
-    ) -> (AgentResult, Option<String>) {
+    pub(super) fn conclude(self, agent: &str, ending: &Ending, complaints: &Tail) -> (AgentResult, Option<String>) {
         let said = self.last_message.as_deref().unwrap_or_default();
         let mut result = AgentResult::completed(said);
         let ended_badly = self.turn_failed || !ending.is_success();
@@ -116,11 +105,7 @@ impl Events {
             result.errors.push(complaints);
         }
         if result.summary.is_empty() {
-            result.summary = result
-                .errors
-                .first()
-                .cloned()
-                .unwrap_or_else(|| format!("{agent} {ending}"));
+            result.summary = result.errors.first().cloned().unwrap_or_else(|| format!("{agent} {ending}"));
         }
         let last = self.last_message.or_else(|| result.errors.first().cloned());
         (result, last)
@@ -135,14 +120,8 @@ async fn started(item: Item, sink: &Sink) {
 }
 
 fn say_usage(usage: &Usage) -> String {
-    let Usage {
-        input_tokens,
-        cached_input_tokens,
-        output_tokens,
-    } = usage;
-    format!(
-        "{input_tokens} input tokens ({cached_input_tokens} cached), {output_tokens} output tokens"
-    )
+    let Usage { input_tokens, cached_input_tokens, output_tokens } = usage;
+    format!("{input_tokens} input tokens ({cached_input_tokens} cached), {output_tokens} output tokens")
 }
 
 #[cfg(test)]

@@ -11,16 +11,10 @@ use crate::agent::{output::AgentOutput, redact::redactor};
 async fn play(lines: &[&str]) -> (Events, Vec<String>, Vec<String>) {
     let (sender, mut receiver) = mpsc::channel(1000);
     let redactor = Arc::new(redactor(&[b"sk-canary-0123"]));
-    let sink = Sink {
-        sender,
-        redactor,
-        abandoned: CancellationToken::new(),
-    };
+    let sink = Sink { sender, redactor, abandoned: CancellationToken::new() };
     let mut events = Events::default();
     for line in lines {
-        events
-            .line(Bytes::copy_from_slice(line.as_bytes()), &sink)
-            .await;
+        events.line(Bytes::copy_from_slice(line.as_bytes()), &sink).await;
     }
     drop(sink);
     let (mut log, mut progress) = (Vec::new(), Vec::new());
@@ -80,39 +74,16 @@ async fn a_failed_turn_is_an_error_in_its_own_words() {
     let (result, last) = events.conclude("codex", &Ending::Exited(1), &complaints);
     assert_eq!(result.status, AgentStatus::Error);
     let words = "Missing environment variable: `OPENAI_API_KEY`.";
-    assert_eq!(
-        result.errors,
-        [words, "codex exited with code 1", "on stderr"]
-    );
-    assert_eq!(
-        (result.summary.as_str(), last.as_deref()),
-        ("codex exited with code 1", Some(words))
-    );
+    assert_eq!(result.errors, [words, "codex exited with code 1", "on stderr"]);
+    assert_eq!((result.summary.as_str(), last.as_deref()), ("codex exited with code 1", Some(words)));
     let (events, ..) = play(&lines).await;
-    assert_eq!(
-        events
-            .conclude("codex", &Ending::Exited(0), &Tail::default())
-            .0
-            .status,
-        AgentStatus::Error
-    );
+    assert_eq!(events.conclude("codex", &Ending::Exited(0), &Tail::default()).0.status, AgentStatus::Error);
 }
 
 #[tokio::test]
 async fn an_error_that_was_overcome_is_no_error() {
-    let (events, ..) = play(&[
-        r#"{"type":"error","message":"Reconnecting... 1/5"}"#,
-        GOOD[5],
-        GOOD[6],
-    ])
-    .await;
-    assert_eq!(
-        events
-            .conclude("codex", &Ending::Exited(0), &Tail::default())
-            .0
-            .status,
-        AgentStatus::Completed
-    );
+    let (events, ..) = play(&[r#"{"type":"error","message":"Reconnecting... 1/5"}"#, GOOD[5], GOOD[6]]).await;
+    assert_eq!(events.conclude("codex", &Ending::Exited(0), &Tail::default()).0.status, AgentStatus::Completed);
 }
 
 #[tokio::test]
@@ -135,9 +106,7 @@ async fn what_is_unknown_or_malformed_is_shown_as_it_is() {
 async fn a_secret_does_not_come_back_however_it_is_escaped() {
     for spelled in ["sk-canary-0123", r"\u0073k-canary-0123"] {
         let event = |item: &str| format!(r#"{{"type":"item.completed","item":{item}}}"#);
-        let message = event(&format!(
-            r#"{{"type":"agent_message","text":"key {spelled}"}}"#
-        ));
+        let message = event(&format!(r#"{{"type":"agent_message","text":"key {spelled}"}}"#));
         let command = event(&format!(
             r#"{{"type":"command_execution","command":"c {spelled}","aggregated_output":"{spelled}","exit_code":0}}"#
         ));
