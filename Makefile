@@ -28,8 +28,8 @@ check: ## format, clippy, unit tests; no servers, under three minutes when warm
 agents: ## install the Codex CLI into .local/agents
 	@$(LOCAL)/agents.sh
 
-live: ## validate a running stack; BASE_URL=http://… OUTROOT=directory
-	@$(LOCAL)/live.sh $(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(OUTROOT),--outroot '$(OUTROOT)')
+live: ## validate a running stack; BASE_URL=http://… OUTROOT=directory AGENT=name
+	@$(LOCAL)/live.sh $(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(OUTROOT),--outroot '$(OUTROOT)') $(if $(AGENT),--agent '$(AGENT)')
 
 bench: ## measure the running stack with the release build
 	@$(LOCAL)/bench.sh
