@@ -52,3 +52,12 @@ run_tests() {
     cargo_here test --locked "$@"
   fi
 }
+
+# The unit tests that need no servers; `.config/nextest.toml` lists those that do.
+run_unit_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo_here nextest run --locked --profile check --workspace --lib --bins
+  else
+    cargo_here test --locked --workspace --lib --bins -- --skip workspace::tests::
+  fi
+}
