@@ -1,4 +1,4 @@
-//! The one error body, always JSON, nulls left out (contract §3). Also gives it to answers of the framework that never
+//! The one error body, always JSON, nulls left out. Also gives it to answers of the framework that never
 //! were an `ApiError`.
 
 use axum::{

@@ -1,4 +1,4 @@
-//! A job as clients see it (contract §1). Optional fields are left out when they have no value, the others never.
+//! A job as clients see it. Optional fields are left out when they have no value, the others never.
 
 use chrono::{DateTime, Utc};
 use drydock_database::job::{AttemptRow, JobRow};

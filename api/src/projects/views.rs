@@ -1,4 +1,4 @@
-//! A project as clients see it (contract §1).
+//! A project as clients see it.
 
 use chrono::{DateTime, Utc};
 use drydock_database::project::ProjectRow;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::fields::Fields;
 
-/// One fault of one field: a row of `detail` (contract §2).
+/// One fault of one field: a row of `detail`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     loc: Vec<Value>,

@@ -1,5 +1,5 @@
 //! The rules a value may have to pass: each takes the value and gives the typed one or the fault. Wording and types are
-//! those of contract §2, and of the same vocabulary where it gives none.
+//! those the API promises, and of the same vocabulary where it gives none.
 
 use std::{str::FromStr, time::Duration};
 

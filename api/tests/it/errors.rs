@@ -1,4 +1,4 @@
-//! Contract §3: one error body on every path, whoever found the fault.
+//! One error body on every path, whoever found the fault.
 
 use reqwest::Method;
 use serde_json::json;

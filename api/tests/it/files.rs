@@ -1,4 +1,4 @@
-//! Files: listed, read raw, in part and as JSON, by version and by attempt; and every rule of contract §4.
+//! Files: listed, read raw, in part and as JSON, by version and by attempt; and every rule for paths.
 
 use drydock_database::report::Report;
 use drydock_domain::{Digest, Outcome};

@@ -1,4 +1,4 @@
-//! The instruction of a project or a job: trimmed, then counted in characters (`contract.md` §2).
+//! The instruction of a project or a job: trimmed, then counted in characters.
 
 /// Longest instruction, in characters.
 pub const MAX_CHARS: usize = 2_000;

@@ -62,7 +62,7 @@ words! {
 }
 
 words! {
-    /// The protocol's state of a job (`queue.md` §4.2 names them; the schema enforces them).
+    /// The protocol's state of a job; the schema enforces them.
     JobState as "job state" {
         /// Waits for its time, outside the lane.
         Scheduled = "scheduled",
@@ -136,7 +136,7 @@ words! {
 }
 
 words! {
-    /// How well a workspace's agent is walled in, weakest first (`security.md` §c.2).
+    /// How well a workspace's agent is walled in, weakest first.
     Isolation as "isolation level" {
         /// A process of its own, nothing more.
         None = "none",

@@ -1,4 +1,4 @@
-//! Exchanges and queues, declared in one place (`queue.md` §4.1). Limits come from a policy, since arguments cannot change
+//! Exchanges and queues, declared in one place. Limits come from a policy, since arguments cannot change
 //! without deleting the queue; a version in the queue's name leaves the way open.
 
 use lapin::{

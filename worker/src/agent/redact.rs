@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::spec::Variable;
 
-/// Bytes a value must have to be redacted (`security.md`, secrets).
+/// Bytes a value must have to be redacted.
 pub(super) const SHORTEST: usize = 8;
 const MARKER: &[u8] = b"[REDACTED]";
 

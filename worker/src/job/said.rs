@@ -1,4 +1,4 @@
-//! Lines the worker itself says in a job's log (`contract.md` §5).
+//! Lines the worker itself says in a job's log.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The one path resolver (contract §4): what a client wrote becomes an entry of a tree, or it is refused. Nothing here
+//! The one path resolver: what a client wrote becomes an entry of a tree, or it is refused. Nothing here
 //! touches a disk: links are followed inside the version's own list of files.
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::{
 
 pub(super) use exit::Tail;
 
-/// Bytes of the agent's last words that are kept (`contract.md`, `output`).
+/// Bytes of the agent's last words that are kept: the `output` of a job.
 pub(super) const MAX_LAST_MESSAGE: usize = 4 * 1024;
 /// Bytes of one error or of the summary in a result.
 const MAX_TEXT: usize = 4 * 1024;
