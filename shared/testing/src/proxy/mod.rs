@@ -12,8 +12,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch};
 
-use self::{traps::Traps, way::Way};
 pub use self::{traps::Pattern, way::Direction};
+use self::{traps::Traps, way::Way};
 
 /// A way to one server.
 pub struct Proxy {
