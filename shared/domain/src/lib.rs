@@ -8,6 +8,7 @@ pub mod instruction;
 pub mod path;
 pub mod state;
 pub mod ticket;
+pub mod transition;
 pub mod tree;
 
 pub use changes::Changes;
