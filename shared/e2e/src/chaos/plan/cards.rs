@@ -33,6 +33,7 @@ pub(super) const CARDS: &[Card] = &[
     // Ways to PostgreSQL.
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Cut, ms: draw.ms(SHORT) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Stall, ms: draw.ms(SHORT) },
+    |draw| Fault::BreakAll { link: Link::Postgres, how: Break::Stall, ms: draw.ms(SHORT) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Stall, ms: draw.ms(LONG) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Cut, ms: draw.ms(LONG) },
     |draw| {
