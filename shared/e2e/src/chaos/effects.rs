@@ -8,7 +8,7 @@ use super::{
     clients::Ledger,
     clock::Millis,
     faults::Outage,
-    fleet::{Fleet, Link},
+    fleet::{Fleet, Link, Service},
     history::{Attempt, History},
     scrape::Metrics,
 };
@@ -71,6 +71,7 @@ impl Seen<'_> {
             told("tickets unconfirmed", self.metrics.total("drydock_amqp_tickets_unconfirmed_total", "")),
             told("broker reconnects", self.metrics.total("drydock_amqp_reconnects_total", "")),
             told("lead changes", self.metrics.total("drydock_dispatcher_leader_transitions_total", "")),
+            told("starts given up", self.fleet.services().iter().map(Service::gave_up).sum()),
             told("dead jobs", self.history.jobs.iter().filter(|job| job.state == "dead").count() as u64),
         ]
     }
