@@ -14,4 +14,5 @@ mod service;
 pub mod workspace;
 
 pub use config::WorkerConfig;
+pub use lease::OnLostContact;
 pub use service::run;

@@ -8,5 +8,7 @@ mod prepare;
 mod push;
 mod run;
 mod said;
+mod unknown;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use unknown::end_unknown;
