@@ -1,5 +1,6 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
+use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -11,6 +12,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) admitted: IntCounter,
     pub(crate) redispatched: IntCounter,
     pub(crate) reaped: IntCounterVec,
+    moved: IntCounterVec,
     pub(crate) sealed: IntCounter,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
@@ -34,6 +36,11 @@ impl DispatcherMetrics {
             &["state"],
         )?;
         registry.register(Box::new(reaped.clone()))?;
+        let moved = IntCounterVec::new(
+            Opts::new("drydock_dispatcher_waits_ended_total", "Jobs whose wait ended, by what they waited for."),
+            &["wait"],
+        )?;
+        registry.register(Box::new(moved.clone()))?;
         let jobs = IntGaugeVec::new(
             Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
@@ -54,6 +61,7 @@ impl DispatcherMetrics {
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
             reaped,
+            moved,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             jobs,
             slots,
@@ -68,6 +76,17 @@ impl DispatcherMetrics {
         if !leads {
             self.jobs.reset();
             self.slots.reset();
+        }
+    }
+
+    pub(crate) fn moved(&self, moved: Moved) {
+        for (wait, count) in [
+            ("run_at", moved.due),
+            ("back_off", moved.ready),
+            ("dependency", moved.depend),
+            ("queue_timeout", moved.expired),
+        ] {
+            self.moved.with_label_values(&[wait]).inc_by(u64::from(count.unsigned_abs()));
         }
     }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::DatabaseError;
 
-const START: &str = "SELECT dd_worker_start_v1($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9))";
+const START: &str = "SELECT dd_worker_start_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))";
 const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
 /// Asynchronous commit: a lost renewal is the next one's business. Not with news of phases, which are events.
 const RENEW_RELAXED: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
@@ -32,6 +32,8 @@ pub struct NewWorker {
     pub slots: i32,
     /// Agents it can run.
     pub agents: Vec<String>,
+    /// What else jobs may ask for: an object of strings.
+    pub labels: serde_json::Value,
     /// The isolation it gives.
     pub isolation: Isolation,
     /// The materialize rung it uses.
@@ -62,6 +64,7 @@ pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration)
             &worker.pool,
             &worker.slots,
             &worker.agents,
+            &worker.labels,
             &worker.isolation.as_str(),
             &worker.rung,
             &worker.build,
