@@ -4,6 +4,7 @@ pub mod agent;
 mod boottime;
 pub mod config;
 mod context;
+mod control;
 mod intake;
 mod job;
 mod lease;
@@ -11,6 +12,7 @@ mod log;
 mod metrics;
 mod running;
 mod service;
+mod spool;
 pub mod workspace;
 
 pub use config::WorkerConfig;

@@ -15,6 +15,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) log_bytes: IntCounter,
     pub(crate) log_bytes_dropped: IntCounter,
     pub(crate) finish_retries: IntCounter,
+    pub(crate) results_kept: IntCounter,
     pub(crate) renewals_missed: IntCounter,
     pub(crate) agents_frozen: IntCounter,
     pub(crate) agents_thawed: IntCounter,
@@ -66,6 +67,10 @@ impl WorkerMetrics {
             finish_retries: counter(
                 "drydock_worker_finish_retries_total",
                 "Finishes asked again because the database did not answer.",
+            )?,
+            results_kept: counter(
+                "drydock_worker_results_kept_total",
+                "Results written to the scratch disk because the database did not take them at once.",
             )?,
             renewals_missed: counter("drydock_worker_renewals_missed_total", "Lease renewals without an answer.")?,
             agents_frozen: counter(

@@ -14,11 +14,13 @@ use crate::{
     WorkerConfig,
     agent::Agents,
     context::Context,
+    control,
     intake::Intake,
     job,
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
     running::{Running, Stop},
+    spool::Spool,
     workspace::ScratchRoot,
 };
 
@@ -63,11 +65,17 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
 }
 
 async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(), Exit> {
+    // Before registering, which ends what an earlier worker on this scratch directory ran.
+    if Spool::of(&context.scratch).tell_all(&context.database).await > 0 {
+        context.waker.wake_all();
+    }
     let (unknown, unknown_claims) = mpsc::unbounded_channel();
     let (lease, identity) = Lease::take(context.lease(unknown), &shutdown).await?;
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
     tasks::spawn("unknown claims", job::end_unknown(context.clone(), unknown_claims));
+    let hints = control::heed(broker.clone(), identity.clone(), lease.renew_now(), shutdown.clone());
+    tasks::spawn("control", hints);
     let intake = Intake::new(context.clone(), broker, identity.clone(), shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;

@@ -8,6 +8,7 @@ mod prepare;
 mod push;
 mod run;
 mod said;
+mod tell;
 mod unknown;
 
 pub(crate) use attempt::Attempt;

@@ -1,20 +1,19 @@
 //! Attempts that are ours by a claim whose answer never came. Nobody runs them, so they end as a fault of ours.
 
-use drydock_database::{job, report::Report};
+use drydock_database::{job::Finish, report::Report};
 use drydock_domain::{AttemptId, JobId, Outcome};
 use drydock_runtime::exit::chain;
 use tokio::sync::mpsc;
 
-use crate::context::Context;
+use crate::{context::Context, spool};
 
 /// Ends each attempt it hears of; one that cannot be ended is heard of again with the next renewal.
 pub(crate) async fn end_unknown(context: Context, mut unknown: mpsc::UnboundedReceiver<(JobId, AttemptId)>) {
     while let Some((job, id)) = unknown.recv().await {
         let text = "the answer to its claim was lost".to_owned();
         let report = Report { detail: Some(text.clone()), errors: vec![text], ..Report::default() };
-        let asked =
-            async { job::finish(&context.database.client().await?, job, id, Outcome::Infra, &report, None).await };
-        match asked.await {
+        let finish = Finish::new(job, id, Outcome::Infra, report);
+        match spool::tell(&context.database, &finish).await {
             Ok(answer) => {
                 context.running.settled(id);
                 context.waker.wake_all();
