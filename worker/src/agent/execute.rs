@@ -1,6 +1,6 @@
 //! The program of one run: started, read while it runs, ended with all it started.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio};
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,10 @@ pub(super) async fn execute(
     }
     let program = line[0].to_string_lossy().into_owned();
     let (start, heard) = assemble(launch, line)?;
+    tokio::select! {
+        () = launch.hold.released() => {}
+        () = given_up.cancelled() => return Ok((Ending::Canceled, transcript, complaints)),
+    }
     let running = match process::start(start) {
         Ok(running) => running,
         Err(error) if process::agents_own_fault(&error) => {
@@ -98,10 +102,15 @@ pub(super) async fn execute(
 
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
 async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationToken) -> Result<Ending, AgentError> {
-    let limit = launch.timeout.or(launch.spec.timeout);
+    let directories = [launch.workspace, launch.home, launch.tmp];
+    let directories =
+        directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
+    let belongings = Belongings { attempt: launch.attempt, directories: directories.collect() };
+    let _entered = launch.hold.enter(running.leader(), belongings.clone());
+    let (limit, began) = (launch.timeout.or(launch.spec.timeout), launch.hold.elapsed());
     let time_is_up = async {
         match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
+            Some(limit) => launch.hold.reaches(began + limit).await,
             None => std::future::pending().await,
         }
     };
@@ -113,11 +122,9 @@ async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationT
     };
     if matches!(ending, Ending::Canceled | Ending::TimedOut) {
         given_up.cancel();
-        running.stop(launch.spec.grace).await?;
+        let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.grace };
+        running.stop(grace).await?;
     }
-    let directories = [launch.workspace, launch.home, launch.tmp];
-    let directories =
-        directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
-    running.sweep(Belongings { attempt: launch.attempt, directories: directories.collect() }).await?;
+    running.sweep(belongings).await?;
     Ok(ending)
 }

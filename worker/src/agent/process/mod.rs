@@ -7,6 +7,7 @@
 //! a cgroup or a process namespace, which isolation levels bring.
 
 mod children;
+mod freeze;
 mod strays;
 mod sweep;
 mod table;
@@ -25,6 +26,7 @@ use tokio::process::{Child, Command};
 
 use super::error::AgentError;
 use children::Registered;
+pub(super) use freeze::Frozen;
 pub use strays::end_strays;
 
 /// What to start.
@@ -37,7 +39,7 @@ pub(super) struct Start {
 }
 
 /// How to recognize what belongs to an attempt.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Belongings {
     pub(super) attempt: AttemptId,
     /// The attempt's own directories: no other process has business there.
@@ -85,9 +87,17 @@ impl Running {
         waited.map_err(|source| AgentError::Processes { operation: "wait for", source })
     }
 
-    /// SIGTERM to the group, SIGKILL after `grace`.
+    /// The process group's leader.
+    pub(super) const fn leader(&self) -> Pid {
+        self.leader
+    }
+
+    /// SIGTERM to the group, SIGKILL after `grace` (at once when it is zero). A frozen one is woken to hear it.
     pub(super) async fn stop(&mut self, grace: Duration) -> Result<(), AgentError> {
-        self.signal(Signal::TERM);
+        if !grace.is_zero() {
+            self.signal(Signal::TERM);
+            self.signal(Signal::CONT);
+        }
         if tokio::time::timeout(grace, self.wait()).await.is_err() {
             self.signal(Signal::KILL);
             self.wait().await?;

@@ -97,7 +97,7 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     Ok(Seen { members, unclear })
 }
 
-fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
+pub(super) fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
     // The kernel marks a removed directory; its name still tells whose it was.
     let bytes = directory.as_os_str().as_bytes();
     let directory =
@@ -106,7 +106,7 @@ fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
 }
 
 /// Everything below `root`, parents before children.
-fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
+pub(super) fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
     let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);
