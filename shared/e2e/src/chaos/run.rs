@@ -21,7 +21,7 @@ use super::{
     clients::{self, Api, Desk, Ledger},
     clock::now,
     evidence::Evidence,
-    faults::{self, Arena},
+    faults::{self, Arena, Outcome},
     fleet::{self, Common, Fleet, Role},
     plan::{Step, Targets, plan},
     replay::Replay,
@@ -55,6 +55,7 @@ struct Deed<'a> {
     until: u64,
     #[serde(flatten)]
     step: &'a Step,
+    outcome: Option<&'a Outcome>,
     trouble: Option<&'a str>,
 }
 
@@ -147,9 +148,10 @@ async fn break_things(run: &Arc<Run>, projects: Vec<Uuid>) -> Result<Vec<String>
 async fn take(run: &Run, step: &Step, start: Instant) -> Option<String> {
     sleep_until(start + Duration::from_millis(step.at)).await;
     let from = now();
-    let trouble =
-        faults::carry_out(&run.arena, &step.fault).await.err().map(|error| format!("{:?}: {error:#}", step.fault));
-    let noted = run.evidence.deed(&Deed { from, until: now(), step, trouble: trouble.as_deref() });
+    let done = faults::carry_out(&run.arena, &step.fault).await;
+    let (until, outcome) = (now(), done.as_ref().ok());
+    let trouble = done.as_ref().err().map(|error| format!("{:?}: {error:#}", step.fault));
+    let noted = run.evidence.deed(&Deed { from, until, step, outcome, trouble: trouble.as_deref() });
     trouble.or_else(|| noted.err().map(|error| format!("{error:#}")))
 }
 
