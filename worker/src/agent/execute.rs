@@ -90,7 +90,7 @@ pub(super) async fn execute(
         tokio::try_join!(out, err).map(|_| ())
     };
     let ending = async {
-        let ending = end(running, launch, given_up).await;
+        let ending = end(running, launch, sink, given_up).await;
         ended.cancel();
         ending
     };
@@ -101,7 +101,12 @@ pub(super) async fn execute(
 }
 
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
-async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationToken) -> Result<Ending, AgentError> {
+async fn end(
+    mut running: Running,
+    launch: &Launch<'_>,
+    sink: &Sink,
+    given_up: &CancellationToken,
+) -> Result<Ending, AgentError> {
     let directories = [launch.workspace, launch.home, launch.tmp];
     let directories =
         directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
@@ -114,13 +119,23 @@ async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationT
             None => std::future::pending().await,
         }
     };
+    let silent = async {
+        match launch.silence {
+            Some(limit) => {
+                sink.heard.nothing_for(limit).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    };
     let ending = tokio::select! {
         biased;
         status = running.wait() => Ending::of(status?),
         () = launch.cancel.cancelled() => Ending::Canceled,
         () = time_is_up => Ending::TimedOut,
+        limit = silent => Ending::Silent(limit),
     };
-    if matches!(ending, Ending::Canceled | Ending::TimedOut) {
+    if matches!(ending, Ending::Canceled | Ending::TimedOut | Ending::Silent(_)) {
         given_up.cancel();
         let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.grace };
         running.stop(grace).await?;

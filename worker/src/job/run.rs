@@ -20,7 +20,14 @@ impl Attempt {
     }
 
     async fn work(&self) -> Result<Ended, JobError> {
-        let prepared = prepare::prepare(self).await?;
+        let prepared = prepare::prepare(self).await.inspect_err(|error| {
+            if error.blames_storage() {
+                self.context.breaker.failed(&drydock_runtime::exit::chain(error));
+            }
+        })?;
+        if self.claim.base_manifest.is_some() {
+            self.context.breaker.worked();
+        }
         let executed = execute::execute(self, &prepared).await?;
         let pushed = push::push(self, &prepared, &executed).await?;
         self.log

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drydock_database::{DatabaseError, attempt, job, log_chunk, wake::Channel};
 use drydock_domain::{AttemptId, TenantId};
 use drydock_runtime::Backoff;
-use drydock_storage::{SealedLogWriter, StorageError};
+use drydock_storage::{SealedLogWriter, StorageError, StorageErrorKind};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -21,7 +21,7 @@ use crate::context::Context;
 const INLINE_TOTAL: i64 = 8 << 20;
 /// Bytes of one flush that may go to rows: 1 MiB/s at the default flush interval.
 const INLINE_FLUSH: usize = 128 << 10;
-/// How often a flush is tried before the log is given up.
+/// How often a flush is tried before the log is given up; an outage gets more patience.
 const TRIES: u32 = 8;
 
 /// Why a log could not be written.
@@ -33,6 +33,17 @@ pub(crate) enum LogError {
     Storage(#[from] StorageError),
     #[error("the job's log has ended")]
     Gone,
+}
+
+impl LogError {
+    /// Whether the same may work later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_unavailable(),
+            Self::Storage(error) => error.kind() == StorageErrorKind::Unavailable,
+            Self::Gone => false,
+        }
+    }
 }
 
 /// Whose log it is.
@@ -146,10 +157,11 @@ impl Writer {
         }
         let (bytes, progress) = self.buffer.take();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let (since, patience) = (Instant::now(), self.context.config.outage_patience);
         loop {
             match self.write(&bytes, &progress).await {
                 Ok(()) => break,
-                Err(error) if backoff.tries() >= TRIES => {
+                Err(error) if backoff.tries() >= TRIES && !(error.may_pass() && since.elapsed() < patience) => {
                     self.failed = Some(error);
                     self.sealed = None;
                     return;
