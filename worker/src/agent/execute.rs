@@ -1,6 +1,10 @@
 //! The program of one run: started, read while it runs, ended with all it started.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +16,7 @@ use super::{
     error::AgentError,
     output::{self, Lines, MAX_LINE, Sink},
     process::{self, Belongings, Running, Start},
+    program,
     run::Launch,
     spec::Protocol,
 };
@@ -38,7 +43,7 @@ fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
 }
 
 /// What is started, ready to start.
-fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
+fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
     let prepare = |what| move |source| AgentError::Prepare { what, source };
     let Launch { spec, workspace, home, tmp, .. } = *launch;
     if spec.protocol == Protocol::Codex {
@@ -47,7 +52,9 @@ fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), 
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
     let places = Places { workspace, home, tmp };
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
-    Ok((Start { line, environment, workspace: workspace.to_owned(), stdout, stderr }, heard))
+    let directories = [workspace, home, tmp].map(Path::to_owned).to_vec();
+    let belongings = Belongings { attempt: launch.attempt, directories };
+    Ok((Start { program, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings }, heard))
 }
 
 /// Starts the program, reads it while it runs, and ends everything it started.
@@ -62,13 +69,19 @@ pub(super) async fn execute(
     if given_up.is_cancelled() {
         return Ok((Ending::Canceled, transcript, complaints));
     }
-    let program = line[0].to_string_lossy().into_owned();
-    let (start, heard) = assemble(launch, line)?;
-    let running = match process::start(start) {
-        Ok(running) => running,
+    let name = line[0].to_string_lossy().into_owned();
+    let started = match program::locate(&line[0], &spec.path) {
+        Ok(program) => {
+            let (start, heard) = assemble(launch, program, line)?;
+            process::start(start).await.map(|running| (running, heard))
+        }
+        Err(error) => Err(error),
+    };
+    let (running, heard) = match started {
+        Ok(started) => started,
         Err(error) if process::agents_own_fault(&error) => {
-            sink.line(format!("[worker] cannot start '{program}': {error}")).await;
-            return Ok((Ending::Missing(program), transcript, complaints));
+            sink.line(format!("[worker] cannot start '{name}': {error}")).await;
+            return Ok((Ending::Missing(name), transcript, complaints));
         }
         Err(source) => {
             return Err(AgentError::Spawn { agent: spec.name.clone(), source });
@@ -115,9 +128,6 @@ async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationT
         given_up.cancel();
         running.stop(launch.spec.grace).await?;
     }
-    let directories = [launch.workspace, launch.home, launch.tmp];
-    let directories =
-        directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
-    running.sweep(Belongings { attempt: launch.attempt, directories: directories.collect() }).await?;
+    running.sweep().await?;
     Ok(ending)
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +30,7 @@ const FREEZE_LOOKS: u32 = 20;
 /// Returns when nothing of the attempt lives.
 pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentError> {
     let failed = |source| AgentError::Processes { operation: "list", source };
+    let belongings = &resolved(belongings);
     let deadline = Instant::now() + PATIENCE;
     let (mut pause, mut unclear_looks) = (FIRST_PAUSE, 0);
     let mut killed = BTreeSet::new();
@@ -56,6 +58,16 @@ pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentErr
     }
 }
 
+/// With the directories as the kernel names them. Only what is above them is resolved: the agent may have put a link to
+/// anywhere in the place of one.
+fn resolved(belongings: &Belongings) -> Belongings {
+    let resolve = |path: &PathBuf| match (path.parent().map(fs_err::canonicalize), path.file_name()) {
+        (Some(Ok(parent)), Some(name)) => parent.join(name),
+        _ => path.clone(),
+    };
+    Belongings { attempt: belongings.attempt, directories: belongings.directories.iter().map(resolve).collect() }
+}
+
 /// What one look at the process table found.
 struct Seen {
     /// The attempt's living processes.
@@ -81,7 +93,9 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     let mut unclear = false;
     for process in descendants(&all, own_pid) {
         if process.is_dead() {
-            children::reap(process, own);
+            if children::is_adopted(process, own) {
+                children::reap(process.pid);
+            }
             continue;
         }
         let marked = process.environment_holds(mark.as_bytes());
