@@ -1,5 +1,6 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
+use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -11,7 +12,10 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) admitted: IntCounter,
     pub(crate) redispatched: IntCounter,
     pub(crate) reaped: IntCounterVec,
+    moved: IntCounterVec,
     pub(crate) sealed: IntCounter,
+    pub(crate) reaping_held: IntGauge,
+    relay_up: IntGauge,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
 }
@@ -24,8 +28,12 @@ impl DispatcherMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let leader = IntGauge::new("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
-        registry.register(Box::new(leader.clone()))?;
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let leader = gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
         let reaped = IntCounterVec::new(
             Opts::new(
                 "drydock_dispatcher_attempts_reaped_total",
@@ -34,6 +42,11 @@ impl DispatcherMetrics {
             &["state"],
         )?;
         registry.register(Box::new(reaped.clone()))?;
+        let moved = IntCounterVec::new(
+            Opts::new("drydock_dispatcher_waits_ended_total", "Jobs whose wait ended, by what they waited for."),
+            &["wait"],
+        )?;
+        registry.register(Box::new(moved.clone()))?;
         let jobs = IntGaugeVec::new(
             Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
@@ -54,6 +67,12 @@ impl DispatcherMetrics {
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
             reaped,
+            moved,
+            reaping_held: gauge(
+                "drydock_dispatcher_reaping_held",
+                "1 while so many leases ran out together that nobody is declared over.",
+            )?,
+            relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             jobs,
             slots,
@@ -69,6 +88,21 @@ impl DispatcherMetrics {
             self.jobs.reset();
             self.slots.reset();
         }
+    }
+
+    pub(crate) fn moved(&self, moved: Moved) {
+        for (wait, count) in [
+            ("run_at", moved.due),
+            ("back_off", moved.ready),
+            ("dependency", moved.depend),
+            ("queue_timeout", moved.expired),
+        ] {
+            self.moved.with_label_values(&[wait]).inc_by(u64::from(count.unsigned_abs()));
+        }
+    }
+
+    pub(crate) fn relay_up(&self, up: bool) {
+        self.relay_up.set(up.into());
     }
 
     /// A pool's gauges; every live state is set, so that an empty one reads 0 instead of vanishing.

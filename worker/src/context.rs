@@ -39,6 +39,7 @@ impl Context {
             pool: self.config.pool.clone(),
             slots: self.config.slots().into(),
             agents: self.agents.names(),
+            labels: serde_json::json!({}),
             isolation: Self::ISOLATION,
             rung: "copy".to_owned(),
             build: drydock_runtime::build_info::VERSION.to_owned(),

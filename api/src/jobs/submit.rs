@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use drydock_database::job::{self, Accepted, NewJob};
-use drydock_domain::{JobId, ProjectId};
+use drydock_domain::ProjectId;
 use serde_json::Value;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     agents::Offer,
     error::ApiError,
     extract::{Ids, JsonBody},
-    state::{App, Shared},
+    state::Shared,
     validate::{Fault, Fields},
 };
 
@@ -79,9 +79,9 @@ pub(crate) async fn submit_job(
         None => Offer::Known,
     };
     let request = JobRequest::parse(value, &offer)?;
-    let mut new = new_job(&app, project, request);
+    let mut new = new_job(project, request);
     new.idempotency = idempotency(&headers, &format!("POST /projects/{project}/jobs"), &raw)?;
-    let (accepted, row) = job::accept_and_read(&client, &new).await?;
+    let (accepted, row) = job::accept_and_read(&client, app.tenant(), &new).await?;
     let (id, replayed, row) = match accepted {
         Accepted::New(id) => {
             app.waker.wake_all();
@@ -90,6 +90,7 @@ pub(crate) async fn submit_job(
         Accepted::Replayed(id) => (id, true, job::find(&client, app.tenant(), id).await?),
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
+        Accepted::NoDependency => return Err(ApiError::Internal("a job without dependencies misses one".to_owned())),
     };
     let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
     Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))
@@ -104,14 +105,8 @@ fn named_agent(body: &Value) -> Option<&str> {
         .and_then(Value::as_str)
 }
 
-fn new_job(app: &App, project: ProjectId, request: JobRequest) -> NewJob {
+fn new_job(project: ProjectId, request: JobRequest) -> NewJob {
     NewJob {
-        id: JobId::generate(),
-        project,
-        tenant: app.tenant(),
-        job_type: request.job_type,
-        title: request.title,
-        instruction: request.instruction,
         argv: request.argv,
         agent: request.agent,
         priority: request.priority,
@@ -122,8 +117,7 @@ fn new_job(app: &App, project: ProjectId, request: JobRequest) -> NewJob {
         min_isolation: request.min_isolation,
         labels: request.labels,
         run_at: request.run_at,
-        retry_of: None,
-        idempotency: None,
+        ..NewJob::new(project, request.job_type, request.title, request.instruction)
     }
 }
 

@@ -12,8 +12,7 @@ use drydock_database::{
     job::{self, Accepted, NewJob},
     project::{self, NewProject},
 };
-use drydock_domain::{JobId, JobType, ProjectId};
-use serde_json::json;
+use drydock_domain::{JobType, ProjectId};
 
 use super::{
     request::{ProjectRequest, offer},
@@ -79,7 +78,7 @@ pub(crate) async fn create_project(
         }
         Accepted::Replayed(job) => (job, true),
         Accepted::KeyReused => return Err(key_reused()),
-        Accepted::NoProject => {
+        Accepted::NoProject | Accepted::NoDependency => {
             return Err(ApiError::Internal("a project vanished while it was made".to_owned()));
         }
     };
@@ -101,7 +100,7 @@ async fn create(client: &mut Client, new: &NewProject, first: &NewJob) -> Result
     let failed = || DatabaseError::query("create a project");
     let transaction = client.transaction().await.map_err(failed())?;
     project::create(&transaction, new).await?;
-    let accepted = job::accept(&transaction, first).await?;
+    let accepted = job::accept(&transaction, new.tenant, first).await?;
     match accepted {
         Accepted::New(_) => transaction.commit().await.map_err(failed())?,
         _ => transaction.rollback().await.map_err(failed())?,
@@ -110,24 +109,6 @@ async fn create(client: &mut Client, new: &NewProject, first: &NewJob) -> Result
 }
 
 fn first_job(project: &NewProject, title: String) -> NewJob {
-    NewJob {
-        id: JobId::generate(),
-        project: project.id,
-        tenant: project.tenant,
-        job_type: JobType::InitialProject,
-        title,
-        instruction: project.instruction.clone(),
-        argv: None,
-        agent: None,
-        priority: 0,
-        read_only: false,
-        keep_on_error: false,
-        retries: 0,
-        timeout_s: None,
-        min_isolation: DEFAULT_ISOLATION,
-        labels: json!({}),
-        run_at: None,
-        retry_of: None,
-        idempotency: None,
-    }
+    let job = NewJob::new(project.id, JobType::InitialProject, title, project.instruction.clone());
+    NewJob { min_isolation: DEFAULT_ISOLATION, ..job }
 }

@@ -27,6 +27,7 @@ impl Worker {
             pool: "default".to_owned(),
             slots: 4,
             agents: vec!["dummy".to_owned()],
+            labels: serde_json::json!({}),
             isolation: Isolation::None,
             rung: "copy".to_owned(),
             build: "test".to_owned(),
@@ -38,7 +39,7 @@ impl Worker {
     /// Claims the job as a dispatched ticket would let it.
     pub(crate) async fn claim(&self, job: &str) -> AttemptId {
         let job: JobId = job.parse().unwrap();
-        let dispatch = "UPDATE job SET state = 'dispatched', dispatch_seq = dispatch_seq + 1, dispatched_at = now()
+        let dispatch = "UPDATE job SET state = 'dispatched', backing_off = false, dispatch_seq = dispatch_seq + 1, dispatched_at = now()
                          WHERE id = $1 RETURNING dispatch_seq";
         let seq: i32 = self.client.query_one(dispatch, &[&job.uuid()]).await.unwrap().get(0);
         let attempt = AttemptId::generate();
@@ -54,7 +55,8 @@ impl Worker {
     }
 
     pub(crate) async fn finish(&self, job: &str, attempt: AttemptId, outcome: Outcome, report: &Report) {
-        let done = job::finish(&self.client, job.parse().unwrap(), attempt, outcome, report, None).await.unwrap();
+        let finish = job::Finish::new(job.parse().unwrap(), attempt, outcome, report.clone());
+        let done = job::finish(&self.client, &finish).await.unwrap();
         assert_eq!(done, job::Finished::Ok);
     }
 

@@ -10,9 +10,9 @@ use crate::DatabaseError;
 
 const ORPHANED: &str = "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
   WHERE w.ended_at IS NOT NULL ORDER BY a.id LIMIT $1";
-const REAP: &str = "SELECT dd_reap_v1($1, make_interval(secs => $2)) AS answer";
+const REAP: &str = "SELECT dd_reap_v2($1, make_interval(secs => $2)) AS answer";
 const UNSEALED: &str = "SELECT a.id, j.tenant_id FROM attempt a JOIN job j ON j.id = a.job_id
-  WHERE a.finished_at < clock_timestamp() - make_interval(secs => $1) AND a.log_object IS NULL AND a.log_bytes > 0
+  WHERE a.finished_at < clock_timestamp() - make_interval(secs => $1) AND a.log_object IS NULL AND a.log_bytes > 32768
   ORDER BY a.finished_at LIMIT $2";
 const SEAL: &str = "WITH sealed AS (
     UPDATE attempt SET log_object = $2, log_bytes = $3 WHERE id = $1 AND finished_at IS NOT NULL AND log_object IS NULL RETURNING id)

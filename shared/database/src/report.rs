@@ -1,9 +1,9 @@
-//! What a worker reports when an attempt ends: the shape of `dd_finish_v1`'s arguments.
+//! What a worker reports when an attempt ends: the shape of `dd_finish_v2`'s arguments.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How an attempt went. Times are seconds.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// One line for people: why it ended as it did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct Report {
 }
 
 /// A tree in object storage, about to become a version. Ids are hex.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredTree {
     /// Merkle id of the tree.
     pub tree_id: String,
@@ -63,10 +63,21 @@ pub struct StoredTree {
 }
 
 /// A pack of a [`StoredTree`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredPack {
     /// BLAKE3 of the stored bytes, hex.
     pub id: String,
     /// Stored size.
     pub bytes: u64,
+}
+
+/// The part of a log that was not written while the attempt ran: at most 32 KiB, written with the finish.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTail {
+    /// Its place among the log's chunks, from 0.
+    pub seq: i32,
+    /// Bytes of log before it.
+    pub offset: i64,
+    /// The bytes.
+    pub data: Vec<u8>,
 }

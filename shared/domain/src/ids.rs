@@ -59,6 +59,10 @@ id! {
     JobId
 }
 id! {
+    /// What makes jobs at set times.
+    ScheduleId
+}
+id! {
     /// One try at a job by one worker; also the fencing token of that try.
     AttemptId
 }

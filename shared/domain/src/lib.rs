@@ -8,11 +8,12 @@ pub mod instruction;
 pub mod path;
 pub mod state;
 pub mod ticket;
+pub mod transition;
 pub mod tree;
 
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
-pub use ids::{AttemptId, JobId, ProjectId, TenantId, WorkerId};
+pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
 pub use path::{PathError, RelativePath};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};

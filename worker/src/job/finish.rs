@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drydock_database::{
-    job::{self, Finished},
+    job::{self, Finish, Finished},
     report::{Report, StoredTree},
 };
 use drydock_domain::{Outcome, RelativePath};
@@ -74,11 +74,12 @@ impl Ended {
 /// Tells the database, until it answers or this worker is out of time.
 pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.registration.finishing();
+    let finish = Finish { tree: ended.tree, ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report) };
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let answer = loop {
         let asked = async {
             let client = attempt.context.database.client().await?;
-            job::finish(&client, attempt.job, attempt.id, ended.outcome, &ended.report, ended.tree.as_ref()).await
+            job::finish(&client, &finish).await
         };
         match asked.await {
             Ok(answer) => break answer,
@@ -96,8 +97,8 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.context.waker.wake_all();
     match answer {
         Finished::Ok | Finished::Already => {
-            attempt.context.metrics.ended(ended.outcome);
-            tracing::info!(outcome = %ended.outcome, run_s = ended.report.run_s, "finished");
+            attempt.context.metrics.ended(finish.outcome);
+            tracing::info!(outcome = %finish.outcome, run_s = finish.report.run_s, "finished");
         }
         Finished::Conflict => {
             attempt.context.metrics.ended(Outcome::Conflict);

@@ -40,6 +40,7 @@ impl Worker {
             pool: "default".to_owned(),
             slots: 4,
             agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
+            labels: serde_json::json!({}),
             isolation: Isolation::None,
             rung: "copy".to_owned(),
             build: "test".to_owned(),
@@ -51,7 +52,7 @@ impl Worker {
     /// Claims the job as a dispatched ticket would let it.
     pub(crate) async fn claim(&self, job: &str) -> AttemptId {
         let job: JobId = job.parse().unwrap();
-        let dispatch = "UPDATE job SET state = 'dispatched', dispatch_seq = dispatch_seq + 1, dispatched_at = now()
+        let dispatch = "UPDATE job SET state = 'dispatched', backing_off = false, dispatch_seq = dispatch_seq + 1, dispatched_at = now()
                          WHERE id = $1 RETURNING dispatch_seq";
         let seq: i32 = self.client.query_one(dispatch, &[&job.uuid()]).await.unwrap().get(0);
         let attempt = AttemptId::generate();
@@ -90,8 +91,8 @@ impl Worker {
             Some(files) => Some(self.store(files).await),
             None => None,
         };
-        let done =
-            job::finish(&self.client, job.parse().unwrap(), attempt, outcome, report, tree.as_ref()).await.unwrap();
+        let finish = job::Finish { tree, ..job::Finish::new(job.parse().unwrap(), attempt, outcome, report.clone()) };
+        let done = job::finish(&self.client, &finish).await.unwrap();
         assert_eq!(done, job::Finished::Ok);
     }
 

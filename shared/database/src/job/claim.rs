@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::DatabaseError;
 
 const CLAIM: &str =
-    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v1($1, $2, $3, $4, $5)";
+    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v2($1, $2, $3, $4, $5)";
 
 /// What the job asks for, as far as a worker needs it.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +29,8 @@ pub struct JobSpec {
     pub labels: serde_json::Value,
     /// Longest run.
     pub timeout_s: Option<u32>,
+    /// Longest time without output.
+    pub silence_timeout_s: Option<u32>,
     /// Its changes are discarded.
     pub read_only: bool,
     /// A failed attempt's files become a listed version.

@@ -1,21 +1,21 @@
-//! Transitions of a job made by the dispatcher's leader: due, admit, redispatch. All bounded, all safe to repeat.
+//! Transitions of a job made by the dispatcher's leader: admit, redispatch, hand back; and tickets without the broker. All bounded, all safe to repeat.
 
 use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
-use drydock_domain::{JobId, Ticket};
+use drydock_domain::{JobId, Ticket, WorkerId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::DatabaseError;
 
-const DUE: &str = "SELECT dd_due_v1($1) AS moved";
 /// Asynchronous commit: a lost admission leaves the job queued, and its ticket fails the claim.
 const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM relaxed, dd_admit_v1($1, $2, $3, $4)";
+  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM relaxed, dd_admit_v2($1, $2, $3, $4)";
 const REDISPATCH: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority
-  FROM dd_redispatch_v1($1, $2, $3, make_interval(secs => $4), $5)";
-const RETURN_TICKET: &str = "SELECT dd_return_ticket_v1($1, $2, make_interval(secs => $3)) AS returned";
+  FROM dd_redispatch_v2($1, $2, $3, make_interval(secs => $4), $5)";
+const RETURN_TICKET: &str = "SELECT dd_return_ticket_v2($1, $2, make_interval(secs => $3)) AS returned";
+const PULL: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM dd_pull_v1($1, $2)";
 
 /// The right to act for the fleet: re-checked inside each transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +24,6 @@ pub struct Term {
     pub holder: Uuid,
     /// Which of its leads.
     pub number: i64,
-}
-
-/// Moves scheduled jobs whose time has come into their lanes; returns how many.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn due(conn: &impl GenericClient, batch: i32) -> Result<i32, DatabaseError> {
-    let failed = || DatabaseError::query("move due jobs");
-    let statement = conn.prepare_cached(DUE).await.map_err(failed())?;
-    Ok(conn.query_one(&statement, &[&batch]).await.map_err(failed())?.get("moved"))
 }
 
 /// Admits jobs for the free slots plus `lookahead`; returns the tickets to publish (none when `term` is over).
@@ -83,6 +73,18 @@ pub async fn return_ticket(conn: &impl GenericClient, ticket: &Ticket, pause: Du
         .await
         .map_err(DatabaseError::query("hand back a ticket"))?;
     Ok(row.get("returned"))
+}
+
+/// Tickets of dispatched jobs that `worker` could claim now, at most `most`, read from PostgreSQL instead of the broker.
+/// Others may be told of the same ones: the claim decides.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn pull(conn: &impl GenericClient, worker: WorkerId, most: i32) -> Result<Vec<Ticket>, DatabaseError> {
+    let failed = || DatabaseError::query("pull tickets");
+    let statement = conn.prepare_cached(PULL).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&worker.uuid(), &most]).await.map_err(failed())?;
+    Ok(rows.iter().map(ticket).collect())
 }
 
 fn ticket(row: &Row) -> Ticket {

@@ -2,13 +2,40 @@
 
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobId, Outcome};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DatabaseError,
-    report::{Report, StoredTree},
+    report::{LogTail, Report, StoredTree},
 };
 
-const FINISH: &str = "SELECT dd_finish_v1($1, $2, $3, $4, $5) AS answer";
+const FINISH: &str = "SELECT dd_finish_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
+
+/// How an attempt ended: all that its one transaction writes. It can be kept on disk until the database is back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finish {
+    /// The job.
+    pub job: JobId,
+    /// The attempt, which is also the fencing token.
+    pub attempt: AttemptId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What came of it.
+    pub report: Report,
+    /// The tree it leaves; `None` where nothing changed.
+    pub tree: Option<StoredTree>,
+    /// The rest of its log.
+    pub tail: Option<LogTail>,
+    /// Progress not yet told.
+    pub progress: Vec<String>,
+}
+
+impl Finish {
+    /// An attempt that leaves no tree and has its log written.
+    pub const fn new(job: JobId, attempt: AttemptId, outcome: Outcome, report: Report) -> Self {
+        Self { job, attempt, outcome, report, tree: None, tail: None, progress: Vec::new() }
+    }
+}
 
 /// The four answers a finish has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,26 +50,34 @@ pub enum Finished {
     Conflict,
 }
 
-/// Ends the attempt with `outcome`. Repeating the call is safe.
+/// Ends an attempt. Repeating the call is safe.
 ///
 /// # Errors
 /// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
-pub async fn finish(
-    conn: &impl GenericClient,
-    job: JobId,
-    attempt: AttemptId,
-    outcome: Outcome,
-    report: &Report,
-    tree: Option<&StoredTree>,
-) -> Result<Finished, DatabaseError> {
+pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finished, DatabaseError> {
     const OPERATION: &str = "finish an attempt";
     let failed = || DatabaseError::query(OPERATION);
     let json = |error: serde_json::Error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() };
-    let report = without_nul(serde_json::to_value(report).map_err(json)?);
-    let tree = tree.map(serde_json::to_value).transpose().map_err(json)?;
+    let report = without_nul(serde_json::to_value(&finish.report).map_err(json)?);
+    let tree = finish.tree.as_ref().map(serde_json::to_value).transpose().map_err(json)?;
+    let tail = finish.tail.as_ref();
+    let progress: Vec<String> = finish.progress.iter().map(|text| text.replace('\0', "\u{fffd}")).collect();
     let statement = conn.prepare_cached(FINISH).await.map_err(failed())?;
     let row = conn
-        .query_one(&statement, &[&job.uuid(), &attempt.uuid(), &outcome.as_str(), &report, &tree])
+        .query_one(
+            &statement,
+            &[
+                &finish.job.uuid(),
+                &finish.attempt.uuid(),
+                &finish.outcome.as_str(),
+                &report,
+                &tree,
+                &tail.map(|tail| tail.seq),
+                &tail.map(|tail| tail.offset),
+                &tail.map(|tail| tail.data.as_slice()),
+                &progress,
+            ],
+        )
         .await
         .map_err(failed())?;
     match row.get::<_, &str>("answer") {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drydock_database::{job, worker};
 use drydock_domain::Outcome;
 
-use crate::support::{Fleet, report, tree};
+use crate::support::{Fleet, tree};
 
 #[tokio::test]
 async fn admission_needs_the_lead_and_stops_at_the_free_slots() {
@@ -27,7 +27,7 @@ async fn at_most_three_jobs_of_a_project_run_together() {
     let fleet = Fleet::new(&database).await;
     let writer = fleet.plain().await;
     for _ in 0..5 {
-        fleet.accept("pr => 0::smallint, ro => true, re => 0::smallint").await;
+        fleet.accept(|job| job.read_only = true).await;
     }
     let tickets = fleet.admit().await;
     assert_eq!(tickets.len(), 3);
@@ -39,9 +39,9 @@ async fn at_most_three_jobs_of_a_project_run_together() {
 async fn what_a_read_only_job_changed_is_not_published() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
-    fleet.accept("pr => 0::smallint, ro => true, re => 0::smallint").await;
+    fleet.accept(|job| job.read_only = true).await;
     let (job, attempt) = fleet.running().await;
-    job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &report(), Some(&tree(7))).await.unwrap();
+    fleet.finish(job, attempt, Outcome::Succeeded, Some(&tree(7))).await;
     assert_eq!((fleet.state(job).await, fleet.head().await), ("succeeded".into(), 0));
 }
 
@@ -49,13 +49,9 @@ async fn what_a_read_only_job_changed_is_not_published() {
 async fn priority_decides_within_a_lane() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
-    let (_, low, high) = (
-        fleet.plain().await,
-        fleet.plain().await,
-        fleet.accept("pr => 9::smallint, ro => false, re => 0::smallint").await,
-    );
+    let (_, low, high) = (fleet.plain().await, fleet.plain().await, fleet.accept(|job| job.priority = 9).await);
     let (first, attempt) = fleet.running().await;
-    job::finish(&fleet.client, first, attempt, Outcome::Succeeded, &report(), None).await.unwrap();
+    fleet.finish(first, attempt, Outcome::Succeeded, None).await;
     assert_eq!((fleet.state(high).await, fleet.state(low).await), ("queued".into(), "pending".into()));
 }
 
@@ -67,13 +63,13 @@ async fn scheduled_jobs_wait_outside_the_lane() {
     fleet.client.execute("UPDATE job SET state = 'scheduled', run_at = now() + interval '1 h'", &[]).await.unwrap();
     let now = fleet.plain().await;
     assert_eq!((fleet.state(later).await, fleet.state(now).await), ("scheduled".into(), "queued".into()));
-    assert_eq!(job::due(&fleet.client, 10).await.unwrap(), 0);
+    assert_eq!(job::end_waits(&fleet.client, 10).await.unwrap().due, 0);
     fleet
         .client
         .execute("UPDATE job SET run_at = now() - interval '1 s' WHERE id = $1", &[&later.uuid()])
         .await
         .unwrap();
-    assert_eq!(job::due(&fleet.client, 10).await.unwrap(), 1);
+    assert_eq!(job::end_waits(&fleet.client, 10).await.unwrap().due, 1);
     assert_eq!(fleet.state(later).await, "pending");
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use drydock_database::{
     Client, Database,
-    job::{self, Claimed, Term},
+    job::{self, Accepted, Claimed, Finish, Finished, NewJob, Term},
     leader,
     report::{Report, StoredPack, StoredTree},
     worker::{self, NewWorker},
 };
-use drydock_domain::{AttemptId, Isolation, JobId, ProjectId, TenantId, Ticket, WorkerId};
+use drydock_domain::{AttemptId, Isolation, JobId, JobType, Outcome, ProjectId, TenantId, Ticket, WorkerId};
 use uuid::Uuid;
 
 pub(crate) struct Fleet {
@@ -38,20 +38,33 @@ impl Fleet {
         Self { client: database.client().await.unwrap(), project: create_project(&self.client).await, worker, term }
     }
 
-    pub(crate) async fn accept(&self, options: &str) -> JobId {
-        let job = JobId::generate();
-        let sql = format!(
-            "SELECT outcome FROM dd_accept_v1(j => $1, p => $2, t => $3, jt => 'edit', ti => 't', i => 'do it', av => NULL, a => NULL,
-             koe => false, l => '{{}}', ra => NULL, retried => NULL, ikey => NULL, fp => NULL, tmo => NULL, iso => 'none', {options})"
-        );
-        let row =
-            self.client.query_one(&sql, &[&job.uuid(), &self.project.uuid(), &TenantId::DEFAULT.uuid()]).await.unwrap();
-        assert_eq!(row.get::<_, &str>("outcome"), "accepted");
-        job
+    pub(crate) async fn accept(&self, change: impl FnOnce(&mut NewJob)) -> JobId {
+        let mut job = NewJob::new(self.project, JobType::Edit, "t".to_owned(), "do it".to_owned());
+        change(&mut job);
+        let accepted = job::accept(&self.client, TenantId::DEFAULT, &job).await.unwrap();
+        assert_eq!(accepted, Accepted::New(job.id));
+        job.id
     }
 
     pub(crate) async fn plain(&self) -> JobId {
-        self.accept("pr => 0::smallint, ro => false, re => 0::smallint").await
+        self.accept(|_| {}).await
+    }
+
+    pub(crate) async fn finish(
+        &self,
+        job: JobId,
+        attempt: AttemptId,
+        outcome: Outcome,
+        tree: Option<&StoredTree>,
+    ) -> Finished {
+        let finish = Finish { tree: tree.cloned(), ..Finish::new(job, attempt, outcome, report()) };
+        job::finish(&self.client, &finish).await.unwrap()
+    }
+
+    /// Lets the back-off of a job end now.
+    pub(crate) async fn end_back_off(&self, job: JobId) {
+        self.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+        job::end_waits(&self.client, 100).await.unwrap();
     }
 
     pub(crate) async fn admit(&self) -> Vec<Ticket> {
@@ -101,6 +114,7 @@ pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
         pool: "default".to_owned(),
         slots: 4,
         agents: vec!["dummy".to_owned(), "command".to_owned()],
+        labels: serde_json::json!({}),
         isolation: Isolation::None,
         rung: "copy".to_owned(),
         build: "test".to_owned(),

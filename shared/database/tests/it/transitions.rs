@@ -7,7 +7,7 @@ use drydock_database::{
 };
 use drydock_domain::{AttemptId, Outcome, Phase, WorkerId};
 
-use crate::support::{Fleet, TTL, describe, report, tree};
+use crate::support::{Fleet, TTL, describe, tree};
 
 #[tokio::test]
 async fn one_job_goes_all_the_way_and_hands_its_lane_over() {
@@ -17,14 +17,14 @@ async fn one_job_goes_all_the_way_and_hands_its_lane_over() {
     assert_eq!((fleet.state(first).await, fleet.state(second).await), ("queued".into(), "pending".into()));
     let (job, attempt) = fleet.running().await;
     assert_eq!(job, first);
-    let finish = || job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE));
-    assert_eq!(finish().await.unwrap(), Finished::Ok);
-    assert_eq!(finish().await.unwrap(), Finished::Already, "a repeated finish changes nothing");
+    let finish = || fleet.finish(job, attempt, Outcome::Succeeded, Some(&TREE));
+    assert_eq!(finish().await, Finished::Ok);
+    assert_eq!(finish().await, Finished::Already, "a repeated finish changes nothing");
     assert_eq!((fleet.state(first).await, fleet.state(second).await), ("succeeded".into(), "queued".into()));
     assert_eq!(fleet.head().await, 1);
     let (job, attempt) = fleet.running().await;
     assert_eq!(job, second);
-    let again = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, None).await.unwrap();
+    let again = fleet.finish(job, attempt, Outcome::Succeeded, None).await;
     assert_eq!((again, fleet.head().await), (Finished::Ok, 1), "a job that changed nothing makes no version");
 }
 
@@ -71,7 +71,7 @@ async fn a_lost_attempt_is_fenced_and_the_job_runs_again() {
     assert_eq!(attempt::orphaned(&fleet.client, 10).await.unwrap(), [attempt]);
     assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), "queued");
     assert_eq!(attempt::reap(&fleet.client, attempt, TTL).await.unwrap(), "moved_on");
-    let late = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    let late = fleet.finish(job, attempt, Outcome::Succeeded, Some(&TREE)).await;
     assert_eq!((late, fleet.head().await), (Finished::Fenced, 0));
     worker::start(&fleet.client, &describe(WorkerId::generate(), "two"), TTL).await.unwrap();
     assert_eq!(fleet.admit().await.len(), 1, "the first loss requeues at once");
@@ -88,11 +88,11 @@ async fn an_old_attempt_cannot_touch_its_successor() {
     fleet.worker = WorkerId::generate();
     worker::start(&fleet.client, &describe(fleet.worker, "two"), TTL).await.unwrap();
     let (_, current) = fleet.running().await;
-    let late = job::finish(&fleet.client, job, old, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    let late = fleet.finish(job, old, Outcome::Succeeded, Some(&TREE)).await;
     assert_eq!((late, fleet.state(job).await), (Finished::Fenced, "running".into()));
     assert_eq!(attempt::reap(&fleet.client, old, TTL).await.unwrap(), "moved_on");
     assert_eq!(fleet.state(job).await, "running");
-    let done = job::finish(&fleet.client, job, current, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    let done = fleet.finish(job, current, Outcome::Succeeded, Some(&TREE)).await;
     assert_eq!((done, fleet.head().await), (Finished::Ok, 1));
 }
 
@@ -102,7 +102,7 @@ async fn three_losses_are_the_end() {
     let fleet = Fleet::new(&database).await;
     let job = fleet.plain().await;
     for state in ["queued", "queued", "dead"] {
-        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+        fleet.end_back_off(job).await;
         let worker = WorkerId::generate();
         worker::start(&fleet.client, &describe(worker, "one"), TTL).await.unwrap();
         let ticket = fleet.admit().await.remove(0);
@@ -121,12 +121,12 @@ async fn our_faults_do_not_charge_the_job_and_the_agents_failure_is_final() {
     let job = fleet.plain().await;
     for outcome in [Outcome::Infra, Outcome::Interrupted] {
         let (_, attempt) = fleet.running().await;
-        job::finish(&fleet.client, job, attempt, outcome, &REPORT, None).await.unwrap();
+        fleet.finish(job, attempt, outcome, None).await;
         assert_eq!(fleet.state(job).await, "queued", "{outcome}");
-        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+        fleet.end_back_off(job).await;
     }
     let (_, attempt) = fleet.running().await;
-    job::finish(&fleet.client, job, attempt, Outcome::Failed, &REPORT, Some(&TREE)).await.unwrap();
+    fleet.finish(job, attempt, Outcome::Failed, Some(&TREE)).await;
     assert_eq!((fleet.state(job).await, fleet.head().await), ("failed".into(), 0));
     let kept =
         fleet.client.query_one("SELECT manifest_id FROM attempt WHERE id = $1", &[&attempt.uuid()]).await.unwrap();
@@ -137,12 +137,12 @@ async fn our_faults_do_not_charge_the_job_and_the_agents_failure_is_final() {
 async fn a_job_that_asks_for_retries_gets_them() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
-    let job = fleet.accept("pr => 0::smallint, ro => false, re => 1::smallint").await;
+    let job = fleet.accept(|job| job.retries = 1).await;
     for state in ["queued", "failed"] {
         let (_, attempt) = fleet.running().await;
-        job::finish(&fleet.client, job, attempt, Outcome::Failed, &REPORT, None).await.unwrap();
+        fleet.finish(job, attempt, Outcome::Failed, None).await;
         assert_eq!(fleet.state(job).await, state);
-        fleet.client.execute("UPDATE job SET run_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
+        fleet.end_back_off(job).await;
     }
 }
 
@@ -153,11 +153,11 @@ async fn a_moved_head_is_a_conflict_and_a_recorded_cancel_wins() {
     let job = fleet.plain().await;
     let (_, attempt) = fleet.running().await;
     fleet.client.execute("UPDATE project SET head_version = 5 WHERE id = $1", &[&fleet.project.uuid()]).await.unwrap();
-    let answer = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    let answer = fleet.finish(job, attempt, Outcome::Succeeded, Some(&TREE)).await;
     assert_eq!((answer, fleet.state(job).await), (Finished::Conflict, "queued".into()));
     let (_, attempt) = fleet.running().await;
     fleet.client.execute("UPDATE job SET cancel_at = now() WHERE id = $1", &[&job.uuid()]).await.unwrap();
-    let answer = job::finish(&fleet.client, job, attempt, Outcome::Succeeded, &REPORT, Some(&TREE)).await.unwrap();
+    let answer = fleet.finish(job, attempt, Outcome::Succeeded, Some(&TREE)).await;
     assert_eq!((answer, fleet.state(job).await, fleet.head().await), (Finished::Ok, "canceled".into(), 5));
 }
 
@@ -180,5 +180,4 @@ async fn renewal_tells_what_is_owned_and_what_to_cancel() {
     assert!(!renewed.live && renewed.owned.is_empty());
 }
 
-static REPORT: std::sync::LazyLock<drydock_database::report::Report> = std::sync::LazyLock::new(report);
 static TREE: std::sync::LazyLock<drydock_database::report::StoredTree> = std::sync::LazyLock::new(|| tree(7));

@@ -1,0 +1,103 @@
+-- Accept jobs: keys, places and rows in one transaction. An answer of 'accepted' is a durable promise.
+-- `asked` is an array of {id, project_id, job_type, title, instruction, argv, agent, priority, read_only, keep_on_error,
+-- retries, timeout_s, queue_timeout_s, silence_timeout_s, min_isolation, requires, labels, run_at, depends_on, retry_of,
+-- schedule_id, key, fingerprint (hex)}.
+-- Outcomes: accepted | replayed (same key, same body) | key_reused (same key, other body) | no_project | no_dependency (a job
+-- it depends on is not this tenant's, or comes later in the array).
+-- Locks: projects in id order, then keys, then the jobs depended on in id order.
+CREATE FUNCTION dd_accept_v2(t uuid, asked jsonb)
+RETURNS TABLE (place int, outcome text, job_id uuid, job_state text, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE began timestamptz; won uuid[] := '{}';
+BEGIN
+  PERFORM 1 FROM project p
+    WHERE p.tenant_id = t AND p.deleted_at IS NULL AND p.id IN (SELECT (a ->> 'project_id')::uuid FROM jsonb_array_elements(asked) a)
+    ORDER BY p.id FOR NO KEY UPDATE;
+  began := clock_timestamp();
+  IF jsonb_path_exists(asked, '$[*].key ? (@ != null)') THEN
+    WITH keyed AS (
+      SELECT DISTINCT ON (a ->> 'key') a ->> 'key' AS key, (a ->> 'id')::uuid AS id, decode(a ->> 'fingerprint', 'hex') AS fingerprint
+        FROM jsonb_array_elements(asked) WITH ORDINALITY AS u (a, n)
+       WHERE a ->> 'key' IS NOT NULL AND EXISTS (SELECT 1 FROM project p WHERE p.tenant_id = t AND p.deleted_at IS NULL
+                                                  AND p.id = (a ->> 'project_id')::uuid)
+       ORDER BY a ->> 'key', n),
+    fresh AS (
+      INSERT INTO idempotency (tenant_id, key, fingerprint, resource_id)
+      SELECT t, k.key, k.fingerprint, k.id FROM keyed k ORDER BY k.key ON CONFLICT DO NOTHING RETURNING resource_id)
+    SELECT coalesce(array_agg(resource_id), '{}') INTO won FROM fresh;
+  END IF;
+  IF jsonb_path_exists(asked, '$[*].depends_on[*]') THEN
+    PERFORM 1 FROM job d WHERE d.tenant_id = t
+       AND d.id IN (SELECT x::uuid FROM jsonb_array_elements(asked) a, jsonb_array_elements_text(a -> 'depends_on') x)
+     ORDER BY d.id FOR SHARE;
+  END IF;
+  RETURN QUERY
+  WITH a AS (
+    SELECT r.*, n::int AS place FROM ROWS FROM (jsonb_to_recordset(asked) AS (
+        id uuid, project_id uuid, job_type job_type, title text, instruction text, argv text[], agent text, priority smallint,
+        read_only boolean, keep_on_error boolean, retries smallint, timeout_s int, queue_timeout_s int, silence_timeout_s int,
+        min_isolation isolation, requires jsonb, labels jsonb, run_at timestamptz, depends_on uuid[], retry_of uuid,
+        schedule_id uuid, key text, fingerprint text)) WITH ORDINALITY AS r (
+        id, project_id, job_type, title, instruction, argv, agent, priority, read_only, keep_on_error, retries, timeout_s,
+        queue_timeout_s, silence_timeout_s, min_isolation, requires, labels, run_at, depends_on, retry_of, schedule_id, key,
+        fingerprint, n)),
+  needed AS (
+    SELECT a.id, u.on_job, coalesce(d.state, 'pending'::job_state) AS state, d.id IS NOT NULL OR e.id IS NOT NULL AS known
+      FROM a CROSS JOIN LATERAL (SELECT DISTINCT unnest(a.depends_on) AS on_job) u
+      LEFT JOIN job d ON d.id = u.on_job AND d.tenant_id = t
+      LEFT JOIN a e ON e.id = u.on_job AND e.place < a.place),
+  needs AS (
+    SELECT needed.id, bool_and(known) AS known, count(*) FILTER (WHERE state <> 'succeeded')::int AS unmet FROM needed GROUP BY 1),
+  judged AS (
+    SELECT a.*, p.agent AS default_agent, p.pool, p.min_isolation AS floor, coalesce(needs.unmet, 0) AS unmet,
+           CASE WHEN p.id IS NULL THEN 'no_project'
+                WHEN a.key IS NOT NULL AND NOT a.id = ANY (won) THEN
+                  CASE WHEN k.fingerprint = decode(a.fingerprint, 'hex') THEN 'replayed' ELSE 'key_reused' END
+                WHEN NOT coalesce(needs.known, true) THEN 'no_dependency'
+                ELSE 'accepted' END AS verdict, k.resource_id
+      FROM a LEFT JOIN project p ON p.id = a.project_id AND p.tenant_id = t AND p.deleted_at IS NULL
+      LEFT JOIN needs ON needs.id = a.id
+      LEFT JOIN idempotency k ON k.tenant_id = t AND k.key = a.key),
+  lanes AS (
+    SELECT l.project_id, l.writer,
+           (SELECT count(*) FROM job o WHERE o.project_id = l.project_id AND o.state IN ('queued', 'dispatched', 'running')) AS taken,
+           EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND NOT o.read_only
+                                         AND o.state IN ('pending', 'queued', 'dispatched', 'running')) AS written,
+           EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND o.read_only AND o.state = 'pending') AS read
+      FROM (SELECT g.project_id, bool_or(NOT g.read_only) AS writer FROM judged g
+             WHERE g.verdict = 'accepted' AND g.unmet = 0 AND (g.run_at IS NULL OR g.run_at <= began) GROUP BY 1) l),
+  fresh AS (
+    SELECT g.*, CASE
+             WHEN g.unmet > 0 OR g.run_at > began THEN 'scheduled'
+             WHEN NOT g.read_only AND NOT l.written AND l.taken < 3 AND g.turn = 1 THEN 'queued'
+             WHEN g.read_only AND NOT l.read AND g.turn <= 3 - l.taken - (l.writer AND NOT l.written AND l.taken < 3)::int THEN 'queued'
+             ELSE 'pending' END::job_state AS state
+      FROM (SELECT j.*, row_number() OVER (
+                     PARTITION BY j.project_id, j.read_only, j.unmet > 0 OR j.run_at > began IS TRUE ORDER BY j.priority DESC, j.place) AS turn
+              FROM judged j WHERE j.verdict = 'accepted') g
+      LEFT JOIN lanes l ON l.project_id = g.project_id),
+  made AS (
+    INSERT INTO job (id, tenant_id, project_id, job_type, title, instruction, argv, agent, pool, labels, min_isolation, requires,
+                     demand, priority, read_only, keep_on_error, retries, timeout_s, queue_timeout_s, silence_timeout_s, expires_at,
+                     depends_on, unmet, retry_of, schedule_id, state, run_at, queued_at, created_at, updated_at)
+    SELECT f.id, t, f.project_id, f.job_type, f.title, f.instruction, f.argv, coalesce(f.agent, f.default_agent), f.pool,
+           coalesce(f.labels, '{}'), greatest(f.min_isolation, f.floor), coalesce(f.requires, '{}'),
+           dd_demand_v1(f.job_type, coalesce(f.agent, f.default_agent), greatest(f.min_isolation, f.floor), coalesce(f.requires, '{}')),
+           f.priority, f.read_only, f.keep_on_error, f.retries, f.timeout_s, f.queue_timeout_s, f.silence_timeout_s,
+           greatest(coalesce(f.run_at, began), began) + make_interval(secs => f.queue_timeout_s), coalesce(f.depends_on, '{}'), f.unmet,
+           f.retry_of, f.schedule_id, f.state, coalesce(f.run_at, began), CASE WHEN f.state = 'queued' THEN began END,
+           -- Arrival within one call is the array's order.
+           began + f.place * interval '1 microsecond', began
+      FROM fresh f
+    RETURNING job.*),
+  told AS (
+    INSERT INTO event (tenant_id, project_id, job_id, kind, data)
+    SELECT t, m.project_id, m.id, 'status', jsonb_build_object('status', 'queued', 'status_detail', m.state, 'attempt', 0) FROM made m),
+  edges AS (
+    INSERT INTO job_dependency (job_id, on_job, ended)
+    SELECT e.id, e.on_job, CASE WHEN e.state IN ('failed', 'dead', 'canceled') THEN e.state END
+      FROM needed e JOIN made m ON m.id = e.id WHERE e.state <> 'succeeded'),
+  freed AS (
+    DELETE FROM idempotency k USING judged g WHERE g.verdict = 'no_dependency' AND k.tenant_id = t AND k.key = g.key AND g.id = ANY (won))
+  SELECT g.place, g.verdict, CASE g.verdict WHEN 'accepted' THEN g.id WHEN 'replayed' THEN g.resource_id END, m.state::text, m.created_at
+    FROM judged g LEFT JOIN made m ON m.id = g.id ORDER BY g.place;
+END $$;

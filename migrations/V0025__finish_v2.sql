@@ -1,0 +1,60 @@
+-- Finish an attempt: fence, version compare-and-swap, attempt, the rest of its log, job, lane hand-over, all in one transaction.
+-- `tree` is {tree_id, manifest_id (hex), packs: [{id (hex), bytes}], file_count, total_bytes} or NULL where nothing changed.
+-- `tail` is what of the log was not written yet (NULL: nothing), at `tail_seq` and `tail_offset`; `said` the progress not yet told.
+-- Answers: ok | already (an earlier call of mine landed) | fenced (not mine any more: drop everything) | conflict (the head
+-- moved; the job runs again on the new head).
+-- Locks: project, job, attempt.
+CREATE FUNCTION dd_finish_v2(jid uuid, a uuid, kind text, report jsonb, tree jsonb, tail_seq int, tail_offset bigint, tail bytea, said text[])
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  j job; t attempt; head int; ended attempt_state := kind::attempt_state;
+  publish boolean; made int;
+BEGIN
+  SELECT p.head_version INTO head FROM project p JOIN job b ON b.project_id = p.id WHERE b.id = jid FOR NO KEY UPDATE OF p;
+  SELECT * INTO j FROM job WHERE id = jid FOR UPDATE;
+  SELECT * INTO t FROM attempt WHERE id = a AND job_id = jid FOR UPDATE;
+  IF t.state <> 'running' AND t.state IN (ended, 'conflict', 'canceled') AND j.current_attempt IS DISTINCT FROM a THEN
+    RETURN 'already';
+  END IF;
+  IF j.state IS DISTINCT FROM 'running' OR j.current_attempt IS DISTINCT FROM a THEN RETURN 'fenced'; END IF;
+  -- A cancel recorded before this moment wins: its files stay unpublished.
+  IF j.cancel_at IS NOT NULL THEN ended := 'canceled'; END IF;
+  publish := tree IS NOT NULL AND NOT j.read_only AND (ended = 'succeeded' OR (ended IN ('failed', 'timeout') AND j.keep_on_error));
+  IF publish AND head <> t.base_version THEN ended := 'conflict'; publish := false; END IF;
+  IF tree IS NOT NULL THEN
+    INSERT INTO pack (tenant_id, id, bytes, state)
+    SELECT j.tenant_id, decode(k ->> 'id', 'hex'), (k ->> 'bytes')::bigint, 'live' FROM jsonb_array_elements(tree -> 'packs') k
+     ORDER BY 2
+    ON CONFLICT (tenant_id, id) DO UPDATE SET state = 'live' WHERE pack.state <> 'live';
+  END IF;
+  IF publish THEN
+    made := head + 1;
+    INSERT INTO version (project_id, number, parent, tree_id, manifest_id, pack_ids, file_count, total_bytes, author_kind, author_id, attempt_id)
+    VALUES (j.project_id, made, head, decode(tree ->> 'tree_id', 'hex'), decode(tree ->> 'manifest_id', 'hex'),
+            (SELECT coalesce(array_agg(decode(k ->> 'id', 'hex')), '{}') FROM jsonb_array_elements(tree -> 'packs') k),
+            (tree ->> 'file_count')::int, (tree ->> 'total_bytes')::bigint, 'job', jid, a);
+    UPDATE project SET head_version = made WHERE id = j.project_id;
+  END IF;
+  IF length(tail) > 0 THEN
+    INSERT INTO log_chunk (attempt_id, seq, byte_offset, length, data) VALUES (a, tail_seq, tail_offset, length(tail), tail) ON CONFLICT DO NOTHING;
+  END IF;
+  INSERT INTO event (tenant_id, project_id, job_id, kind, data)
+  SELECT j.tenant_id, j.project_id, j.id, 'progress', jsonb_build_object('message', m.message, 'attempt', t.number)
+    FROM unnest(said) WITH ORDINALITY AS m (message, n) ORDER BY m.n;
+  UPDATE attempt SET state = ended, finished_at = clock_timestamp(), detail = report ->> 'detail',
+         request = report -> 'request', result = report -> 'result',
+         materialize_s = (report ->> 'materialize_s')::real, run_s = (report ->> 'run_s')::real, push_s = (report ->> 'push_s')::real,
+         agent_started_at = started_at + make_interval(secs => (report ->> 'agent_start_s')::float8),
+         tree_id = CASE WHEN NOT publish THEN decode(tree ->> 'tree_id', 'hex') END,
+         manifest_id = CASE WHEN NOT publish THEN decode(tree ->> 'manifest_id', 'hex') END,
+         log_bytes = coalesce((report ->> 'log_bytes')::bigint, 0)
+   WHERE id = a;
+  UPDATE job SET summary = report ->> 'summary', output = report ->> 'output', version = made, preview_url = report ->> 'preview_url',
+         created_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'created_files')),
+         modified_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'modified_files')),
+         deleted_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'deleted_files')),
+         errors = ARRAY(SELECT jsonb_array_elements_text(report -> 'errors'))
+   WHERE id = jid RETURNING * INTO j;
+  PERFORM dd_end_attempt_v2(j, ended, report ->> 'detail');
+  RETURN CASE ended WHEN 'conflict' THEN 'conflict' ELSE 'ok' END;
+END $$;
