@@ -82,6 +82,7 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         tmp: &scratch.temp(),
         timeout: None,
         cancel: Default::default(),
+        hold: Default::default(),
         output,
     };
     let (exit, ()) = tokio::join!(agent::run(launch), async { while said.recv().await.is_some() {} });

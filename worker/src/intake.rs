@@ -153,6 +153,10 @@ impl Intake {
                     tracing::warn!(job = %ticket.job, "failed to claim, trying again: {}", chain(&error));
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
+                Err(error) => {
+                    self.context.running.doubt(ticket.job, id);
+                    return Err(error);
+                }
                 answer => return answer,
             }
         }

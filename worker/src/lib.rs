@@ -4,6 +4,7 @@ pub mod agent;
 mod boottime;
 pub mod config;
 mod context;
+mod control;
 mod intake;
 mod job;
 mod lease;
@@ -11,7 +12,9 @@ mod log;
 mod metrics;
 mod running;
 mod service;
+mod spool;
 pub mod workspace;
 
 pub use config::WorkerConfig;
+pub use lease::OnLostContact;
 pub use service::run;

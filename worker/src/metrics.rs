@@ -15,6 +15,11 @@ pub(crate) struct WorkerMetrics {
     pub(crate) log_bytes: IntCounter,
     pub(crate) log_bytes_dropped: IntCounter,
     pub(crate) finish_retries: IntCounter,
+    pub(crate) results_kept: IntCounter,
+    pub(crate) renewals_missed: IntCounter,
+    pub(crate) agents_frozen: IntCounter,
+    pub(crate) agents_thawed: IntCounter,
+    pub(crate) agents_killed: IntCounter,
 }
 
 impl WorkerMetrics {
@@ -62,6 +67,20 @@ impl WorkerMetrics {
             finish_retries: counter(
                 "drydock_worker_finish_retries_total",
                 "Finishes asked again because the database did not answer.",
+            )?,
+            results_kept: counter(
+                "drydock_worker_results_kept_total",
+                "Results written to the scratch disk because the database did not take them at once.",
+            )?,
+            renewals_missed: counter("drydock_worker_renewals_missed_total", "Lease renewals without an answer.")?,
+            agents_frozen: counter(
+                "drydock_worker_agents_frozen_total",
+                "Attempts whose agent was stopped because the lease could not be renewed.",
+            )?,
+            agents_thawed: counter("drydock_worker_agents_thawed_total", "Attempts whose frozen agent went on.")?,
+            agents_killed: counter(
+                "drydock_worker_agents_killed_total",
+                "Attempts whose agent was killed because the lease was gone.",
             )?,
         })
     }

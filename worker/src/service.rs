@@ -7,16 +7,20 @@ use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Limits, ManifestCache, Storage, StorageMetrics};
 use prometheus::Registry;
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     WorkerConfig,
     agent::Agents,
     context::Context,
+    control,
     intake::Intake,
+    job,
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
     running::{Running, Stop},
+    spool::Spool,
     workspace::ScratchRoot,
 };
 
@@ -61,18 +65,25 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
 }
 
 async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(), Exit> {
-    let (lease, identity) = Lease::take(context.clone()).await?;
+    // Before registering, which ends what an earlier worker on this scratch directory ran.
+    if Spool::of(&context.scratch).tell_all(&context.database).await > 0 {
+        context.waker.wake_all();
+    }
+    let (unknown, unknown_claims) = mpsc::unbounded_channel();
+    let (lease, identity) = Lease::take(context.lease(unknown), &shutdown).await?;
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
-    let lease = tasks::spawn("lease", lease.keep(shutdown.clone()));
+    tasks::spawn("unknown claims", job::end_unknown(context.clone(), unknown_claims));
+    let hints = control::heed(broker.clone(), identity.clone(), lease.renew_now(), shutdown.clone());
+    tasks::spawn("control", hints);
     let intake = Intake::new(context.clone(), broker, identity.clone(), shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;
     drain(&context, &identity, intake, &shutdown).await;
     lease::end(&context.database, *identity.borrow()).await;
     context.waker.wake_all();
+    lease.release().await;
     shutdown.force();
-    let _ended = lease.await;
     Ok(())
 }
 

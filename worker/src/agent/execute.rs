@@ -1,10 +1,6 @@
 //! The program of one run: started, read while it runs, ended with all it started.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +48,7 @@ fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Resul
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
     let places = Places { workspace, home, tmp };
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
-    let directories = [workspace, home, tmp].map(Path::to_owned).to_vec();
-    let belongings = Belongings { attempt: launch.attempt, directories };
+    let belongings = Belongings::new(launch.attempt, &[workspace, home, tmp]);
     Ok((Start { program, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings }, heard))
 }
 
@@ -73,6 +68,10 @@ pub(super) async fn execute(
     let started = match program::locate(&line[0], &spec.path) {
         Ok(program) => {
             let (start, heard) = assemble(launch, program, line)?;
+            tokio::select! {
+                () = launch.hold.released() => {}
+                () = given_up.cancelled() => return Ok((Ending::Canceled, transcript, complaints)),
+            }
             process::start(start).await.map(|running| (running, heard))
         }
         Err(error) => Err(error),
@@ -111,10 +110,11 @@ pub(super) async fn execute(
 
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
 async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationToken) -> Result<Ending, AgentError> {
-    let limit = launch.timeout.or(launch.spec.timeout);
+    let _entered = launch.hold.enter(running.leader(), running.belongings());
+    let (limit, began) = (launch.timeout.or(launch.spec.timeout), launch.hold.elapsed());
     let time_is_up = async {
         match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
+            Some(limit) => launch.hold.reaches(began + limit).await,
             None => std::future::pending().await,
         }
     };
@@ -126,7 +126,8 @@ async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationT
     };
     if matches!(ending, Ending::Canceled | Ending::TimedOut) {
         given_up.cancel();
-        running.stop(launch.spec.grace).await?;
+        let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.grace };
+        running.stop(grace).await?;
     }
     running.sweep().await?;
     Ok(ending)

@@ -21,6 +21,7 @@ use super::{
     error::AgentError,
     exchange::{Exchange, write_result},
     execute::execute,
+    hold::Hold,
     output::{AgentOutput, Sink},
     redact::Redactor,
     spec::AgentSpec,
@@ -49,6 +50,8 @@ pub struct Launch<'a> {
     pub timeout: Option<Duration>,
     /// Stops the run. Prefer it to dropping the future, which kills only the process group.
     pub cancel: CancellationToken,
+    /// Freezes the run; the time frozen counts toward no limit.
+    pub hold: Hold,
     /// Receives the output. The agent waits while it is full.
     pub output: mpsc::Sender<AgentOutput>,
 }

@@ -1,15 +1,13 @@
 //! Finish: one transaction ends the attempt. Asked until one of its four answers comes, because a lost reply tells nothing.
 
-use std::time::Duration;
-
 use drydock_database::{
-    job::{self, Finish, Finished},
+    job::{Finish, Finished},
     report::{Report, StoredTree},
 };
 use drydock_domain::{Outcome, RelativePath};
-use drydock_runtime::{Backoff, exit::chain};
+use drydock_runtime::exit::chain;
 
-use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed};
+use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed, tell::tell};
 
 /// Paths listed per job and kind of change; the diff of the versions has all.
 const LISTED: usize = 10_000;
@@ -75,39 +73,23 @@ impl Ended {
 pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.registration.finishing();
     let finish = Finish { tree: ended.tree, ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report) };
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-    let answer = loop {
-        let asked = async {
-            let client = attempt.context.database.client().await?;
-            job::finish(&client, &finish).await
-        };
-        match asked.await {
-            Ok(answer) => break answer,
-            Err(error) if error.is_unavailable() => {
-                attempt.context.metrics.finish_retries.inc();
-                tracing::warn!("failed to finish, trying again: {}", chain(&error));
-                tokio::time::sleep(backoff.next_delay()).await;
-            }
-            Err(error) => {
-                tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error));
-                return;
-            }
-        }
-    };
+    let answer = tell(&attempt.context, &finish).await;
     attempt.context.waker.wake_all();
+    let metrics = &attempt.context.metrics;
     match answer {
-        Finished::Ok | Finished::Already => {
-            attempt.context.metrics.ended(finish.outcome);
+        Ok(Finished::Ok | Finished::Already) => {
+            metrics.ended(finish.outcome);
             tracing::info!(outcome = %finish.outcome, run_s = finish.report.run_s, "finished");
         }
-        Finished::Conflict => {
-            attempt.context.metrics.ended(Outcome::Conflict);
+        Ok(Finished::Conflict) => {
+            metrics.ended(Outcome::Conflict);
             tracing::info!("the project's head moved meanwhile: the job runs again on the new one");
         }
-        Finished::Fenced => {
-            attempt.context.metrics.ended(Outcome::Lost);
+        Ok(Finished::Fenced) => {
+            metrics.ended(Outcome::Lost);
             tracing::info!("not ours any more: dropped");
         }
+        Err(error) => tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error)),
     }
 }
 

@@ -8,7 +8,10 @@ use drydock_domain::{Changes, Outcome, Phase, TenantId};
 use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, Written};
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, said};
-use crate::workspace::{self, PushOptions};
+use crate::{
+    running::{Permit, Stop},
+    workspace::{self, PushOptions},
+};
 
 /// What came of the workspace.
 pub(super) struct Pushed {
@@ -29,7 +32,9 @@ pub(super) async fn push(
     }
     let stage = attempt.enter(Phase::Pushing).await;
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
-    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id };
+    let permit = attempt.registration.permit.clone();
+    permit.granted().await.map_err(JobError::Stopped)?;
+    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id, permit: permit.clone() };
     let options = PushOptions {
         tenant: spec.tenant_id,
         base: prepared.base.clone(),
@@ -39,21 +44,26 @@ pub(super) async fn push(
     let pushed =
         workspace::push(&context.storage, options, prepared.baseline.clone(), attempt.scratch.workspace(), &registry)
             .await;
-    let pushed = pushed.map_err(JobError::Push)?;
+    let pushed = pushed.map_err(|error| match permit.stop.reason() {
+        Some(reason @ (Stop::Lost | Stop::Canceled)) => JobError::Stopped(reason),
+        _ => JobError::Push(error),
+    })?;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
     let tree = pushed.written.filter(|_| !spec.read_only).map(|written| stored(&written));
     Ok(Some(Pushed { tree, changes: pushed.changes, seconds: stage.leave(context) }))
 }
 
-/// Packs are rows before they are objects.
+/// Packs are rows before they are objects, and none begins without a lease.
 struct Rows {
     database: Database,
     tenant: TenantId,
+    permit: Permit,
 }
 
 impl PackRegistry for Rows {
     async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
+        self.permit.granted().await.map_err(JobError::Stopped)?;
         let client = self.database.client().await?;
         let bytes = i64::try_from(pack.bytes)?;
         Ok(pack::uploading(&client, self.tenant, pack.id.as_bytes(), bytes).await?)

@@ -10,7 +10,7 @@ mod directory;
 mod error;
 mod materialize;
 mod push;
-mod scratch;
+pub(crate) mod scratch;
 mod snapshot;
 mod untouched;
 

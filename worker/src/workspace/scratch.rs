@@ -32,6 +32,8 @@ use super::{
 const LOCK: &str = ".lock";
 const MADE: [&str; 3] = ["", ".home", ".tmp"];
 const PACKS: &str = ".packs";
+/// Results that were not told yet; they outlive the worker.
+pub(crate) const SPOOL: &str = "spool";
 
 /// The scratch directory, held exclusively until dropped.
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ impl ScratchRoot {
         let mut result = Ok(());
         for name in names(directory).map_err(failed)? {
             let name = name.map_err(failed)?;
-            if name.to_bytes() != LOCK.as_bytes() {
+            if ![LOCK, SPOOL].iter().any(|kept| name.to_bytes() == kept.as_bytes()) {
                 removed += 1;
                 let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
                 result = result.and(report(leftovers, path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))));

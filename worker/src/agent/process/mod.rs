@@ -10,6 +10,7 @@
 //! `/proc` (`sweep.rs`) is for the rest.
 
 mod children;
+mod freeze;
 mod proof;
 mod strays;
 mod sweep;
@@ -20,17 +21,18 @@ use std::{
     ffi::OsString,
     io,
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 use drydock_domain::AttemptId;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::sync::oneshot;
 
 use super::error::AgentError;
+pub(super) use freeze::Frozen;
 pub use strays::end_strays;
 use warden::Leader;
 
@@ -48,10 +50,30 @@ pub(super) struct Start {
 }
 
 /// How to recognize what belongs to an attempt.
+#[derive(Clone, Debug)]
 pub(super) struct Belongings {
     pub(super) attempt: AttemptId,
     /// The attempt's own directories: no other process has business there.
     pub(super) directories: Vec<PathBuf>,
+}
+
+impl Belongings {
+    /// The directories are told as the kernel names them. Only what is above them is resolved, and once where they are
+    /// neighbours: they themselves are no links, unless an agent made them so.
+    pub(super) fn new(attempt: AttemptId, directories: &[&Path]) -> Self {
+        let mut above: Option<(&Path, PathBuf)> = None;
+        let mut resolved = Vec::with_capacity(directories.len());
+        for &directory in directories {
+            let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
+                continue;
+            };
+            if above.as_ref().is_none_or(|(last, _)| *last != parent) {
+                above = Some((parent, fs_err::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())));
+            }
+            resolved.extend(above.as_ref().map(|(_, parent)| parent.join(name)));
+        }
+        Self { attempt, directories: resolved }
+    }
 }
 
 /// A running agent. Dropping it unfinished kills its group; the rest of it is swept all the same.
@@ -102,9 +124,22 @@ impl Running {
         waited.map_err(|source| AgentError::Processes { operation: "wait for", source })
     }
 
-    /// SIGTERM to the group, SIGKILL after `grace`.
+    /// The process group's leader.
+    pub(super) fn leader(&self) -> Pid {
+        self.leader.pid
+    }
+
+    /// How to recognize what belongs to it.
+    pub(super) fn belongings(&self) -> Belongings {
+        self.leader.belongings.clone()
+    }
+
+    /// SIGTERM to the group, SIGKILL after `grace` (at once when it is zero). A frozen one is woken to hear it.
     pub(super) async fn stop(&mut self, grace: Duration) -> Result<(), AgentError> {
-        self.signal(Signal::TERM);
+        if !grace.is_zero() {
+            self.signal(Signal::TERM);
+            self.signal(Signal::CONT);
+        }
         if tokio::time::timeout(grace, self.wait()).await.is_err() {
             self.signal(Signal::KILL);
             self.wait().await?;

@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -30,7 +29,6 @@ const FREEZE_LOOKS: u32 = 20;
 /// Returns when nothing of the attempt lives.
 pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentError> {
     let failed = |source| AgentError::Processes { operation: "list", source };
-    let belongings = &resolved(belongings);
     let deadline = Instant::now() + PATIENCE;
     let (mut pause, mut unclear_looks) = (FIRST_PAUSE, 0);
     let mut killed = BTreeSet::new();
@@ -56,16 +54,6 @@ pub(super) fn sweep(leader: Pid, belongings: &Belongings) -> Result<(), AgentErr
         thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// With the directories as the kernel names them. Only what is above them is resolved: the agent may have put a link to
-/// anywhere in the place of one.
-fn resolved(belongings: &Belongings) -> Belongings {
-    let resolve = |path: &PathBuf| match (path.parent().map(fs_err::canonicalize), path.file_name()) {
-        (Some(Ok(parent)), Some(name)) => parent.join(name),
-        _ => path.clone(),
-    };
-    Belongings { attempt: belongings.attempt, directories: belongings.directories.iter().map(resolve).collect() }
 }
 
 /// What one look at the process table found.
@@ -111,7 +99,7 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     Ok(Seen { members, unclear })
 }
 
-fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
+pub(super) fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
     // The kernel marks a removed directory; its name still tells whose it was.
     let bytes = directory.as_os_str().as_bytes();
     let directory =
@@ -120,7 +108,7 @@ fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
 }
 
 /// Everything below `root`, parents before children.
-fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
+pub(super) fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
     let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);

@@ -28,7 +28,8 @@ const STACK: usize = 256 << 10;
 
 /// An agent's first process.
 pub(super) struct Leader {
-    pid: Pid,
+    pub(super) pid: Pid,
+    pub(super) belongings: Belongings,
     /// Whether its number may be another's by now.
     reaped: Mutex<bool>,
 }
@@ -62,11 +63,11 @@ impl Leader {
 pub(super) async fn start(command: Command, belongings: Belongings) -> io::Result<Running> {
     let (sender, started) = oneshot::channel();
     let thread = thread::Builder::new().name("warden".to_owned()).stack_size(STACK);
-    thread.spawn(move || guard(command, &belongings, sender))?;
+    thread.spawn(move || guard(command, belongings, sender))?;
     started.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
 }
 
-fn guard(mut command: Command, belongings: &Belongings, started: oneshot::Sender<io::Result<Running>>) {
+fn guard(mut command: Command, belongings: Belongings, started: oneshot::Sender<io::Result<Running>>) {
     let (mut child, registered) = match children::spawn(&mut command) {
         Ok(spawned) => spawned,
         Err(error) => {
@@ -76,12 +77,12 @@ fn guard(mut command: Command, belongings: &Belongings, started: oneshot::Sender
     };
     // Our copies of the agent's ends of its pipes: they would keep the pipes open.
     drop(command);
-    let leader = Arc::new(Leader { pid: registered.pid(), reaped: Mutex::new(false) });
+    let leader = Arc::new(Leader { pid: registered.pid(), belongings, reaped: Mutex::new(false) });
     let (exited, swept) = (oneshot::channel(), oneshot::channel());
     // Dropped unsent, it kills the group.
     let _nobody_waits = started.send(Ok(Running::new(leader.clone(), exited.1, swept.1)));
     let _nobody_waits = exited.0.send(leader.wait(&mut child));
-    let _nobody_waits = swept.0.send(end(registered, belongings));
+    let _nobody_waits = swept.0.send(end(registered, &leader.belongings));
 }
 
 fn end(registered: Registered, belongings: &Belongings) -> Result<(), AgentError> {
