@@ -94,6 +94,20 @@ impl NewJob {
             idempotency: None,
         }
     }
+
+    /// What a schedule keeps of it: all but its id, its project, its key and what only a single job has.
+    ///
+    /// # Errors
+    /// Its labels are no JSON.
+    pub fn template(&self) -> Result<serde_json::Value, serde_json::Error> {
+        const OWN: [&str; 8] =
+            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint"];
+        let mut template = serde_json::to_value(self)?;
+        if let Some(fields) = template.as_object_mut() {
+            fields.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_null());
+        }
+        Ok(template)
+    }
 }
 
 /// The key of a request that may be repeated, and the hash of what it asks for.
