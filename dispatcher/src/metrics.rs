@@ -14,6 +14,8 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) reaped: IntCounterVec,
     moved: IntCounterVec,
     pub(crate) sealed: IntCounter,
+    pub(crate) reaping_held: IntGauge,
+    relay_up: IntGauge,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
 }
@@ -26,8 +28,12 @@ impl DispatcherMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let leader = IntGauge::new("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
-        registry.register(Box::new(leader.clone()))?;
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let leader = gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
         let reaped = IntCounterVec::new(
             Opts::new(
                 "drydock_dispatcher_attempts_reaped_total",
@@ -62,6 +68,11 @@ impl DispatcherMetrics {
             )?,
             reaped,
             moved,
+            reaping_held: gauge(
+                "drydock_dispatcher_reaping_held",
+                "1 while so many leases ran out together that nobody is declared over.",
+            )?,
+            relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             jobs,
             slots,
@@ -88,6 +99,10 @@ impl DispatcherMetrics {
         ] {
             self.moved.with_label_values(&[wait]).inc_by(u64::from(count.unsigned_abs()));
         }
+    }
+
+    pub(crate) fn relay_up(&self, up: bool) {
+        self.relay_up.set(up.into());
     }
 
     /// A pool's gauges; every live state is set, so that an empty one reads 0 instead of vanishing.

@@ -18,10 +18,17 @@ use drydock_storage::{Credentials, Storage, StorageMetrics};
 use prometheus::Registry;
 use tokio::sync::Notify;
 
-use crate::{DispatcherConfig, context::Context, lead, loops, metrics::DispatcherMetrics};
+use crate::{
+    DispatcherConfig,
+    context::{Context, Wakes},
+    lead, loops,
+    metrics::DispatcherMetrics,
+};
 
 /// How long the last round may take when stopping.
 const STOP: Duration = Duration::from_secs(10);
+/// Shortest time between two looks that every wake-up asks for.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Runs a dispatcher until `shutdown`.
 ///
@@ -38,7 +45,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
     let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
     let context = Context {
         waker: Waker::start(&database, &shutdown),
-        work: Arc::new(Notify::new()),
+        wakes: Wakes::default(),
         config: Arc::new(config),
         database,
         broker,
@@ -77,7 +84,7 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
 /// Work is due when another process says so, and when the lead changes hands.
 fn relay_wakes(context: &Context) {
     let mut notified = wake::listen(&context.database, Channel::Work, &context.shutdown);
-    let (mut lead, work) = (context.lead.clone(), context.work.clone());
+    let (mut lead, wakes) = (context.lead.clone(), context.wakes.clone());
     tasks::spawn("wake", async move {
         loop {
             let changed = tokio::select! {
@@ -87,39 +94,36 @@ fn relay_wakes(context: &Context) {
             if changed.is_err() {
                 return;
             }
-            work.notify_one();
+            wakes.all();
         }
     });
 }
 
 fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
     let repair = context.config.repair_period;
+    let schedule = |name, period, pause, wake: &Arc<Notify>| Schedule { name, period, pause, wake: wake.clone() };
+    let (wakes, alone, stop) = (&context.wakes, Arc::new(Notify::new()), || context.shutdown.clone());
     let mut tickets = loops::tickets::Tickets::new(context.clone());
-    let (poll, work, shutdown) = (context.config.dispatch_poll, context.work.clone(), context.shutdown.clone());
-    let tickets = tasks::spawn("tickets", async move {
-        tickets.run(Schedule { name: "tickets", period: poll, wake: work }, shutdown).await;
-    });
+    let (poll, shutdown) = (schedule("tickets", context.config.dispatch_poll, Duration::ZERO, &wakes.tickets), stop());
+    let tickets = tasks::spawn("tickets", async move { tickets.run(poll, shutdown).await });
+    let hints = loops::hints::Hints::new(context.clone()).run(schedule("hints", repair, SOON, &wakes.hints), stop());
+    let reap = loops::reap::Reaper::new(context.clone()).run(schedule("reap", repair, Duration::ZERO, &alone), stop());
     vec![
         tickets,
-        spawn_loop(context, "due", repair, loops::due::run_once),
-        spawn_loop(context, "reap", repair, loops::reap::run_once),
-        spawn_loop(context, "seal", repair * 10, loops::seal::run_once),
-        spawn_loop(context, "gauges", repair * 5, loops::gauges::run_once),
+        tasks::spawn("hints", hints),
+        tasks::spawn("reap", reap),
+        spawn_loop(context, schedule("due", repair, SOON, &wakes.waits), loops::due::run_once),
+        spawn_loop(context, schedule("seal", repair * 10, Duration::ZERO, &Arc::default()), loops::seal::run_once),
+        spawn_loop(context, schedule("gauges", repair * 5, Duration::ZERO, &Arc::default()), loops::gauges::run_once),
     ]
 }
 
-fn spawn_loop<F, Fut, E>(
-    context: &Context,
-    name: &'static str,
-    period: Duration,
-    once: F,
-) -> tokio::task::JoinHandle<()>
+fn spawn_loop<F, Fut, E>(context: &Context, schedule: Schedule, once: F) -> tokio::task::JoinHandle<()>
 where
     F: Fn(Context) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Next, E>> + Send + 'static,
     E: std::error::Error + Send + 'static,
 {
-    let schedule = Schedule { name, period, wake: Arc::new(Notify::new()) };
     let (context, shutdown) = (context.clone(), context.shutdown.clone());
-    tasks::spawn(name, periodic::run(schedule, shutdown, move || once(context.clone())))
+    tasks::spawn(schedule.name, periodic::run(schedule, shutdown, move || once(context.clone())))
 }

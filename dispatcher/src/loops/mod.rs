@@ -2,6 +2,9 @@
 
 pub(crate) mod due;
 pub(crate) mod gauges;
+pub(crate) mod hints;
+mod pace;
 pub(crate) mod reap;
+mod relay;
 pub(crate) mod seal;
 pub(crate) mod tickets;

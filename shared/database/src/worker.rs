@@ -13,6 +13,9 @@ const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interv
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
+const LEASES: &str = "SELECT count(*) AS workers,
+    count(*) FILTER (WHERE lease_until + make_interval(secs => $1) <= clock_timestamp()) AS expired
+  FROM worker WHERE ended_at IS NULL";
 const DATABASE_UP_FOR: &str =
     "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds";
 
@@ -126,6 +129,26 @@ pub async fn end_expired(conn: &impl GenericClient, grace: Duration) -> Result<i
         .await
         .map_err(DatabaseError::query("end expired workers"))?;
     Ok(row.get("ended"))
+}
+
+/// How many workers there are, and how many of them let their lease run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leases {
+    /// Workers that were not declared over.
+    pub workers: i64,
+    /// Those whose lease ran out longer than the grace ago.
+    pub expired: i64,
+}
+
+/// Counts the leases.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn leases(conn: &impl GenericClient, grace: Duration) -> Result<Leases, DatabaseError> {
+    let failed = || DatabaseError::query("count leases");
+    let statement = conn.prepare_cached(LEASES).await.map_err(failed())?;
+    let row = conn.query_one(&statement, &[&grace.as_secs_f64()]).await.map_err(failed())?;
+    Ok(Leases { workers: row.get("workers"), expired: row.get("expired") })
 }
 
 /// How long PostgreSQL has been up: leases say nothing about an outage of ours.

@@ -9,6 +9,7 @@ pub mod path;
 pub mod schedule;
 pub mod state;
 pub mod ticket;
+pub mod transition;
 pub mod tree;
 
 pub use changes::Changes;

@@ -11,7 +11,7 @@ pub mod wait;
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use postgres::{TestDatabase, database, empty_database};
-pub use proxy::Proxy;
+pub use proxy::{Direction, Pattern, Proxy};
 pub use wait::until;
 
 /// The value of a variable that `make test` sets.

@@ -1,15 +1,14 @@
 //! A stack of its own for one test: own database, own pool, own bucket prefix, own processes, which die with it.
 
 pub(crate) mod client;
-mod process;
 
 use std::{path::PathBuf, time::Duration};
 
+pub(crate) use drydock_e2e::process::{Process, binary, free_port};
 use drydock_testing::TestDatabase;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use client::Client;
-pub(crate) use process::{Process, binary, free_port};
 
 /// How long anything ordinary may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
