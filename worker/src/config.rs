@@ -40,6 +40,12 @@ pub struct WorkerConfig {
     /// How long running jobs may go on after SIGTERM before they are handed back
     #[arg(long, env = "DRYDOCK_DRAIN_TIMEOUT", default_value = "5m", value_parser = positive_duration)]
     pub drain_timeout: Duration,
+    /// How long a job's output and files wait for PostgreSQL and object storage to take them before the job runs again
+    #[arg(long, env = "DRYDOCK_OUTAGE_PATIENCE", default_value = "30m", value_parser = positive_duration)]
+    pub outage_patience: Duration,
+    /// How long tickets may stay away, or RabbitMQ itself, before this worker asks PostgreSQL for them
+    #[arg(long, env = "DRYDOCK_PULL_AFTER", default_value = "30s", value_parser = positive_duration)]
+    pub pull_after: Duration,
     /// How long the ticket that fills the last slot is held before this worker stops consuming
     #[arg(long, env = "DRYDOCK_BRAKE_TIMEOUT", default_value = "60s", value_parser = positive_duration)]
     pub brake_timeout: Duration,

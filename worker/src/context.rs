@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     WorkerConfig,
     agent::Agents,
+    breaker::Breaker,
     lease::{Setup, Terms},
     metrics::WorkerMetrics,
     running::Running,
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) running: Running,
+    /// Whether object storage can be relied on.
+    pub(crate) breaker: Breaker,
     /// Jobs, and what they leave to be done without their slot; a stop waits for all of it.
     pub(crate) tasks: TaskTracker,
     /// Host and scratch directory: what a successor of this process shares with it.

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod boottime;
+mod breaker;
 pub mod config;
 mod context;
 mod control;

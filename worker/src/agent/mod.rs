@@ -16,6 +16,7 @@ mod error;
 mod exchange;
 mod execute;
 mod file;
+mod heard;
 mod hold;
 mod output;
 mod process;

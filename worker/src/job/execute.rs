@@ -47,6 +47,7 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 home: &home,
                 tmp: &tmp,
                 timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
+                silence: attempt.claim.spec.silence_timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
                 cancel: attempt.registration.permit.stop.token(),
                 hold: attempt.registration.permit.hold.clone(),
                 output: sender,
@@ -94,7 +95,7 @@ fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
     match (&exit.ending, attempt.registration.permit.stop.reason()) {
         (Ending::Canceled, Some(Stop::Canceled)) => (Outcome::Canceled, Some("the job was cancelled".to_owned())),
         (Ending::Canceled, _) => (Outcome::Interrupted, Some("the worker had to stop it".to_owned())),
-        (Ending::TimedOut, _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
+        (Ending::TimedOut | Ending::Silent(_), _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
         (Ending::Exited(0), _) if exit.result.status == AgentStatus::Completed => (Outcome::Succeeded, None),
         (Ending::Exited(0), _) => (Outcome::Failed, Some("the agent says it failed".to_owned())),
         (ending, _) => (Outcome::Failed, Some(format!("the agent {ending}"))),

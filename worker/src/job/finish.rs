@@ -8,6 +8,7 @@ use drydock_domain::{Outcome, RelativePath};
 use drydock_runtime::exit::chain;
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed, tell::tell};
+use crate::log::Rest;
 
 /// Paths listed per job and kind of change; the diff of the versions has all.
 const LISTED: usize = 10_000;
@@ -19,11 +20,12 @@ pub(super) struct Ended {
     outcome: Outcome,
     report: Report,
     tree: Option<StoredTree>,
+    log: Rest,
 }
 
 impl Ended {
     /// The agent ran to an end.
-    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log_bytes: i64) -> Self {
+    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log: Rest) -> Self {
         let mut result = executed.result;
         let (mut tree, mut push_s) = (None, None);
         if let Some(pushed) = pushed {
@@ -48,9 +50,9 @@ impl Ended {
             materialize_s: Some(prepared.seconds),
             run_s: Some(executed.seconds),
             push_s,
-            log_bytes,
+            log_bytes: log.bytes,
         };
-        Self { outcome: executed.outcome, report, tree }
+        Self { outcome: executed.outcome, report, tree, log }
     }
 
     /// We could not see it through.
@@ -60,19 +62,26 @@ impl Ended {
             tracing::error!("failed to run the job: {text}");
         }
         attempt.log.line(format!("[worker] Not finished: {text}")).await;
-        let log_bytes = attempt.log.flush().await.unwrap_or_else(|error| {
+        let log = attempt.log.finish().await.unwrap_or_else(|error| {
             tracing::warn!("{}", chain(&error));
-            0
+            Rest::default()
         });
-        let report = Report { detail: Some(text.clone()), errors: vec![text], log_bytes, ..Report::default() };
-        Self { outcome, report, tree: None }
+        let report =
+            Report { detail: Some(text.clone()), errors: vec![text], log_bytes: log.bytes, ..Report::default() };
+        Self { outcome, report, tree: None, log }
     }
 }
 
 /// Tells the database, until it answers or this worker is out of time.
 pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.registration.finishing();
-    let finish = Finish { tree: ended.tree, ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report) };
+    let Rest { tail, progress, .. } = ended.log;
+    let finish = Finish {
+        tree: ended.tree,
+        tail,
+        progress,
+        ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report)
+    };
     let answer = tell(&attempt.context, &finish).await;
     attempt.context.waker.wake_all();
     let metrics = &attempt.context.metrics;

@@ -13,3 +13,6 @@ mod unknown;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use unknown::end_unknown;
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ async fn keep(context: &Context, finish: &Finish) -> bool {
     let (spool, finish) = (Spool::of(&context.scratch), finish.clone());
     match tokio::task::spawn_blocking(move || spool.keep(&finish)).await {
         Ok(Ok(())) => {
-            context.metrics.results_kept.inc();
+            context.metrics.outages.results_kept.inc();
             true
         }
         Ok(Err(error)) => {

@@ -73,7 +73,7 @@ impl Keeper {
             pause = match self.renew(interval.max(LEAST_PATIENCE)).await {
                 Ok(()) => jittered(interval, 0.1),
                 Err(error) => {
-                    self.setup.metrics.renewals_missed.inc();
+                    self.setup.metrics.outages.renewals_missed.inc();
                     tracing::warn!("failed to renew the lease: {}", chain(&error));
                     // All workers lose a database at the same moment, and shall not come back at the same one.
                     jittered(interval / 4, 0.5)
@@ -122,7 +122,7 @@ impl Keeper {
         let heeded = running.heed(asked, &answer.owned);
         if heeded.lost > 0 {
             tracing::warn!(attempts = heeded.lost, "attempts were taken back meanwhile: killing their agents");
-            self.setup.metrics.agents_killed.inc_by(heeded.lost as u64);
+            self.setup.metrics.outages.agents_killed.inc_by(heeded.lost as u64);
         }
         for unknown in heeded.unknown {
             // Nobody takes them in a worker that ends; the dispatcher then does.
@@ -133,7 +133,7 @@ impl Keeper {
         }
         if let Some(since) = self.frozen_since.take() {
             let thawed = running.thaw_all();
-            self.setup.metrics.agents_thawed.inc_by(thawed as u64);
+            self.setup.metrics.outages.agents_thawed.inc_by(thawed as u64);
             tracing::warn!(
                 attempts = thawed,
                 after_ms = since.elapsed().as_millis(),
@@ -166,7 +166,7 @@ impl Keeper {
         }
         let frozen = running.freeze_all();
         if frozen > 0 {
-            self.setup.metrics.agents_frozen.inc_by(frozen as u64);
+            self.setup.metrics.outages.agents_frozen.inc_by(frozen as u64);
             tracing::error!(attempts = frozen, "the lease ran out without a renewal: agents are frozen");
         }
     }
@@ -174,7 +174,7 @@ impl Keeper {
     fn kill(&self) {
         let killed = self.setup.running.stop_all(Stop::Lost);
         if killed > 0 {
-            self.setup.metrics.agents_killed.inc_by(killed as u64);
+            self.setup.metrics.outages.agents_killed.inc_by(killed as u64);
             tracing::error!(attempts = killed, "killing all agents: the lease is gone");
         }
     }

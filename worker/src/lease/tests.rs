@@ -102,7 +102,7 @@ async fn t29_without_contact_agents_freeze_before_the_lease_is_over() {
     assert_eq!(attempt.permit.stop.reason(), None);
     proxy.heal();
     until("it goes on", PATIENCE, || async { (!attempt.permit.hold.is_held()).then_some(()) }).await;
-    assert_eq!((kept.metrics.agents_frozen.get(), kept.metrics.agents_thawed.get()), (1, 1));
+    assert_eq!((kept.metrics.outages.agents_frozen.get(), kept.metrics.outages.agents_thawed.get()), (1, 1));
     kept.release().await;
 }
 
@@ -119,7 +119,7 @@ async fn t30_what_is_not_ours_any_more_is_killed_on_contact_and_never_thawed() {
     until("it is told", PATIENCE, || async { attempt.permit.stop.reason() }).await;
     assert_eq!(attempt.permit.stop.reason(), Some(Stop::Lost));
     assert!(attempt.permit.hold.is_held());
-    assert_eq!((kept.metrics.agents_thawed.get(), kept.metrics.agents_killed.get()), (0, 1));
+    assert_eq!((kept.metrics.outages.agents_thawed.get(), kept.metrics.outages.agents_killed.get()), (0, 1));
     kept.release().await;
 }
 
@@ -132,7 +132,7 @@ async fn frozen_for_too_long_agents_are_killed() {
     attempt.finishing();
     proxy.cut();
     until("it is told", PATIENCE, || async { attempt.permit.stop.reason() }).await;
-    assert_eq!((kept.metrics.agents_frozen.get(), kept.metrics.agents_killed.get()), (1, 1));
+    assert_eq!((kept.metrics.outages.agents_frozen.get(), kept.metrics.outages.agents_killed.get()), (1, 1));
     kept.release().await;
 }
 
@@ -145,7 +145,7 @@ async fn where_that_is_chosen_agents_are_killed_at_once() {
     attempt.finishing();
     proxy.cut();
     until("it is told", PATIENCE, || async { attempt.permit.stop.reason() }).await;
-    assert_eq!((attempt.permit.hold.is_held(), kept.metrics.agents_frozen.get()), (false, 0));
+    assert_eq!((attempt.permit.hold.is_held(), kept.metrics.outages.agents_frozen.get()), (false, 0));
     kept.release().await;
 }
 

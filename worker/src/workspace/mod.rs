@@ -12,6 +12,7 @@ mod materialize;
 mod push;
 pub(crate) mod scratch;
 mod snapshot;
+mod untouched;
 
 #[cfg(test)]
 mod tests;

@@ -74,6 +74,34 @@ async fn the_time_frozen_counts_toward_no_limit() {
     assert_eq!(ran.exit.ending, Ending::Exited(0), "{ran:?}");
 }
 
+async fn silent_for(limit: Duration, script: &str) -> Ending {
+    let mut scratch = Scratch::new();
+    scratch.silence = Some(limit);
+    scratch.run(&shell("exit", script, &[]), "sh", None).await.exit.ending
+}
+
+#[tokio::test]
+async fn a_silent_agent_is_stopped_and_one_that_speaks_now_and_then_is_not() {
+    let limit = Duration::from_millis(700);
+    assert_eq!(silent_for(limit, "sleep 300").await, Ending::Silent(limit));
+    assert_eq!(silent_for(limit, "for i in 1 2 3 4 5 6 7 8; do printf .; sleep 0.2; done").await, Ending::Exited(0));
+    assert_eq!(silent_for(limit, "echo once; sleep 300").await, Ending::Silent(limit));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_silence_of_a_frozen_agent_is_not_held_against_it() {
+    let mut scratch = Scratch::new();
+    scratch.silence = Some(Duration::from_millis(700));
+    let agents = shell("exit", "touch on; while [ ! -e end ]; do sleep 0.01; done", &[]);
+    let watch = async {
+        exists(&scratch.file("on")).await;
+        frozen(&scratch.hold, tokio::time::sleep(Duration::from_millis(1200))).await;
+        fs::write(scratch.file("end"), "").unwrap();
+    };
+    let (ran, ()) = tokio::join!(scratch.run(&agents, "sh", None), watch);
+    assert_eq!(ran.exit.ending, Ending::Exited(0), "{ran:?}");
+}
+
 async fn canceled_while_frozen(condemned: bool) -> (Scratch, Ran) {
     let scratch = Scratch::new();
     let script = "trap 'touch heard; exit 0' TERM; touch on; while :; do sleep 0.01; done";

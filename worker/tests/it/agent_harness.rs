@@ -21,6 +21,7 @@ pub(crate) struct Scratch {
     root: TempDir,
     pub(crate) request: AgentRequest,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
     pub(crate) cancel: CancellationToken,
     pub(crate) hold: Hold,
 }
@@ -58,7 +59,7 @@ impl Scratch {
             workspace_path: root.path().join("workspace").display().to_string(),
             labels: Default::default(),
         };
-        Self { root, request, timeout: None, cancel: CancellationToken::new(), hold: Hold::default() }
+        Self { root, request, timeout: None, silence: None, cancel: CancellationToken::new(), hold: Hold::default() }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -112,6 +113,7 @@ impl Scratch {
             home: &self.root.path().join("home"),
             tmp: &self.root.path().join("tmp"),
             timeout: self.timeout,
+            silence: self.silence,
             cancel: self.cancel.clone(),
             hold: self.hold.clone(),
             output,

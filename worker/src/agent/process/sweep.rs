@@ -81,7 +81,9 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     let mut unclear = false;
     for process in descendants(&all, own_pid) {
         if process.is_dead() {
-            children::reap(process, own);
+            if children::is_adopted(process, own) {
+                children::reap(process.pid);
+            }
             continue;
         }
         let marked = process.environment_holds(mark.as_bytes());
