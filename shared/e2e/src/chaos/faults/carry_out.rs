@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use futures_util::future;
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -16,6 +17,9 @@ use crate::chaos::{
     replay::Replay,
     servers::Servers,
 };
+
+/// How long a fault waits for the one before.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where faults happen.
 pub(crate) struct Arena {
@@ -28,9 +32,9 @@ pub(crate) struct Arena {
     /// Old tickets.
     pub(crate) replay: Replay,
     /// Who breaks RabbitMQ has it alone.
-    pub(super) rabbitmq: tokio::sync::Mutex<()>,
+    rabbitmq: tokio::sync::Mutex<()>,
     /// Who breaks PostgreSQL has it alone.
-    pub(super) postgres: tokio::sync::Mutex<()>,
+    postgres: tokio::sync::Mutex<()>,
     outages: Mutex<Vec<Outage>>,
 }
 
@@ -93,6 +97,15 @@ impl Outcome {
 pub(crate) async fn carry_out(arena: &Arena, fault: &Fault) -> Result<Outcome> {
     let ms = Duration::from_millis(fault.length());
     let named = |service: &str| arena.fleet.named(service);
+    let server = match fault {
+        Fault::StopRabbitmq { .. } | Fault::AlarmRabbitmq { .. } | Fault::DeleteQueue => Some(&arena.rabbitmq),
+        Fault::CrashPostgres { .. } | Fault::TerminateBackends { .. } => Some(&arena.postgres),
+        _ => None,
+    };
+    let alone = future::OptionFuture::from(server.map(|server| server.lock()));
+    let Ok(_alone) = tokio::time::timeout(PATIENCE, alone).await else {
+        return Ok(Outcome::Missed("another fault has the server".to_owned()));
+    };
     match fault {
         Fault::Kill { service, .. } => processes::kill(named(service)?, ms).await,
         Fault::Freeze { service, .. } => processes::freeze(arena, named(service)?, ms).await,

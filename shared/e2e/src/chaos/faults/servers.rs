@@ -17,7 +17,6 @@ const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM (
    ORDER BY random() LIMIT $1) AS chosen";
 
 pub(super) async fn stop_rabbitmq(arena: &Arena, ms: Duration) -> Result<Outcome> {
-    let _alone = arena.rabbitmq.lock().await;
     let stopped = arena.servers.stop_rabbitmq().await;
     meanwhile(ms).await;
     heal(async || arena.servers.start_rabbitmq().await).await.context("RabbitMQ does not start again")?;
@@ -25,7 +24,6 @@ pub(super) async fn stop_rabbitmq(arena: &Arena, ms: Duration) -> Result<Outcome
 }
 
 pub(super) async fn alarm_rabbitmq(arena: &Arena, ms: Duration) -> Result<Outcome> {
-    let _alone = arena.rabbitmq.lock().await;
     let raised = arena.servers.memory_alarm(true).await;
     meanwhile(ms).await;
     heal(async || arena.servers.memory_alarm(false).await).await.context("the memory alarm stays")?;
@@ -33,12 +31,10 @@ pub(super) async fn alarm_rabbitmq(arena: &Arena, ms: Duration) -> Result<Outcom
 }
 
 pub(super) async fn delete_queue(arena: &Arena) -> Outcome {
-    let _alone = arena.rabbitmq.lock().await;
     Outcome::of(arena.servers.delete_queue(&drydock_queue::topology::pool_queue(&arena.common.pool)).await)
 }
 
 pub(super) async fn crash_postgres(arena: &Arena, ms: Duration) -> Result<Outcome> {
-    let _alone = arena.postgres.lock().await;
     let from = Utc::now();
     let crashed = arena.servers.crash_postgres();
     meanwhile(ms).await;
@@ -48,7 +44,6 @@ pub(super) async fn crash_postgres(arena: &Arena, ms: Duration) -> Result<Outcom
 }
 
 pub(super) async fn terminate_backends(arena: &Arena, count: u32) -> Outcome {
-    let _alone = arena.postgres.lock().await;
     Outcome::of(terminate(&arena.servers, &arena.common.database, count).await)
 }
 
