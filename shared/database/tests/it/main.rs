@@ -3,6 +3,7 @@
 
 mod lanes;
 mod migrations;
+mod protocol;
 mod support;
 mod touch;
 mod transitions;
