@@ -1,9 +1,9 @@
--- Ends of waits. Each function takes at most `batch` jobs, locks their projects first, in id order, checks again under the
+-- Ends of waits. Each function takes at most `batch` jobs, locks their projects first, in id order, then edges, checks again under the
 -- locks, and returns how many it moved.
 
 -- Scheduled jobs whose time has come join their lane.
 CREATE FUNCTION dd_due_v2(batch int) RETURNS int LANGUAGE plpgsql AS $$
-DECLARE ids uuid[]; j job; n int := 0;
+DECLARE ids uuid[]; j job; n int := 0; projects uuid[] := '{}';
 BEGIN
   ids := ARRAY(SELECT id FROM job WHERE state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() ORDER BY run_at LIMIT batch);
   IF ids = '{}' THEN RETURN 0; END IF;
@@ -11,8 +11,10 @@ BEGIN
   FOR j IN UPDATE job SET state = 'pending' WHERE id = ANY (ids) AND state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() RETURNING * LOOP
     n := n + 1;
     PERFORM dd_status_event_v1(j, 'pending');
-    PERFORM dd_promote_v2(j.project_id);
+    projects := projects || j.project_id;
   END LOOP;
+  -- Once all have arrived: the next is chosen among them, and is told of after them.
+  PERFORM dd_promote_v2(p) FROM (SELECT DISTINCT unnest(projects) AS p) moved;
   RETURN n;
 END $$;
 
@@ -32,6 +34,7 @@ BEGIN
   ids := ARRAY(SELECT DISTINCT x.job_id FROM (SELECT job_id FROM job_dependency WHERE ended IS NOT NULL ORDER BY job_id LIMIT batch) x);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
+  PERFORM dd_hold_edges_v1(ids);
   FOR d IN
     WITH gone AS (DELETE FROM job_dependency e WHERE e.job_id = ANY (ids) AND e.ended IS NOT NULL RETURNING e.job_id, e.on_job, e.ended)
     SELECT g.job_id, count(*) FILTER (WHERE g.ended = 'succeeded')::int AS met,
@@ -63,6 +66,7 @@ BEGIN
                 AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT batch);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
+  PERFORM dd_hold_edges_v1(ids);
   FOR j IN
     UPDATE job SET state = 'failed', backing_off = false, finished_at = clock_timestamp(), failure_kind = 'queue_timeout',
            errors = ARRAY[format('not started within %s s', queue_timeout_s)]

@@ -13,6 +13,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) redispatched: IntCounter,
     pub(crate) reaped: IntCounterVec,
     moved: IntCounterVec,
+    pub(crate) fired: IntCounterVec,
     pub(crate) sealed: IntCounter,
     pub(crate) reaping_held: IntGauge,
     relay_up: IntGauge,
@@ -47,6 +48,14 @@ impl DispatcherMetrics {
             &["wait"],
         )?;
         registry.register(Box::new(moved.clone()))?;
+        let fired = IntCounterVec::new(
+            Opts::new(
+                "drydock_dispatcher_schedules_fired_total",
+                "Times of schedules that came, by what came of them.",
+            ),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(fired.clone()))?;
         let jobs = IntGaugeVec::new(
             Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
@@ -68,6 +77,7 @@ impl DispatcherMetrics {
             )?,
             reaped,
             moved,
+            fired,
             reaping_held: gauge(
                 "drydock_dispatcher_reaping_held",
                 "1 while so many leases ran out together that nobody is declared over.",

@@ -113,6 +113,7 @@ fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
         tasks::spawn("hints", hints),
         tasks::spawn("reap", reap),
         spawn_loop(context, schedule("due", repair, SOON, &wakes.waits), loops::due::run_once),
+        spawn_loop(context, schedule("schedules", repair, Duration::ZERO, &Arc::default()), loops::schedules::run_once),
         spawn_loop(context, schedule("seal", repair * 10, Duration::ZERO, &Arc::default()), loops::seal::run_once),
         spawn_loop(context, schedule("gauges", repair * 5, Duration::ZERO, &Arc::default()), loops::gauges::run_once),
     ]

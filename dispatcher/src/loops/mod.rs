@@ -6,5 +6,6 @@ pub(crate) mod hints;
 mod pace;
 pub(crate) mod reap;
 mod relay;
+pub(crate) mod schedules;
 pub(crate) mod seal;
 pub(crate) mod tickets;
