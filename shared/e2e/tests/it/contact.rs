@@ -44,14 +44,18 @@ fn counting(place: &Path) -> String {
     )
 }
 
+/// Stopped by a signal, and therefore silent.
 async fn stands_still(place: &Path) {
-    let count = || fs_err::read_to_string(place.join("count")).unwrap();
-    until("the agent stands still", PATIENCE, || async {
-        let before = count();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        (count() == before).then_some(())
+    let pid = appears(&place.join("pid")).await;
+    let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    until("the agent is stopped", PATIENCE, || async {
+        fs_err::read_to_string(&stat).unwrap().contains(") T ").then_some(())
     })
     .await;
+    let count = || fs_err::read_to_string(place.join("count")).unwrap();
+    let before = count();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count(), before);
 }
 
 async fn is_gone(pid: &str) {
