@@ -16,7 +16,7 @@ const EMPTY: &str = "TRUNCATE tenant, project, job, worker, attempt, version, pa
 
 /// The database and the model, side by side.
 pub(crate) struct Runner<'a> {
-    client: &'a Client,
+    pub(crate) client: &'a Client,
     pub(crate) world: World,
     last_event: i64,
 }
@@ -41,7 +41,7 @@ impl<'a> Runner<'a> {
         self.stretch(to).await
     }
 
-    async fn compare(&mut self, span: Span) -> Result<(), String> {
+    pub(crate) async fn compare(&mut self, span: Span) -> Result<(), String> {
         let rows = Rows::read(self.client, self.last_event).await.map_err(|error| chain(&error))?;
         let mut found = differences(&mut self.world, &rows, span);
         self.last_event = rows.last_event().unwrap_or(self.last_event);
@@ -129,7 +129,7 @@ pub(crate) async fn explain(client: &Client, ops: &[Op], failure: (usize, String
     )
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
