@@ -6,7 +6,8 @@ use drydock_domain::TenantId;
 /// `projects` of `tenants` (besides the default one), each with `jobs` jobs of which the first is ready.
 pub(crate) async fn fill(client: &Client, tenants: i32, projects: i32, jobs: i32) {
     let sql = format!(
-        "INSERT INTO tenant (id, name) SELECT gen_random_uuid(), 'many ' || n FROM generate_series(1, {tenants}) n;
+        "SET statement_timeout = 0;
+         INSERT INTO tenant (id, name) SELECT gen_random_uuid(), 'many ' || n FROM generate_series(1, {tenants}) n;
          WITH t AS (SELECT id, row_number() OVER (ORDER BY name) AS n FROM tenant WHERE name LIKE 'many %')
          INSERT INTO project (id, tenant_id, instruction, agent, pool)
          SELECT gen_random_uuid(), t.id, 'backlog', 'dummy', 'default' FROM generate_series(1, {projects}) g JOIN t ON t.n = g % {tenants} + 1;

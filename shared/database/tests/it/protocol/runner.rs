@@ -11,8 +11,10 @@ use super::{
     op::{Kind, Op, id},
 };
 
-const EMPTY: &str = "TRUNCATE tenant, project, job, worker, attempt, version, pack, event, log_chunk, leader, idempotency, job_dependency,
-  schedule, firing RESTART IDENTITY CASCADE";
+/// Emptying by rows: for a few of them a TRUNCATE of so many tables and indexes takes ten times as long.
+const EMPTY: &str = "DELETE FROM firing; DELETE FROM schedule; DELETE FROM job_dependency; DELETE FROM idempotency; DELETE FROM log_chunk;
+  DELETE FROM event; DELETE FROM version; DELETE FROM pack; DELETE FROM attempt; DELETE FROM job; DELETE FROM worker;
+  DELETE FROM leader; DELETE FROM project; DELETE FROM tenant";
 
 /// The database and the model, side by side.
 pub(crate) struct Runner<'a> {
@@ -30,10 +32,10 @@ impl<'a> Runner<'a> {
 
     /// One step; the error says how the database differs from the model.
     pub(crate) async fn step(&mut self, op: &Op) -> Result<(), String> {
-        if self.world.skips(op) {
+        let from = Utc::now().trunc_subsecs(6);
+        if self.world.skips(op, from) {
             return Ok(());
         }
-        let from = Utc::now().trunc_subsecs(6);
         let answer = driver::make(self.client, &self.world, op, from).await.map_err(|error| chain(&error))?;
         let to = Utc::now();
         self.world.apply(op, &answer, from)?;

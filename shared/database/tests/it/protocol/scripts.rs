@@ -78,6 +78,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Op>)> {
         ("admission", admission()),
         ("fair", fair()),
         ("waits", waits()),
+        ("small batches", small_batches()),
         ("dependencies", dependencies()),
         ("deadlines", deadlines()),
         ("accept", acceptances()),
@@ -293,6 +294,7 @@ fn lost() -> Vec<Op> {
             Op::Start(worker(attempt)),
             ADMIT,
             claim_by(attempt, 0, attempt),
+            Op::Reap { attempt: attempt - 1 },
             Op::Reap { attempt },
             Op::Log { attempt, text: "last words" },
             Op::Overdue { worker: attempt, by: 10 },
@@ -442,6 +444,8 @@ fn unserved() -> Vec<Op> {
         ADMIT,
         Op::Overdue { worker: 1, by: 10 },
         Op::Redispatch { named: vec![1], batch: 100, stale: false },
+        // One that could not run it has slots.
+        Op::Start(worker(4)),
         ADMIT,
         Op::Renew { worker: 1, told: vec![] },
         ADMIT,
@@ -455,28 +459,28 @@ fn unserved() -> Vec<Op> {
 }
 
 fn admission() -> Vec<Op> {
-    let small =
-        |worker: Label| Op::Start(Start { slots: 1, instance: u8::try_from(worker).unwrap(), ..worker_one(worker) });
+    let some = |worker: Label, slots, pool| Op::Start(Start { slots, pool, ..self::worker(worker) });
     vec![
         Op::End { worker: 0 },
         accept([ask(0, 0), reader(1, 0), reader(2, 0), ask(3, 1), reader(4, 1), urgent(5, 1)]),
         ADMIT,
-        small(1),
+        some(1, 1, "a"),
         ADMIT,
         ADMIT,
         Op::Admit { lookahead: 1, batch: 100, stale: false },
-        small(2),
+        // Slots that do not count.
+        some(2, 8, "a"),
         Op::Drain { worker: 2 },
         ADMIT,
-        small(3),
+        some(3, 8, "a"),
         Op::Overdue { worker: 3, by: 10 },
         ADMIT,
-        small(4),
+        some(4, 8, "a"),
         Op::End { worker: 4 },
         ADMIT,
-        Op::Start(Start { pool: "b", ..worker(5) }),
+        some(5, 8, "b"),
         ADMIT,
-        Op::Start(worker(6)),
+        some(6, 8, "a"),
         Op::Admit { lookahead: 0, batch: 1, stale: false },
         Op::Admit { lookahead: 0, batch: 0, stale: false },
         Op::Return { job: 0, older: 0, pause: true },
@@ -484,10 +488,6 @@ fn admission() -> Vec<Op> {
         ADMIT,
         ADMIT,
     ]
-}
-
-fn worker_one(label: Label) -> Start {
-    worker(label)
 }
 
 /// Two tenants of weight 1, one of weight 3, one with a cap over two pools.
@@ -545,6 +545,31 @@ fn waits() -> Vec<Op> {
         Op::Due { job: 6 },
         Op::Due { job: 7 },
         END_WAITS,
+    ]
+}
+
+/// What does not wait, or not for this, takes no place in a batch.
+fn small_batches() -> Vec<Op> {
+    let past = |ask: Ask| Ask { run_at: Some(RunAt::Past), ..ask };
+    let later = |job| Ask { run_at: Some(RunAt::Future), ..ask(job, 1) };
+    let hurried = |job| Ask { queue_timeout: true, ..ask(job, 1) };
+    let one = Op::EndWaits { batch: 1 };
+    vec![
+        accept([ask(0, 0), past(ask(1, 0)), past(ask(2, 1)), past(reader(3, 1))]),
+        accept([past(Ask { needs: vec![0], ..ask(4, 1) }), later(5), later(6)]),
+        Op::Due { job: 5 },
+        one.clone(),
+        ADMIT,
+        claim(0, 0),
+        finish(0, 0, Outcome::Infra),
+        Op::Return { job: 3, older: 0, pause: false },
+        Op::Due { job: 0 },
+        one.clone(),
+        accept([hurried(7), hurried(8), hurried(9)]),
+        Op::Expire { job: 7 },
+        one.clone(),
+        Op::Expire { job: 8 },
+        one,
     ]
 }
 

@@ -211,7 +211,7 @@ fn word(word: &str) -> Answer {
 
 impl World {
     /// Whether a step would break what callers owe (ids used once, projects that exist), or has no single right answer.
-    pub(crate) fn skips(&self, op: &Op) -> bool {
+    pub(crate) fn skips(&self, op: &Op, now: DateTime<Utc>) -> bool {
         match op {
             Op::Tenant { tenant, .. } => self.tenants.contains_key(tenant),
             Op::Project { project, tenant, .. } => {
@@ -229,7 +229,7 @@ impl World {
                     && *older == 0
                     && self.jobs.get(job).is_some_and(|job| job.state == JobState::Dispatched)
             }
-            Op::EndWaits { batch } => self.is_ambiguous(*batch),
+            Op::EndWaits { batch } => self.is_ambiguous(*batch, now),
             Op::Due { job } => {
                 self.jobs.get(job).is_none_or(|job| !job.backing_off && job.state != JobState::Scheduled)
             }

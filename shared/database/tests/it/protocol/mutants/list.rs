@@ -381,20 +381,19 @@ fn accept() -> Vec<Mutant> {
 }
 
 fn waits() -> Vec<Mutant> {
-    const AGAIN: &str = "only picks candidates: checked again under the locks";
+    const AGAIN: &str = "only picks candidates, the earliest first: checked again under the locks";
     const NEVER_LATER: &str = "no transition moves it, so that what was picked stays due";
     const D: &str = "dd_due_v2";
     const R: &str = "dd_ready_v1";
     const N: &str = "dd_depend_v1";
     const E: &str = "dd_expire_v1";
     vec![
-        lives(
+        dies(
             D,
             "WHERE state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() ORDER",
             "WHERE unmet = 0 AND run_at <= clock_timestamp() ORDER",
-            AGAIN,
         ),
-        lives(D, "unmet = 0 AND run_at <= clock_timestamp() ORDER", "run_at <= clock_timestamp() ORDER", AGAIN),
+        dies(D, "unmet = 0 AND run_at <= clock_timestamp() ORDER", "run_at <= clock_timestamp() ORDER"),
         lives(D, "AND run_at <= clock_timestamp() ORDER", "ORDER", AGAIN),
         dies(D, "id = ANY (ids) AND state = 'scheduled' AND", "id = ANY (ids) AND"),
         lives(
@@ -407,6 +406,7 @@ fn waits() -> Vec<Mutant> {
         dies(D, "PERFORM dd_promote_v2(p) FROM", "PERFORM p FROM"),
         dies(D, "ORDER BY p.id FOR NO KEY UPDATE", ""),
         dies(R, "AND run_at <= clock_timestamp()", ""),
+        dies(R, "state = 'queued' AND backing_off AND run_at", "state = 'queued' AND run_at"),
         dies(R, " FOR UPDATE SKIP LOCKED", ""),
         lives(R, " AND j.state = 'queued' AND j.backing_off", "", HELD),
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
@@ -424,6 +424,11 @@ fn waits() -> Vec<Mutant> {
         dies(N, "DELETE FROM job_dependency WHERE job_id = d.job_id;", ""),
         dies(N, "PERFORM dd_settle_v1(j);", ""),
         dies(N, "ORDER BY p.id FOR NO KEY UPDATE", ""),
+        dies(
+            E,
+            "expires_at IS NOT NULL AND state IN ('scheduled', 'pending', 'queued', 'dispatched')\n                AND",
+            "expires_at IS NOT NULL AND",
+        ),
         lives(
             E,
             "'dispatched')\n                AND expires_at <= clock_timestamp() ORDER",
