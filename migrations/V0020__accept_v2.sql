@@ -59,7 +59,8 @@ BEGIN
       FROM a CROSS JOIN LATERAL (SELECT DISTINCT unnest(a.depends_on) AS on_job) u
       LEFT JOIN job d ON d.id = u.on_job AND d.tenant_id = t),
   needs AS (SELECT needed.id, count(*) FILTER (WHERE state <> 'succeeded')::int AS unmet FROM needed GROUP BY 1),
-  judged AS (
+  -- `accepted` as a column of its own: of a comparison the planner expects one row, and joins row by row.
+  judged AS (SELECT v.*, v.verdict = 'accepted' AS accepted FROM (
     SELECT a.*, p.agent AS default_agent, p.pool, p.min_isolation AS floor, coalesce(needs.unmet, 0) AS unmet,
            CASE WHEN p.id IS NULL THEN 'no_project'
                 WHEN a.id = ANY (lacking) OR k.resource_id = ANY (lacking) THEN 'no_dependency'
@@ -68,15 +69,15 @@ BEGIN
                 ELSE 'accepted' END AS verdict, k.resource_id
       FROM a LEFT JOIN project p ON p.id = a.project_id AND p.tenant_id = t AND p.deleted_at IS NULL
       LEFT JOIN needs ON needs.id = a.id
-      LEFT JOIN idempotency k ON k.tenant_id = t AND k.key = a.key),
-  lanes AS (
+      LEFT JOIN idempotency k ON k.tenant_id = t AND k.key = a.key) v),
+  lanes AS MATERIALIZED (
     SELECT l.project_id, l.writer,
            (SELECT count(*) FROM job o WHERE o.project_id = l.project_id AND o.state IN ('queued', 'dispatched', 'running')) AS taken,
            EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND NOT o.read_only
                                          AND o.state IN ('pending', 'queued', 'dispatched', 'running')) AS written,
            EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND o.read_only AND o.state = 'pending') AS read
       FROM (SELECT g.project_id, bool_or(NOT g.read_only) AS writer FROM judged g
-             WHERE g.verdict = 'accepted' AND g.unmet = 0 AND (g.run_at IS NULL OR g.run_at <= began) GROUP BY 1) l),
+             WHERE g.accepted AND g.unmet = 0 AND (g.run_at IS NULL OR g.run_at <= began) GROUP BY 1) l),
   fresh AS (
     SELECT g.*, CASE
              WHEN g.unmet > 0 OR g.run_at > began THEN 'scheduled'
@@ -85,7 +86,7 @@ BEGIN
              ELSE 'pending' END::job_state AS state
       FROM (SELECT j.*, row_number() OVER (
                      PARTITION BY j.project_id, j.read_only, j.unmet > 0 OR j.run_at > began IS TRUE ORDER BY j.priority DESC, j.place) AS turn
-              FROM judged j WHERE j.verdict = 'accepted') g
+              FROM judged j WHERE j.accepted) g
       LEFT JOIN lanes l ON l.project_id = g.project_id),
   made AS (
     INSERT INTO job (id, tenant_id, project_id, job_type, title, instruction, argv, agent, pool, labels, min_isolation, requires,

@@ -175,6 +175,10 @@ async fn change(client: &Client, world: &World, op: &Op, now: DateTime<Utc>) -> 
             project::create(client, &new).await?;
         }
         Op::Import { project } => import(client, *project).await.map_err(failed)?,
+        Op::Delete { project } => {
+            let sql = "UPDATE project SET deleted_at = now() WHERE id = $1";
+            client.execute(sql, &[&id(Kind::Project, *project)]).await.map_err(failed)?;
+        }
         Op::Resign { holder } => leader::resign(client, id(Kind::Holder, *holder)).await?,
         Op::ExpireLead => {
             client.execute("UPDATE leader SET expires_at = now() - interval '1 s'", &[]).await.map_err(failed)?;

@@ -71,7 +71,7 @@ impl Generator {
                 18..30 => Some(self.admit()),
                 30..46 => self.claim(world),
                 46..62 => self.finish(world),
-                62..68 => Some(Op::EndWaits { batch: if self.random.one_in(4) { 8 } else { 100 } }),
+                62..68 => Some(Op::EndWaits { batch: if self.random.one_in(4) { 2 } else { 100 } }),
                 68..73 => self.due(world),
                 73..79 => Some(self.cancel(world)),
                 79..85 => self.ticket(world),

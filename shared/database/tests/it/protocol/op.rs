@@ -219,4 +219,7 @@ pub(crate) enum Op {
     Import {
         project: Label,
     },
+    Delete {
+        project: Label,
+    },
 }

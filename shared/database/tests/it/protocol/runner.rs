@@ -11,12 +11,14 @@ use super::{
     op::{Kind, Op, id},
 };
 
-const EMPTY: &str = "TRUNCATE tenant, project, job, worker, attempt, version, pack, event, log_chunk, leader, idempotency, job_dependency,
-  schedule, firing RESTART IDENTITY CASCADE";
+/// Emptying by rows: for a few of them a TRUNCATE of so many tables and indexes takes ten times as long.
+const EMPTY: &str = "DELETE FROM firing; DELETE FROM schedule; DELETE FROM job_dependency; DELETE FROM idempotency; DELETE FROM log_chunk;
+  DELETE FROM event; DELETE FROM version; DELETE FROM pack; DELETE FROM attempt; DELETE FROM job; DELETE FROM worker;
+  DELETE FROM leader; DELETE FROM project; DELETE FROM tenant";
 
 /// The database and the model, side by side.
 pub(crate) struct Runner<'a> {
-    client: &'a Client,
+    pub(crate) client: &'a Client,
     pub(crate) world: World,
     last_event: i64,
 }
@@ -30,10 +32,10 @@ impl<'a> Runner<'a> {
 
     /// One step; the error says how the database differs from the model.
     pub(crate) async fn step(&mut self, op: &Op) -> Result<(), String> {
-        if self.world.skips(op) {
+        let from = Utc::now().trunc_subsecs(6);
+        if self.world.skips(op, from) {
             return Ok(());
         }
-        let from = Utc::now().trunc_subsecs(6);
         let answer = driver::make(self.client, &self.world, op, from).await.map_err(|error| chain(&error))?;
         let to = Utc::now();
         self.world.apply(op, &answer, from)?;
@@ -41,7 +43,7 @@ impl<'a> Runner<'a> {
         self.stretch(to).await
     }
 
-    async fn compare(&mut self, span: Span) -> Result<(), String> {
+    pub(crate) async fn compare(&mut self, span: Span) -> Result<(), String> {
         let rows = Rows::read(self.client, self.last_event).await.map_err(|error| chain(&error))?;
         let mut found = differences(&mut self.world, &rows, span);
         self.last_event = rows.last_event().unwrap_or(self.last_event);
@@ -129,7 +131,7 @@ pub(crate) async fn explain(client: &Client, ops: &[Op], failure: (usize, String
     )
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -38,7 +38,7 @@ impl World {
     }
 
     fn judge(&self, tenant: Label, ask: &Ask, refused_keys: &[u8]) -> (&'static str, Option<Label>) {
-        if self.projects.get(&ask.project).is_none_or(|project| project.tenant != tenant) {
+        if self.projects.get(&ask.project).is_none_or(|project| project.tenant != tenant || project.deleted) {
             return ("no_project", None);
         }
         if let Some((key, body)) = ask.key {

@@ -121,7 +121,7 @@ impl World {
         }
         let overdue = |job: &Job| {
             let patience = UNCLAIMED * (1 << job.redispatches.min(4));
-            job.dispatched.at() + chrono::Duration::seconds(patience) < now
+            job.dispatched.is_past(now - chrono::Duration::seconds(patience))
         };
         let mut again: Vec<Label> = self
             .jobs

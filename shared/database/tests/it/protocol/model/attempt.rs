@@ -47,7 +47,7 @@ impl World {
 
     pub(super) fn end_expired(&mut self, now: DateTime<Utc>) -> Answer {
         let grace = chrono::Duration::seconds(GRACE);
-        let gone = self.workers.values_mut().filter(|worker| !worker.ended && worker.lease.at() + grace <= now);
+        let gone = self.workers.values_mut().filter(|worker| !worker.ended && worker.lease.is_past(now - grace));
         Answer::Count(gone.map(|worker| worker.ended = true).count().try_into().unwrap())
     }
 
@@ -180,7 +180,7 @@ impl World {
             return word("moved_on");
         };
         let (label, worker) = (known.job, &self.workers[&known.worker]);
-        if !worker.ended && worker.lease.at() + chrono::Duration::seconds(GRACE) > now {
+        if !worker.ended && !worker.lease.is_past(now - chrono::Duration::seconds(GRACE)) {
             return word("alive");
         }
         let why = format!("worker {} was lost", instance(worker.instance));

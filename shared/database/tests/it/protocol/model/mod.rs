@@ -39,7 +39,11 @@ impl When {
     }
 
     pub(crate) fn is_past(self, now: DateTime<Utc>) -> bool {
-        matches!(self, Self::At(at) if at <= now)
+        match self {
+            Self::Never => false,
+            Self::At(at) => at <= now,
+            Self::Fresh { to, .. } => to < 0.0,
+        }
     }
 }
 
@@ -55,6 +59,7 @@ pub(crate) struct Project {
     pub(crate) pool: &'static str,
     pub(crate) agent: &'static str,
     pub(crate) isolation: Isolation,
+    pub(crate) deleted: bool,
     /// One per version, in order: the tree's byte and the attempt that made it.
     pub(crate) versions: Vec<(u8, Option<Label>)>,
 }
@@ -206,7 +211,7 @@ fn word(word: &str) -> Answer {
 
 impl World {
     /// Whether a step would break what callers owe (ids used once, projects that exist), or has no single right answer.
-    pub(crate) fn skips(&self, op: &Op) -> bool {
+    pub(crate) fn skips(&self, op: &Op, now: DateTime<Utc>) -> bool {
         match op {
             Op::Tenant { tenant, .. } => self.tenants.contains_key(tenant),
             Op::Project { project, tenant, .. } => {
@@ -219,18 +224,19 @@ impl World {
                         self.jobs.contains_key(&ask.job) || jobs[..place].iter().any(|other| other.job == ask.job)
                     })
             }
-            Op::Claim { job, older, attempt, .. } => self.attempts.get(attempt).is_some_and(|used| {
-                used.job != *job
-                    || *older == 0 && self.jobs.get(job).is_some_and(|job| job.state == JobState::Dispatched)
-            }),
-            Op::EndWaits { batch } => self.is_ambiguous(*batch),
+            Op::Claim { job, older, attempt, .. } => {
+                self.attempts.contains_key(attempt)
+                    && *older == 0
+                    && self.jobs.get(job).is_some_and(|job| job.state == JobState::Dispatched)
+            }
+            Op::EndWaits { batch } => self.is_ambiguous(*batch, now),
             Op::Due { job } => {
                 self.jobs.get(job).is_none_or(|job| !job.backing_off && job.state != JobState::Scheduled)
             }
             Op::Expire { job } => self.jobs.get(job).is_none_or(|job| job.expires == When::Never),
             Op::Unclaimed { job, .. } => self.jobs.get(job).is_none_or(|job| job.state != JobState::Dispatched),
             Op::Log { attempt, .. } => self.attempts.get(attempt).is_none_or(|attempt| attempt.log.is_some()),
-            Op::Import { project } => !self.projects.contains_key(project),
+            Op::Import { project } | Op::Delete { project } => !self.projects.contains_key(project),
             Op::Overdue { worker, .. } => !self.workers.contains_key(worker),
             Op::Renew { told, .. } => told
                 .iter()
@@ -274,10 +280,11 @@ impl World {
                 self.tenants.insert(*tenant, Tenant { weight: *weight, cap: *cap });
             }
             Op::Project { project, tenant, pool, agent, isolation } => {
-                let (tenant, isolation, versions) = (*tenant, *isolation, Vec::new());
-                self.projects.insert(*project, Project { tenant, pool, agent, isolation, versions });
+                let (tenant, isolation, deleted, versions) = (*tenant, *isolation, false, Vec::new());
+                self.projects.insert(*project, Project { tenant, pool, agent, isolation, deleted, versions });
             }
             Op::Import { project } => self.project(*project).versions.push((0, None)),
+            Op::Delete { project } => self.project(*project).deleted = true,
             Op::Resign { holder } => {
                 if let Some(lead) = self.lead.as_mut().filter(|lead| lead.holder == *holder) {
                     lead.expired = true;

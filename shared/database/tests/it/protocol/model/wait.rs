@@ -9,13 +9,11 @@ use super::{Answer, Job, NOW, World};
 use crate::protocol::op::Label;
 
 impl World {
-    /// Whether a batch would cut between jobs of the same time.
-    pub(super) fn is_ambiguous(&self, batch: i32) -> bool {
+    /// Whether a batch would cut between jobs whose wait is over.
+    pub(super) fn is_ambiguous(&self, batch: i32, now: DateTime<Utc>) -> bool {
         let batch = usize::try_from(batch).unwrap();
         let crowded = |wanted: &dyn Fn(&Job) -> bool| self.jobs.values().filter(|job| wanted(job)).count() > batch;
-        crowded(&|job| job.state == JobState::Scheduled)
-            || crowded(&|job| job.backing_off)
-            || crowded(&|job| job.expires != super::When::Never && !job.state.is_terminal())
+        crowded(&|job| is_due(job, now)) || crowded(&|job| is_ready(job, now)) || crowded(&|job| is_late(job, now))
     }
 
     pub(super) fn end_waits(&mut self, batch: i32, now: DateTime<Utc>) -> Answer {
@@ -31,7 +29,7 @@ impl World {
     }
 
     fn due(&mut self, now: DateTime<Utc>) -> i32 {
-        let due = self.select(|job| job.state == JobState::Scheduled && job.unmet == 0 && job.run_at.is_past(now));
+        let due = self.select(|job| is_due(job, now));
         for job in &due {
             self.jobs.get_mut(job).unwrap().state = JobState::Pending;
             self.tell(*job, "pending");
@@ -43,7 +41,7 @@ impl World {
     }
 
     fn ready(&mut self, now: DateTime<Utc>) -> i32 {
-        let ready = self.select(|job| job.backing_off && job.run_at.is_past(now));
+        let ready = self.select(|job| is_ready(job, now));
         for job in &ready {
             self.jobs.get_mut(job).unwrap().backing_off = false;
         }
@@ -92,8 +90,7 @@ impl World {
     }
 
     fn expire(&mut self, now: DateTime<Utc>) -> i32 {
-        let late =
-            self.select(|job| job.expires.is_past(now) && !job.state.is_terminal() && job.state != JobState::Running);
+        let late = self.select(|job| is_late(job, now));
         // All of them leave before any place is given to another.
         for job in &late {
             let job = self.jobs.get_mut(job).unwrap();
@@ -105,6 +102,18 @@ impl World {
         }
         count(&late)
     }
+}
+
+fn is_due(job: &Job, now: DateTime<Utc>) -> bool {
+    job.state == JobState::Scheduled && job.unmet == 0 && job.run_at.is_past(now)
+}
+
+fn is_ready(job: &Job, now: DateTime<Utc>) -> bool {
+    job.backing_off && job.run_at.is_past(now)
+}
+
+fn is_late(job: &Job, now: DateTime<Utc>) -> bool {
+    job.expires.is_past(now) && !job.state.is_terminal() && job.state != JobState::Running
 }
 
 fn count(jobs: &[Label]) -> i32 {
