@@ -49,15 +49,15 @@ fn counting(place: &Path) -> String {
 async fn stands_still(place: &Path) {
     let pid = appears(&place.join("pid")).await;
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    let count = || fs_err::read_to_string(place.join("count")).unwrap();
     until("the agent is stopped", PATIENCE, || async {
+        let before = count();
+        tokio::time::sleep(Duration::from_millis(300)).await;
         let stat = fs_err::read_to_string(&stat).unwrap();
-        (stat.contains(") T ") || stat.contains(") D ")).then_some(())
+        let stopped = stat.contains(") T ") || stat.contains(") D ");
+        (stopped && count() == before).then_some(())
     })
     .await;
-    let count = || fs_err::read_to_string(place.join("count")).unwrap();
-    let before = count();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(count(), before);
 }
 
 async fn is_gone(pid: &str) {
