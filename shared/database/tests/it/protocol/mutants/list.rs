@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Mutant> {
         lead(),
         accept(),
         waits(),
+        ends_of_waits(),
     ]
     .into_iter()
     .flatten()
@@ -380,13 +381,12 @@ fn accept() -> Vec<Mutant> {
     ]
 }
 
+const AGAIN: &str = "only picks candidates, the earliest first: checked again under the locks";
+const NEVER_LATER: &str = "no transition moves it, so that what was picked stays due";
+
 fn waits() -> Vec<Mutant> {
-    const AGAIN: &str = "only picks candidates, the earliest first: checked again under the locks";
-    const NEVER_LATER: &str = "no transition moves it, so that what was picked stays due";
     const D: &str = "dd_due_v2";
     const R: &str = "dd_ready_v1";
-    const N: &str = "dd_depend_v1";
-    const E: &str = "dd_expire_v1";
     vec![
         dies(
             D,
@@ -409,6 +409,13 @@ fn waits() -> Vec<Mutant> {
         dies(R, "state = 'queued' AND backing_off AND run_at", "state = 'queued' AND run_at"),
         dies(R, " FOR UPDATE SKIP LOCKED", ""),
         lives(R, " AND j.state = 'queued' AND j.backing_off", "", HELD),
+    ]
+}
+
+fn ends_of_waits() -> Vec<Mutant> {
+    const N: &str = "dd_depend_v1";
+    const E: &str = "dd_expire_v1";
+    vec![
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
         dies(N, " AND e.ended IS NOT NULL", ""),
         dies(N, "count(*) FILTER (WHERE g.ended = 'succeeded')", "count(*)"),
