@@ -227,7 +227,7 @@ async fn t53_a_version_made_meanwhile_is_a_conflict_and_the_line_stays_one() {
     assert_eq!((fleet.head().await, violations(&fleet.client).await), (2, NONE.to_vec()));
 }
 
-/// Red without the term in `dd_leads_v1`.
+/// Red when admit and redispatch do not ask who leads.
 #[tokio::test]
 async fn t55_who_led_before_is_refused() {
     let database = drydock_testing::database().await;
@@ -245,7 +245,7 @@ async fn t55_who_led_before_is_refused() {
     assert!(matches!(fleet.claim(&ticket).await.1, Claimed::Mine(_)), "its ticket is still the newest");
 }
 
-/// The same holder, a term later, is another leader.
+/// The same holder, a term later, is another leader: red without the term in `dd_leads_v1`.
 #[tokio::test]
 async fn t55_a_term_is_not_only_its_holder() {
     let database = drydock_testing::database().await;

@@ -41,7 +41,7 @@ async fn speed_of_accept() {
 #[tokio::test]
 #[ignore = "measures; takes a minute"]
 async fn speed_of_admit() {
-    for (tenants, projects, jobs) in [(1, 1000, 1), (1, 220_000, 1), (1000, 220_000, 1), (1000, 10_000, 100)] {
+    for (tenants, projects, jobs) in [(1, 1000, 1), (1000, 220_000, 1), (1000, 10_000, 100)] {
         let database = drydock_testing::database().await;
         let fleet = Fleet::new(&database).await;
         fleet.client.batch_execute("UPDATE worker SET slots = 100000").await.unwrap();
