@@ -1,11 +1,12 @@
 -- Ends of waits. Each function takes at most `batch` jobs, locks their projects first, in id order, then edges, checks again under the
--- locks, and returns how many it moved.
+-- locks, and returns how many it moved. Looked for by statement_timestamp(), because no index can be searched with a volatile
+-- clock: all that is still to come would be read each time.
 
 -- Scheduled jobs whose time has come join their lane.
 CREATE FUNCTION dd_due_v2(batch int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE ids uuid[]; j job; n int := 0; projects uuid[] := '{}';
 BEGIN
-  ids := ARRAY(SELECT id FROM job WHERE state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() ORDER BY run_at LIMIT batch);
+  ids := ARRAY(SELECT id FROM job WHERE state = 'scheduled' AND unmet = 0 AND run_at <= statement_timestamp() ORDER BY run_at LIMIT batch);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   FOR j IN UPDATE job SET state = 'pending' WHERE id = ANY (ids) AND state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() RETURNING * LOOP
@@ -21,7 +22,7 @@ END $$;
 -- Jobs whose back-off is over may be admitted again. They kept their place, so no project is locked.
 CREATE FUNCTION dd_ready_v1(batch int) RETURNS int LANGUAGE sql AS $$
   WITH due AS (
-    SELECT id FROM job WHERE state = 'queued' AND backing_off AND run_at <= clock_timestamp()
+    SELECT id FROM job WHERE state = 'queued' AND backing_off AND run_at <= statement_timestamp()
      ORDER BY run_at LIMIT batch FOR UPDATE SKIP LOCKED),
   ready AS (
     UPDATE job j SET backing_off = false FROM due WHERE j.id = due.id AND j.state = 'queued' AND j.backing_off RETURNING 1)
@@ -63,7 +64,7 @@ CREATE FUNCTION dd_expire_v1(batch int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE ids uuid[]; j job; n int := 0;
 BEGIN
   ids := ARRAY(SELECT id FROM job WHERE expires_at IS NOT NULL AND state IN ('scheduled', 'pending', 'queued', 'dispatched')
-                AND expires_at <= clock_timestamp() ORDER BY expires_at LIMIT batch);
+                AND expires_at <= statement_timestamp() ORDER BY expires_at LIMIT batch);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   PERFORM dd_hold_edges_v1(ids);

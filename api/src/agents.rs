@@ -5,7 +5,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use drydock_database::{Client, DatabaseError, worker_list};
+use drydock_database::{Database, DatabaseError, worker_list};
 
 use crate::validate::Fault;
 
@@ -24,11 +24,11 @@ pub(crate) enum Offer {
 
 impl KnownAgents {
     /// Asks the database only for names not seen before.
-    pub(crate) async fn look_up(&self, client: &Client, name: &str) -> Result<Offer, DatabaseError> {
+    pub(crate) async fn look_up(&self, database: &Database, name: &str) -> Result<Offer, DatabaseError> {
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
             return Ok(Offer::Known);
         }
-        let offered = worker_list::agents(client).await?;
+        let offered = worker_list::agents(&database.client().await?).await?;
         let known = offered.iter().any(|offered| offered == name);
         self.0.write().unwrap_or_else(PoisonError::into_inner).extend(offered.iter().cloned());
         Ok(if known { Offer::Known } else { Offer::Unknown(offered) })

@@ -1,7 +1,7 @@
 //! Metrics of the HTTP side: how many requests, how they ended, how long they took, how many streams are open.
 
 use drydock_runtime::metrics::LATENCY_SECONDS;
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Request metrics. The route is the pattern, never the path.
 #[derive(Clone, Debug)]
@@ -10,6 +10,10 @@ pub(crate) struct ApiMetrics {
     pub(crate) request_seconds: HistogramVec,
     /// Open event and log streams.
     pub(crate) streams: IntGauge,
+    /// Jobs of one accepting transaction.
+    pub(crate) accept_batch_jobs: Histogram,
+    /// Jobs asked for again on their own after their transaction failed, by what came of it.
+    pub(crate) accept_again: IntCounterVec,
 }
 
 impl ApiMetrics {
@@ -21,6 +25,17 @@ impl ApiMetrics {
         let streams = IntGauge::new("drydock_api_streams", "Open event and log streams.")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(streams.clone()))?;
-        Ok(Self { request_seconds, streams })
+        let help = "Jobs of one accepting transaction.";
+        let buckets = vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+        let accept_batch_jobs =
+            Histogram::with_opts(HistogramOpts::new("drydock_api_accept_batch_jobs", help).buckets(buckets))?;
+        let help = "Jobs asked for again on their own after their transaction failed: accepted, refused or failed.";
+        let accept_again = IntCounterVec::new(Opts::new("drydock_api_accept_again_total", help), &["outcome"])?;
+        for outcome in ["accepted", "refused", "failed"] {
+            accept_again.with_label_values(&[outcome]);
+        }
+        registry.register(Box::new(accept_batch_jobs.clone()))?;
+        registry.register(Box::new(accept_again.clone()))?;
+        Ok(Self { request_seconds, streams, accept_batch_jobs, accept_again })
     }
 }

@@ -26,6 +26,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(jobs::submit_job, jobs::list_project_jobs))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::show_job))
+        .routes(routes!(jobs::cancel_job))
+        .routes(routes!(jobs::retry_job))
         .routes(routes!(logs::read_log))
         .routes(routes!(logs::follow_log))
         .routes(routes!(events::job_events))

@@ -20,6 +20,7 @@ use crate::{
     agents::KnownAgents,
     config::{ApiConfig, Secrets},
     events::Feed,
+    jobs::Intake,
     metrics::ApiMetrics,
     middleware::without_trailing_slash,
     openapi, router,
@@ -93,9 +94,11 @@ async fn connect(
         other => Exit::Unavailable(other.into()),
     })?;
     storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
+    let waker = Waker::start(&database, shutdown);
     Ok(Arc::new(App {
         manifests: ManifestCache::new(config.manifest_cache, Limits::default()),
-        waker: Waker::start(&database, shutdown),
+        intake: Intake::start(&database, &waker, &api_metrics),
+        waker,
         feed: Feed::start(&database, shutdown),
         agents: KnownAgents::default(),
         metrics: api_metrics,

@@ -8,7 +8,7 @@ use drydock_runtime::Shutdown;
 use drydock_storage::{ManifestCache, Storage};
 use tokio::sync::Semaphore;
 
-use crate::{agents::KnownAgents, config::ApiConfig, events::Feed, metrics::ApiMetrics};
+use crate::{agents::KnownAgents, config::ApiConfig, events::Feed, jobs::Intake, metrics::ApiMetrics};
 
 /// A handle for handlers.
 pub(crate) type Shared = Arc<App>;
@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(crate) manifests: ManifestCache,
     pub(crate) waker: Waker,
     pub(crate) feed: Feed,
+    /// Where submissions go.
+    pub(crate) intake: Intake,
     pub(crate) agents: KnownAgents,
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.

@@ -20,10 +20,28 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) metrics: DispatcherMetrics,
     pub(crate) shutdown: Shutdown,
-    /// Set when there may be jobs to admit.
-    pub(crate) work: Arc<Notify>,
+    pub(crate) wakes: Wakes,
     /// The lead, while this process has it.
     pub(crate) lead: watch::Receiver<Option<Lead>>,
+}
+
+/// What is woken when another process says that something has changed, and when the lead changes hands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wakes {
+    /// There may be jobs to admit.
+    pub(crate) tickets: Arc<Notify>,
+    /// A wait may be over.
+    pub(crate) waits: Arc<Notify>,
+    /// A running job may be cancelled.
+    pub(crate) hints: Arc<Notify>,
+}
+
+impl Wakes {
+    pub(crate) fn all(&self) {
+        for wake in [&self.tickets, &self.waits, &self.hints] {
+            wake.notify_one();
+        }
+    }
 }
 
 /// A lead held since a moment on this process's clock.

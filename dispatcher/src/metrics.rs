@@ -13,7 +13,10 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) redispatched: IntCounter,
     pub(crate) reaped: IntCounterVec,
     moved: IntCounterVec,
+    pub(crate) fired: IntCounterVec,
     pub(crate) sealed: IntCounter,
+    pub(crate) reaping_held: IntGauge,
+    relay_up: IntGauge,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
 }
@@ -26,21 +29,17 @@ impl DispatcherMetrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
-        let leader = IntGauge::new("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
-        registry.register(Box::new(leader.clone()))?;
-        let reaped = IntCounterVec::new(
-            Opts::new(
-                "drydock_dispatcher_attempts_reaped_total",
-                "Attempts taken back from workers that are over, by what became of the job.",
-            ),
-            &["state"],
-        )?;
-        registry.register(Box::new(reaped.clone()))?;
-        let moved = IntCounterVec::new(
-            Opts::new("drydock_dispatcher_waits_ended_total", "Jobs whose wait ended, by what they waited for."),
-            &["wait"],
-        )?;
-        registry.register(Box::new(moved.clone()))?;
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let leader = gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
+        let by = |label: &str, name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
         let jobs = IntGaugeVec::new(
             Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
@@ -60,8 +59,26 @@ impl DispatcherMetrics {
                 "drydock_dispatcher_tickets_redispatched_total",
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
-            reaped,
-            moved,
+            reaped: by(
+                "state",
+                "drydock_dispatcher_attempts_reaped_total",
+                "Attempts taken back from workers that are over, by what became of the job.",
+            )?,
+            moved: by(
+                "wait",
+                "drydock_dispatcher_waits_ended_total",
+                "Jobs whose wait ended, by what they waited for.",
+            )?,
+            fired: by(
+                "outcome",
+                "drydock_dispatcher_schedules_fired_total",
+                "Times of schedules that came, by what came of them.",
+            )?,
+            reaping_held: gauge(
+                "drydock_dispatcher_reaping_held",
+                "1 while so many leases ran out together that nobody is declared over.",
+            )?,
+            relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             jobs,
             slots,
@@ -88,6 +105,10 @@ impl DispatcherMetrics {
         ] {
             self.moved.with_label_values(&[wait]).inc_by(u64::from(count.unsigned_abs()));
         }
+    }
+
+    pub(crate) fn relay_up(&self, up: bool) {
+        self.relay_up.set(up.into());
     }
 
     /// A pool's gauges; every live state is set, so that an empty one reads 0 instead of vanishing.

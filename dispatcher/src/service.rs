@@ -1,24 +1,22 @@
 //! Start, loops, orderly stop.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use drydock_database::{
     Database,
     wake::{self, Channel, Waker},
 };
 use drydock_queue::{Broker, QueueMetrics};
-use drydock_runtime::{
-    Shutdown, admin,
-    exit::Exit,
-    metrics,
-    periodic::{self, Next, Schedule},
-    tasks,
-};
+use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Storage, StorageMetrics};
 use prometheus::Registry;
-use tokio::sync::Notify;
 
-use crate::{DispatcherConfig, context::Context, lead, loops, metrics::DispatcherMetrics};
+use crate::{
+    DispatcherConfig,
+    context::{Context, Wakes},
+    lead, loops,
+    metrics::DispatcherMetrics,
+};
 
 /// How long the last round may take when stopping.
 const STOP: Duration = Duration::from_secs(10);
@@ -38,7 +36,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
     let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
     let context = Context {
         waker: Waker::start(&database, &shutdown),
-        work: Arc::new(Notify::new()),
+        wakes: Wakes::default(),
         config: Arc::new(config),
         database,
         broker,
@@ -48,7 +46,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
         lead,
     };
     relay_wakes(&context);
-    let running = start_loops(&context);
+    let running = loops::start(&context);
     tracing::info!("dispatching");
     shutdown.triggered().await;
     let stopped = tokio::time::timeout(STOP, async {
@@ -77,7 +75,7 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
 /// Work is due when another process says so, and when the lead changes hands.
 fn relay_wakes(context: &Context) {
     let mut notified = wake::listen(&context.database, Channel::Work, &context.shutdown);
-    let (mut lead, work) = (context.lead.clone(), context.work.clone());
+    let (mut lead, wakes) = (context.lead.clone(), context.wakes.clone());
     tasks::spawn("wake", async move {
         loop {
             let changed = tokio::select! {
@@ -87,39 +85,7 @@ fn relay_wakes(context: &Context) {
             if changed.is_err() {
                 return;
             }
-            work.notify_one();
+            wakes.all();
         }
     });
-}
-
-fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
-    let repair = context.config.repair_period;
-    let mut tickets = loops::tickets::Tickets::new(context.clone());
-    let (poll, work, shutdown) = (context.config.dispatch_poll, context.work.clone(), context.shutdown.clone());
-    let tickets = tasks::spawn("tickets", async move {
-        tickets.run(Schedule { name: "tickets", period: poll, wake: work }, shutdown).await;
-    });
-    vec![
-        tickets,
-        spawn_loop(context, "due", repair, loops::due::run_once),
-        spawn_loop(context, "reap", repair, loops::reap::run_once),
-        spawn_loop(context, "seal", repair * 10, loops::seal::run_once),
-        spawn_loop(context, "gauges", repair * 5, loops::gauges::run_once),
-    ]
-}
-
-fn spawn_loop<F, Fut, E>(
-    context: &Context,
-    name: &'static str,
-    period: Duration,
-    once: F,
-) -> tokio::task::JoinHandle<()>
-where
-    F: Fn(Context) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Next, E>> + Send + 'static,
-    E: std::error::Error + Send + 'static,
-{
-    let schedule = Schedule { name, period, wake: Arc::new(Notify::new()) };
-    let (context, shutdown) = (context.clone(), context.shutdown.clone());
-    tasks::spawn(name, periodic::run(schedule, shutdown, move || once(context.clone())))
 }

@@ -29,6 +29,8 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// It clashes with how things stand.
+    Conflict(Cow<'static, str>),
     /// A body beyond its limit.
     TooLarge(Cow<'static, str>),
     /// A body of another kind than the route takes.
@@ -86,16 +88,26 @@ impl ApiError {
     pub(crate) const INVALID_PATH: Self = Self::BadRequest(Cow::Borrowed("Invalid path"));
     pub(crate) const NO_PROJECT: Self = Self::NotFound("Project not found");
     pub(crate) const NO_JOB: Self = Self::NotFound("Job not found");
+    pub(crate) const NO_SCHEDULE: Self = Self::NotFound("Schedule not found");
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
     pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
     pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");
     pub(crate) const NO_ROUTE: Self = Self::NotFound("Route not found");
+
+    /// The same failure for one more of those it hit.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unavailable { detail, cause } => Self::Unavailable { detail, cause: cause.clone() },
+            other => Self::Internal(format!("{other:?}")),
+        }
+    }
 
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -117,7 +129,7 @@ impl ApiError {
 
     fn detail(&self) -> Option<Value> {
         match self {
-            Self::BadRequest(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
+            Self::BadRequest(text) | Self::Conflict(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
             Self::NotFound(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),

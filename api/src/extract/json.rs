@@ -1,12 +1,13 @@
 //! `JsonBody`: a bounded JSON body. 415 for another type, 413 beyond the limit, 400 for what is not JSON.
 
 use axum::{
+    body::HttpBody as _,
     extract::{FromRequest, Request},
     http::header,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{error::ApiError, state::Shared};
 
@@ -23,20 +24,37 @@ impl FromRequest<Shared> for JsonBody {
         if !is_json(&request) {
             return Err(ApiError::UnsupportedMediaType("Content-Type should be application/json"));
         }
-        let limit = app.config.body_limit;
-        let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                ApiError::TooLarge(format!("Body should have at most {limit} bytes").into())
-            } else {
-                ApiError::BadRequest("Body could not be read".into())
-            }
-        })?;
-        let raw = body.to_bytes();
-        let text = std::str::from_utf8(&raw).map_err(|_| ApiError::BadRequest("Body is not valid UTF-8".into()))?;
-        let value = serde_json::from_str(text)
-            .map_err(|error| ApiError::BadRequest(format!("Body is not valid JSON: {error}").into()))?;
-        Ok(Self { value, raw })
+        read(request, app.config.body_limit).await
     }
+}
+
+/// A body that may be left out: then it is an empty object, of whatever type.
+pub(crate) struct OptionalJson(pub(crate) JsonBody);
+
+impl FromRequest<Shared> for OptionalJson {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(Self(JsonBody { value: Value::Object(Map::new()), raw: Bytes::new() }));
+        }
+        JsonBody::from_request(request, app).await.map(Self)
+    }
+}
+
+async fn read(request: Request, limit: usize) -> Result<JsonBody, ApiError> {
+    let body = Limited::new(request.into_body(), limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            ApiError::TooLarge(format!("Body should have at most {limit} bytes").into())
+        } else {
+            ApiError::BadRequest("Body could not be read".into())
+        }
+    })?;
+    let raw = body.to_bytes();
+    let text = std::str::from_utf8(&raw).map_err(|_| ApiError::BadRequest("Body is not valid UTF-8".into()))?;
+    let value = serde_json::from_str(text)
+        .map_err(|error| ApiError::BadRequest(format!("Body is not valid JSON: {error}").into()))?;
+    Ok(JsonBody { value, raw })
 }
 
 /// `application/json` or `application/…+json`, as in RFC 6839.

@@ -7,7 +7,7 @@ mod range;
 
 pub(crate) use self::{
     ids::Ids,
-    json::JsonBody,
+    json::{JsonBody, OptionalJson},
     query::{MAX_PAGE, Paging, Query},
     range::ByteRange,
 };

@@ -18,6 +18,25 @@ use crate::{
     validate::rules,
 };
 
+/// The words of `status_detail`: new ones may come.
+const DETAILS: [&str; 16] = [
+    "scheduled",
+    "pending",
+    "queued",
+    "dispatched",
+    "retrying",
+    "materializing",
+    "running",
+    "pushing",
+    "cancelling",
+    "completed",
+    "error",
+    "timeout",
+    "queue_timeout",
+    "dependency",
+    "dead",
+    "cancelled",
+];
 const STATUSES: &str = "'queued', 'in_progress', 'completed', 'error' or 'cancelled'";
 
 /// A page of jobs.
@@ -36,6 +55,8 @@ pub(crate) struct JobList {
 struct JobQuery {
     /// `queued`, `in_progress`, `completed`, `error`, `cancelled`; repeated or with commas.
     status: Option<String>,
+    /// `status_detail`, such as `dead` or `retrying`; repeated or with commas.
+    detail: Option<String>,
     /// `initial_project`, `edit`, `command`; repeated or with commas.
     r#type: Option<String>,
     /// `name=value`; repeated for several.
@@ -73,6 +94,7 @@ pub(crate) async fn list_project_jobs(
 async fn page(app: &App, query: Query, filter: JobFilter) -> Result<Json<JobList>, ApiError> {
     let mut fields = query.fields();
     let statuses = fields.optional("status", rules::some_of::<Status>(STATUSES)).unwrap_or_default();
+    let details = fields.optional("detail", rules::some_words(&DETAILS)).unwrap_or_default();
     let types = fields.optional("type", rules::some_of::<JobType>(JOB_TYPES)).unwrap_or_default();
     let labels = fields.optional("label", rules::label_pairs);
     let since = fields.optional("since", rules::timestamp);
@@ -80,7 +102,7 @@ async fn page(app: &App, query: Query, filter: JobFilter) -> Result<Json<JobList
     let states = statuses.into_iter().flat_map(Status::states).collect();
     let labels = labels.as_ref().and_then(Value::as_object).into_iter().flatten();
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-    let filter = fields.finish(|| Some(JobFilter { states, types, labels, since, ..filter }))?;
+    let filter = fields.finish(|| Some(JobFilter { states, details, types, labels, since, ..filter }))?;
     let Page { items, next } =
         job::list(&app.client().await?, app.tenant(), &filter, paging.after, paging.limit).await?;
     Ok(Json(JobList {

@@ -1,15 +1,22 @@
-//! Jobs: accepted, listed, shown.
+//! Jobs: accepted, listed, shown, cancelled, run again.
 
+mod cancel;
+mod intake;
 mod list;
 mod request;
+mod retry;
 mod show;
 mod submit;
 mod views;
 mod wait;
+mod waiting;
 
 pub(crate) use self::{
+    cancel::*,
+    intake::Intake,
     list::*,
     request::{DEFAULT_ISOLATION, ISOLATIONS, MAX_RETRIES, idempotency},
+    retry::*,
     show::*,
     submit::*,
     views::JobView,

@@ -2,8 +2,8 @@
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
-use drydock_database::job::Idempotency;
-use drydock_domain::{Instruction, Isolation, JobType};
+use drydock_database::job::{Idempotency, NewJob};
+use drydock_domain::{Instruction, Isolation, JobId, JobType, ProjectId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,32 +19,45 @@ pub(crate) const DEFAULT_ISOLATION: Isolation = Isolation::None;
 pub(super) const JOB_TYPES: &str = "'initial_project', 'edit' or 'command'";
 /// Longest title, in characters.
 const MAX_TITLE: usize = drydock_domain::instruction::MAX_TITLE_CHARS;
+/// Longest time a job may ask for, in seconds: about 68 years.
+const MAX_SECONDS: i64 = i32::MAX as i64;
 /// Most repetitions after a failure of the agent.
 pub(crate) const MAX_RETRIES: i64 = 100;
 
 /// A job as asked for.
 #[derive(Debug)]
 pub(crate) struct JobRequest {
-    pub(super) job_type: JobType,
+    job_type: JobType,
     /// Empty only for a command.
-    pub(super) instruction: String,
-    pub(super) title: String,
-    pub(super) argv: Option<Vec<String>>,
-    pub(super) agent: Option<String>,
-    pub(super) priority: i16,
-    pub(super) run_at: Option<DateTime<Utc>>,
-    pub(super) timeout_s: Option<i32>,
-    pub(super) read_only: bool,
-    pub(super) keep_on_error: bool,
-    pub(super) retries: i16,
-    pub(super) min_isolation: Isolation,
-    pub(super) labels: Value,
+    instruction: String,
+    title: String,
+    argv: Option<Vec<String>>,
+    agent: Option<String>,
+    priority: i16,
+    run_at: Option<DateTime<Utc>>,
+    depends_on: Vec<JobId>,
+    timeout_s: Option<i32>,
+    queue_timeout_s: Option<i32>,
+    silence_timeout_s: Option<i32>,
+    read_only: bool,
+    keep_on_error: bool,
+    retries: i16,
+    min_isolation: Isolation,
+    requires: Value,
+    labels: Value,
+}
+
+/// Whether a job is asked for now, or what a schedule is to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Once,
+    /// Without a time and dependencies: those are of one job.
+    BySchedule,
 }
 
 impl JobRequest {
     /// Reads a body. `offer` is what is known of the agent it names.
-    pub(super) fn parse(body: Value, offer: &Offer) -> Result<Self, ApiError> {
-        let mut fields = Fields::body(body)?;
+    pub(crate) fn read(mut fields: Fields, asked: Asked, offer: &Offer) -> Result<Self, ApiError> {
         let job_type = fields.required("job_type", rules::one_of::<JobType>(JOB_TYPES));
         let command = job_type == Some(JobType::Command);
         let check = rules::instruction(Instruction::for_job);
@@ -61,12 +74,17 @@ impl JobRequest {
             if command { Ok(name) } else { offer.fault(&name).map_or(Ok(name), Err) }
         });
         let priority = fields.optional("priority", rules::number(0, 9));
-        let run_at = fields.optional("run_at", rules::timestamp);
-        let timeout_s = fields.optional("timeout_s", rules::number(1, i32::MAX.into()));
+        let once = asked == Asked::Once;
+        let run_at = if once { fields.optional("run_at", rules::timestamp) } else { None };
+        let depends_on = if once { fields.optional("depends_on", rules::jobs) } else { None };
+        let timeout_s = fields.optional("timeout_s", rules::number(1, MAX_SECONDS));
+        let queue_timeout_s = fields.optional("queue_timeout_s", rules::number(1, MAX_SECONDS));
+        let silence_timeout_s = fields.optional("silence_timeout_s", rules::number(1, MAX_SECONDS));
         let read_only = fields.optional("read_only", rules::boolean);
         let keep_on_error = fields.optional("keep_on_error", rules::boolean);
         let retries = fields.optional("retries", rules::number(0, MAX_RETRIES));
         let min_isolation = fields.optional("min_isolation", rules::one_of(ISOLATIONS));
+        let requires = fields.optional("requires", rules::labels);
         let labels = fields.optional("labels", rules::labels);
         fields.finish(|| {
             let first_words =
@@ -79,14 +97,39 @@ impl JobRequest {
                 agent,
                 priority: priority.unwrap_or_default(),
                 run_at,
+                depends_on: depends_on.unwrap_or_default(),
                 timeout_s,
+                queue_timeout_s,
+                silence_timeout_s,
                 read_only: read_only.unwrap_or_default(),
                 keep_on_error: keep_on_error.unwrap_or_default(),
                 retries: retries.unwrap_or_default(),
                 min_isolation: min_isolation.unwrap_or(DEFAULT_ISOLATION),
+                requires: requires.unwrap_or_else(|| json!({})),
                 labels: labels.unwrap_or_else(|| json!({})),
             })
         })
+    }
+
+    /// The row to write.
+    pub(crate) fn into_new(self, project: ProjectId) -> NewJob {
+        NewJob {
+            argv: self.argv,
+            agent: self.agent,
+            priority: self.priority,
+            read_only: self.read_only,
+            keep_on_error: self.keep_on_error,
+            retries: self.retries,
+            timeout_s: self.timeout_s,
+            queue_timeout_s: self.queue_timeout_s,
+            silence_timeout_s: self.silence_timeout_s,
+            min_isolation: self.min_isolation,
+            requires: self.requires,
+            labels: self.labels,
+            run_at: self.run_at,
+            depends_on: self.depends_on,
+            ..NewJob::new(project, self.job_type, self.title, self.instruction)
+        }
     }
 }
 

@@ -7,19 +7,19 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use drydock_database::job::{self, Accepted, NewJob};
-use drydock_domain::ProjectId;
-use serde_json::Value;
+use drydock_domain::JobId;
+use serde_json::{Map, Value};
 
 use super::{
     JobView,
-    request::{JobRequest, idempotency},
+    request::{Asked, JobRequest, idempotency},
 };
 use crate::{
     agents::Offer,
     error::ApiError,
     extract::{Ids, JsonBody},
-    state::Shared,
-    validate::{Fault, Fields},
+    state::{App, Shared},
+    validate::{Fault, Fields, rules},
 };
 
 /// Body of a new job, for the document; `request` has the rules.
@@ -40,9 +40,18 @@ pub(crate) struct NewJobBody {
     priority: Option<u8>,
     /// Not before this time.
     run_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// Jobs that must have completed before; if one ends otherwise, this one ends as `error`.
+    #[schema(max_items = 100)]
+    depends_on: Option<Vec<uuid::Uuid>>,
     /// Longest run, in seconds.
     #[schema(minimum = 1)]
     timeout_s: Option<u32>,
+    /// Longest wait for a worker from when it is due, in seconds; then it ends as `error`.
+    #[schema(minimum = 1)]
+    queue_timeout_s: Option<u32>,
+    /// Longest time without output, in seconds.
+    #[schema(minimum = 1)]
+    silence_timeout_s: Option<u32>,
     /// Waits for no other job; what it changes is discarded.
     read_only: Option<bool>,
     /// Keep what a failed agent left as a version.
@@ -52,6 +61,8 @@ pub(crate) struct NewJobBody {
     retries: Option<u8>,
     /// The least isolation to accept.
     min_isolation: Option<String>,
+    /// Labels a worker must carry to run it.
+    requires: Option<std::collections::HashMap<String, String>>,
     labels: Option<std::collections::HashMap<String, String>>,
 }
 
@@ -73,52 +84,47 @@ pub(crate) async fn submit_job(
 ) -> Result<Response, ApiError> {
     let project = ids.project()?;
     let JsonBody { value, raw } = body;
-    let client = app.client().await?;
-    let offer = match named_agent(&value) {
-        Some(name) => app.agents.look_up(&client, name).await?,
-        None => Offer::Known,
-    };
-    let request = JobRequest::parse(value, &offer)?;
-    let mut new = new_job(project, request);
+    let offer = offer(&app, &value).await?;
+    let mut new = JobRequest::read(Fields::body(value)?, Asked::Once, &offer)?.into_new(project);
     new.idempotency = idempotency(&headers, &format!("POST /projects/{project}/jobs"), &raw)?;
-    let (accepted, row) = job::accept_and_read(&client, app.tenant(), &new).await?;
+    answer(&app, new, raw.len()).await
+}
+
+/// Accepts `new`, whose request had `bytes`, and answers with it.
+pub(super) async fn answer(app: &App, new: NewJob, bytes: usize) -> Result<Response, ApiError> {
+    let depends_on = new.depends_on.clone();
+    let (accepted, row) = app.intake.accept(app.tenant(), new, bytes).await?;
     let (id, replayed, row) = match accepted {
-        Accepted::New(id) => {
-            app.waker.wake_all();
-            (id, false, row)
-        }
-        Accepted::Replayed(id) => (id, true, job::find(&client, app.tenant(), id).await?),
+        Accepted::New(id) => (id, false, row),
+        Accepted::Replayed(id) => (id, true, job::find(&app.client().await?, app.tenant(), id).await?),
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
-        Accepted::NoDependency => return Err(ApiError::Internal("a job without dependencies misses one".to_owned())),
+        Accepted::NoDependency => return Err(no_dependency(app, &depends_on).await?),
     };
     let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
     Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))
 }
 
-/// The name to look up: only what could be one.
-fn named_agent(body: &Value) -> Option<&str> {
-    let command = body.get("job_type").and_then(Value::as_str) == Some("command");
-    body.get("agent")
-        .filter(|_| !command)
-        .filter(|value| crate::validate::rules::name(value).is_ok())
-        .and_then(Value::as_str)
+/// What is known of the agent a job names. What cannot be a name is not looked up, and a command has none.
+pub(crate) async fn offer(app: &App, job: &Value) -> Result<Offer, ApiError> {
+    let command = job.get("job_type").and_then(Value::as_str) == Some("command");
+    let named =
+        job.get("agent").filter(|_| !command).filter(|value| rules::name(value).is_ok()).and_then(Value::as_str);
+    match named {
+        Some(name) => Ok(app.agents.look_up(&app.database, name).await?),
+        None => Ok(Offer::Known),
+    }
 }
 
-fn new_job(project: ProjectId, request: JobRequest) -> NewJob {
-    NewJob {
-        argv: request.argv,
-        agent: request.agent,
-        priority: request.priority,
-        read_only: request.read_only,
-        keep_on_error: request.keep_on_error,
-        retries: request.retries,
-        timeout_s: request.timeout_s,
-        min_isolation: request.min_isolation,
-        labels: request.labels,
-        run_at: request.run_at,
-        ..NewJob::new(project, request.job_type, request.title, request.instruction)
+/// Names the jobs that are not there.
+async fn no_dependency(app: &App, depends_on: &[JobId]) -> Result<ApiError, ApiError> {
+    let missing = job::missing(&app.client().await?, app.tenant(), depends_on).await?;
+    let mut fields = Fields::body(Value::Object(Map::new()))?;
+    for at in missing {
+        fields.refuse("depends_on", Fault::value("Job not found").at(at));
     }
+    let vanished = "a dependency that was missing is there";
+    Ok(fields.finish(|| None::<()>).err().unwrap_or_else(|| ApiError::Internal(vanished.to_owned())))
 }
 
 /// The key came before with another request.

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use drydock_database::job::{AttemptRow, JobRow};
-use drydock_domain::{JobId, JobState, JobType, Phase, ProjectId, Status};
+use drydock_domain::{JobId, JobState, JobType, ProjectId, ScheduleId, Status};
 use serde::Serialize;
+use serde_json::Value;
+
+use super::waiting::WaitingView;
 
 /// A job.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -22,10 +25,41 @@ pub(crate) struct JobView {
     #[schema(value_type = String)]
     pub(crate) status: Status,
     /// Finer than `status`; new words may come.
-    status_detail: &'static str,
+    status_detail: String,
     /// Why it waits, when one job is asked for and it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) waiting_reason: Option<String>,
+    pub(super) waiting: Option<WaitingView>,
+    /// Jobs that must have completed before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Uuid>)]
+    depends_on: Vec<JobId>,
+    /// Labels a worker must carry.
+    #[serde(skip_serializing_if = "is_empty")]
+    #[schema(value_type = std::collections::HashMap<String, String>)]
+    requires: Value,
+    /// Longest wait for a worker, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_timeout_s: Option<i32>,
+    /// Longest time without output, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence_timeout_s: Option<i32>,
+    /// The job this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    retry_of: Option<JobId>,
+    /// The schedule that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    schedule_id: Option<ScheduleId>,
+    /// Why it was cancelled, as said by who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<String>,
+    /// What ended it badly, or its last attempt: `agent`, `timeout`, `infra`, `lost`, `conflict`, `dependency`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_kind: Option<String>,
+    /// Where to POST to run it again, once it ended otherwise than well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
     /// The agent's last message, at most 4 KiB.
@@ -65,6 +99,11 @@ struct AttemptView {
     isolation: String,
     /// Null while it runs.
     outcome: Option<String>,
+    /// What is known of its end, where it did not end well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The version it started from; 0 is the empty one.
+    base_version: i32,
     started_at: DateTime<Utc>,
     /// When the agent's program started; known once the attempt ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +127,7 @@ struct Timings {
 impl From<JobRow> for JobView {
     fn from(row: JobRow) -> Self {
         Self {
-            status_detail: status_detail(&row),
+            retry_path: retryable(row.state).then(|| format!("/api/v1/jobs/{}/retry", row.id)),
             timings: timings(&row),
             logs_path: format!("/api/v1/projects/{}/jobs/{}/logs", row.project_id, row.id),
             id: row.id,
@@ -97,7 +136,16 @@ impl From<JobRow> for JobView {
             title: row.title,
             instruction: row.instruction,
             status: row.state.status(),
-            waiting_reason: None,
+            status_detail: row.detail,
+            waiting: None,
+            depends_on: row.depends_on,
+            requires: row.requires,
+            queue_timeout_s: row.queue_timeout_s,
+            silence_timeout_s: row.silence_timeout_s,
+            retry_of: row.retry_of,
+            schedule_id: row.schedule_id,
+            cancel_reason: row.cancel_reason,
+            failure_kind: row.failure_kind,
             summary: row.summary,
             output: row.output,
             created_files: row.created_files,
@@ -125,6 +173,8 @@ impl From<AttemptRow> for AttemptView {
             workspace_path: row.workspace_path,
             isolation: row.isolation,
             outcome: row.outcome,
+            detail: row.detail,
+            base_version: row.base_version,
             started_at: row.started_at,
             agent_started_at: row.agent_started_at,
             finished_at: row.finished_at,
@@ -132,16 +182,12 @@ impl From<AttemptRow> for AttemptView {
     }
 }
 
-fn status_detail(row: &JobRow) -> &'static str {
-    match row.state {
-        JobState::Failed if row.failure_kind.as_deref() == Some("timeout") => "timeout",
-        JobState::Dead => JobState::Dead.as_str(),
-        state if state.is_terminal() => state.status().as_str(),
-        _ if row.cancelling => "cancelling",
-        JobState::Running => row.attempts.last().and_then(|attempt| attempt.phase).map_or("running", Phase::as_str),
-        JobState::Queued if !row.attempts.is_empty() => "retrying",
-        state => state.as_str(),
-    }
+const fn retryable(state: JobState) -> bool {
+    matches!(state, JobState::Failed | JobState::Dead | JobState::Canceled)
+}
+
+fn is_empty(object: &Value) -> bool {
+    object.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 fn timings(row: &JobRow) -> Timings {

@@ -74,5 +74,5 @@ pub(super) async fn offer(app: &App, named: Option<&Value>) -> Result<Offer, Api
         Some(Err(_)) => return Ok(Offer::Known),
         None => app.config.default_agent.clone(),
     };
-    Ok(app.agents.look_up(&app.client().await?, &name).await?)
+    Ok(app.agents.look_up(&app.database, &name).await?)
 }

@@ -7,7 +7,8 @@ use crate::error::ApiError;
 
 /// The fields not yet taken, and the faults found so far.
 pub(crate) struct Fields {
-    source: &'static str,
+    /// Where the fields are: `body`, `query` or `header`, then the names of what they are inside of.
+    source: Vec<Value>,
     values: Map<String, Value>,
     /// The names taken, in order: the order of the report.
     taken: Vec<&'static str>,
@@ -24,6 +25,32 @@ impl Fields {
                 msg: "Input should be a valid dictionary or object to extract fields from".into(),
                 kind: "model_attributes_type",
             }])),
+        }
+    }
+
+    /// Takes an object whose fields have a table of their own: `read` is it, its faults are reported with these.
+    pub(crate) fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Self) -> Result<T, ApiError>,
+    ) -> Result<Option<T>, ApiError> {
+        let values = match self.take(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Object(values)) => values,
+            Some(_) => {
+                self.refuse(name, Fault::new("dict_type", "Input should be a valid dictionary"));
+                return Ok(None);
+            }
+        };
+        let source = self.source.iter().cloned().chain([name.into()]).collect();
+        match read(Self { source, values, taken: Vec::new(), faults: Vec::new() }) {
+            Ok(value) => Ok(Some(value)),
+            Err(ApiError::Invalid(rows)) => {
+                let place = self.taken.len();
+                self.faults.extend(rows.into_iter().map(|row| (place, row)));
+                Ok(None)
+            }
+            Err(other) => Err(other),
         }
     }
 
@@ -48,7 +75,7 @@ impl Fields {
     }
 
     fn new(source: &'static str, values: Map<String, Value>) -> Self {
-        Self { source, values, taken: Vec::new(), faults: Vec::new() }
+        Self { source: vec![source.into()], values, taken: Vec::new(), faults: Vec::new() }
     }
 
     /// Takes a field that may be absent or null.
@@ -76,7 +103,7 @@ impl Fields {
     /// Notes a fault of a field already taken.
     pub(crate) fn refuse(&mut self, name: &'static str, fault: Fault) {
         let place = self.taken.iter().position(|taken| *taken == name).unwrap_or(self.taken.len());
-        let loc = [Value::from(self.source), name.into()].into_iter().chain(fault.at).collect();
+        let loc = self.source.iter().cloned().chain([name.into()]).chain(fault.at).collect();
         self.faults.push((place, Row { loc, msg: fault.msg, kind: fault.kind }));
     }
 
@@ -85,7 +112,7 @@ impl Fields {
         self.faults.sort_by_key(|(place, _)| *place);
         let mut rows: Vec<Row> = self.faults.into_iter().map(|(_, row)| row).collect();
         rows.extend(self.values.keys().map(|name| Row {
-            loc: vec![self.source.into(), name.as_str().into()],
+            loc: self.source.iter().cloned().chain([name.as_str().into()]).collect(),
             msg: "Extra inputs are not permitted".into(),
             kind: "extra_forbidden",
         }));

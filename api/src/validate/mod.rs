@@ -51,7 +51,7 @@ impl Fault {
         Self::new("missing", "Field required")
     }
 
-    fn at(mut self, at: impl Into<Value>) -> Self {
+    pub(crate) fn at(mut self, at: impl Into<Value>) -> Self {
         self.at = Some(at.into());
         self
     }

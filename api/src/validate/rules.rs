@@ -4,7 +4,7 @@
 use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use drydock_domain::{Instruction, InstructionError};
+use drydock_domain::{Instruction, InstructionError, JobId};
 use drydock_runtime::config::duration;
 use serde_json::{Map, Value};
 
@@ -16,6 +16,8 @@ pub(crate) const MAX_LABELS: usize = 32;
 pub(crate) const MAX_LABEL_NAME: usize = 63;
 /// Longest label value, in characters.
 pub(crate) const MAX_LABEL_VALUE: usize = 255;
+/// Most jobs a job may depend on.
+pub(crate) const MAX_DEPENDENCIES: usize = 100;
 /// Most arguments of a command line.
 pub(crate) const MAX_ARGV: usize = 256;
 /// Longest argument, in characters; Linux allows 128 KiB (`MAX_ARG_STRLEN`).
@@ -78,6 +80,19 @@ pub(crate) fn one_of<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Che
 /// One or more words of `T`: in a query string a parameter may be repeated, or hold several with commas.
 pub(crate) fn some_of<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Checked<Vec<T>> {
     move |value| strings(value)?.flat_map(|text| text.split(',')).map(|word| one_of(listed)(&word.into())).collect()
+}
+
+/// One or more of `known`, repeated or with commas.
+pub(crate) fn some_words(known: &'static [&'static str]) -> impl Fn(&Value) -> Checked<Vec<String>> {
+    move |value| {
+        let words = strings(value)?.flat_map(|text| text.split(','));
+        words
+            .map(|word| {
+                let listed = || Fault::new("enum", format!("Input should be one of {}", known.join(", ")));
+                known.contains(&word).then(|| word.to_owned()).ok_or_else(listed)
+            })
+            .collect()
+    }
 }
 
 /// A whole number from `min` to `max`, in JSON or as digits in a query string.
@@ -169,6 +184,25 @@ pub(crate) fn label_pairs(value: &Value) -> Checked<Value> {
         object.insert(name.to_owned(), text.into());
     }
     labels(&object.into())
+}
+
+/// Ids of jobs, each once.
+pub(crate) fn jobs(value: &Value) -> Checked<Vec<JobId>> {
+    let list = value.as_array().ok_or_else(|| Fault::new("list_type", "Input should be a valid list"))?;
+    if list.len() > MAX_DEPENDENCIES {
+        let msg = format!("List should have at most {MAX_DEPENDENCIES} items after validation, not {}", list.len());
+        return Err(Fault::new("too_long", msg));
+    }
+    let mut ids = Vec::with_capacity(list.len());
+    for (at, item) in list.iter().enumerate() {
+        let id = item.as_str().and_then(|text| text.parse().ok());
+        let id = id.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID").at(at))?;
+        if ids.contains(&id) {
+            return Err(Fault::value("the same job is named twice").at(at));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 /// A command line: the program and its arguments.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod again;
 mod cors;
 mod errors;
 mod events;
@@ -16,3 +17,4 @@ mod operations;
 mod outages;
 mod projects;
 mod versions;
+mod waiting;

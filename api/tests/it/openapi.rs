@@ -7,11 +7,13 @@ use reqwest::Method;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 26] = [
+const ROUTES: [(&str, &[&str]); 28] = [
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),
+    ("/api/v1/jobs/{id}/cancel", &["post"]),
     ("/api/v1/jobs/{id}/events", &["get"]),
+    ("/api/v1/jobs/{id}/retry", &["post"]),
     ("/api/v1/limits", &["get"]),
     ("/api/v1/projects", &["get", "post"]),
     ("/api/v1/projects/import", &["post"]),

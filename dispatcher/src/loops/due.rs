@@ -14,7 +14,7 @@ pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
     let moved = job::end_waits(&context.database.client().await?, BATCH).await?;
     if moved.total() > 0 {
         context.metrics.moved(moved);
-        context.work.notify_one();
+        context.wakes.tickets.notify_one();
         context.waker.wake(Channel::Events);
     }
     Ok(if moved.is_full(BATCH) { Next::Again } else { Next::Wait })

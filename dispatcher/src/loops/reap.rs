@@ -1,42 +1,103 @@
 //! Taking back the attempts of workers that are over. A lease that ran out while the database was away says nothing about
-//! its worker, so nobody is declared over before this leader and PostgreSQL have both been up for a whole lease and its grace.
+//! its worker, so nobody is declared over before this leader and PostgreSQL have both been up for a whole lease and its grace
+//! (amnesty). Many leases that run out together more likely tell of a network than of dead workers: then nobody is declared
+//! over for two more leases (the idea is Kubernetes' eviction rate of unhealthy zones).
 
-use drydock_database::{DatabaseError, attempt, worker};
-use drydock_runtime::periodic::Next;
+use drydock_database::{Client, DatabaseError, attempt, worker};
+use drydock_runtime::{
+    Shutdown,
+    periodic::{self, Next, Schedule},
+};
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::context::{Context, Lead};
 
 const BATCH: i64 = 100;
+/// Fewer workers than this are never a mass.
+const MASS: i64 = 5;
+/// Nor is a smaller share of the living.
+const MASS_SHARE: f64 = 0.3;
 
-pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
-    let Some(lead) = context.lead() else {
-        return Ok(Next::Wait);
-    };
-    let client = context.database.client().await?;
-    let grace = context.config.lease_grace;
-    if leases_mean_something(&context, lead).await? {
-        let ended = worker::end_expired(&client, grace).await?;
-        if ended > 0 {
-            tracing::warn!(workers = ended, "workers let their lease run out: taking back what they ran");
-        }
-    }
-    let orphaned = attempt::orphaned(&client, BATCH).await?;
-    for attempt in &orphaned {
-        let answer = attempt::reap(&client, *attempt, grace).await?;
-        tracing::info!(attempt = %attempt, answer, "took back an attempt");
-        context.metrics.reaped.with_label_values(&[&answer]).inc();
-    }
-    if !orphaned.is_empty() {
-        context.work.notify_one();
-        context.waker.wake_all();
-    }
-    Ok(if orphaned.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) { Next::Again } else { Next::Wait })
+/// The loop and since when it holds back.
+pub(crate) struct Reaper {
+    context: Context,
+    held_since: Mutex<Option<Instant>>,
 }
 
-async fn leases_mean_something(context: &Context, lead: Lead) -> Result<bool, DatabaseError> {
-    let amnesty = context.config.lease_ttl + context.config.lease_grace;
-    if lead.since.elapsed() < amnesty {
-        return Ok(false);
+impl Reaper {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, held_since: Mutex::new(None) }
     }
-    Ok(worker::database_up_for(&context.database.client().await?).await? >= amnesty)
+
+    pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
+        periodic::run(schedule, shutdown, || self.run_once()).await;
+    }
+
+    async fn run_once(&self) -> Result<Next, DatabaseError> {
+        let context = &self.context;
+        let Some(lead) = context.lead() else {
+            *self.held_since.lock().await = None;
+            return Ok(Next::Wait);
+        };
+        let client = context.database.client().await?;
+        let grace = context.config.lease_grace;
+        if self.leases_mean_something(&client, lead).await? && !self.is_mass(&client).await? {
+            let ended = worker::end_expired(&client, grace).await?;
+            if ended > 0 {
+                tracing::warn!(workers = ended, "workers let their lease run out: taking back what they ran");
+            }
+        }
+        let orphaned = attempt::orphaned(&client, BATCH).await?;
+        for attempt in &orphaned {
+            let answer = attempt::reap(&client, *attempt, grace).await?;
+            tracing::info!(attempt = %attempt, answer, "took back an attempt");
+            context.metrics.reaped.with_label_values(&[&answer]).inc();
+        }
+        if !orphaned.is_empty() {
+            context.wakes.all();
+            context.waker.wake_all();
+        }
+        Ok(if orphaned.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) { Next::Again } else { Next::Wait })
+    }
+
+    async fn leases_mean_something(&self, client: &Client, lead: Lead) -> Result<bool, DatabaseError> {
+        let amnesty = self.context.config.lease_ttl + self.context.config.lease_grace;
+        Ok(lead.since.elapsed() >= amnesty && worker::database_up_for(client).await? >= amnesty)
+    }
+
+    /// Whether so many leases ran out together that it is better to wait.
+    async fn is_mass(&self, client: &Client) -> Result<bool, DatabaseError> {
+        let leases = worker::leases(client, self.context.config.lease_grace).await?;
+        let mass = is_mass(leases);
+        let mut held_since = self.held_since.lock().await;
+        if !mass {
+            *held_since = None;
+        } else if held_since.is_none() {
+            tracing::error!(
+                expired = leases.expired,
+                workers = leases.workers,
+                "many workers let their lease run out together: nobody is declared over for two leases; look at the network"
+            );
+        }
+        let holds = mass && held_since.get_or_insert_with(Instant::now).elapsed() < self.context.config.lease_ttl * 2;
+        self.context.metrics.reaping_held.set(holds.into());
+        Ok(holds)
+    }
+}
+
+fn is_mass(leases: worker::Leases) -> bool {
+    leases.expired >= MASS && leases.expired as f64 > MASS_SHARE * leases.workers as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_workers_and_three_in_ten_are_a_mass() {
+        let mass = |expired, workers| is_mass(worker::Leases { expired, workers });
+        assert!(mass(5, 16) && mass(40, 100));
+        assert!(!mass(4, 4), "few workers may well die together");
+        assert!(!mass(5, 17) && !mass(30, 100), "a few of many");
+    }
 }

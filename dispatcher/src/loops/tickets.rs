@@ -1,33 +1,25 @@
 //! Tickets: admit, publish, and send again. `dispatched` with its seq is the outbox, so all this keeps in memory is which
-//! tickets the last publish left in doubt; a new leader, who cannot know, sends all of them again.
+//! tickets are in doubt; a new leader, who cannot know, sends all of them again.
+//!
+//! While the broker is away jobs are still admitted, for workers that pull, but only as many as there are free slots, and no
+//! ticket gets a new seq: that would take it from a worker about to claim it.
 
 use std::time::Duration;
 
 use drydock_database::{DatabaseError, job};
 use drydock_domain::{JobId, Ticket};
-use drydock_queue::{Publisher, QueueError};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
 };
 use tokio::{sync::Mutex, time::Instant};
 
+use super::{pace::Pace, relay::Relay};
 use crate::context::{Context, Lead};
 
 const BATCH: i32 = 200;
 /// Tickets older than this at the start of a term were perhaps never published.
 const INHERITED: Duration = Duration::from_secs(2);
-/// Share of a second of claims that may wait in the broker, so that short jobs find their next ticket there.
-const LOOKAHEAD_S: f64 = 0.25;
-
-/// A round that failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TicketsError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error("{0} tickets were not confirmed and will be sent again")]
-    Unconfirmed(usize, #[source] Option<QueueError>),
-}
 
 /// The loop and what it remembers.
 pub(crate) struct Tickets {
@@ -36,7 +28,8 @@ pub(crate) struct Tickets {
 }
 
 struct State {
-    publisher: Publisher,
+    relay: Relay,
+    /// Admitted or published, but not known to be in the broker.
     doubtful: Vec<JobId>,
     term: Option<i64>,
     looked: Instant,
@@ -45,38 +38,47 @@ struct State {
 
 impl Tickets {
     pub(crate) fn new(context: Context) -> Self {
-        let publisher = Publisher::new(context.broker.clone());
-        let state = State { publisher, doubtful: Vec::new(), term: None, looked: Instant::now(), pace: Pace::new() };
+        let relay = Relay::new(context.broker.clone());
+        let state = State { relay, doubtful: Vec::new(), term: None, looked: Instant::now(), pace: Pace::new() };
         Self { context, state: Mutex::new(state) }
     }
 
-    pub(crate) async fn run(&mut self, schedule: Schedule, shutdown: Shutdown) {
+    pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
         let (context, state) = (&self.context, &self.state);
         periodic::run(schedule, shutdown, || async { state.lock().await.round(context).await }).await;
-        self.state.lock().await.publisher.disconnect().await;
+        self.state.lock().await.relay.close().await;
     }
 }
 
 impl State {
-    async fn round(&mut self, context: &Context) -> Result<Next, TicketsError> {
+    async fn round(&mut self, context: &Context) -> Result<Next, DatabaseError> {
         let Some(lead) = context.lead() else {
             (self.term, self.doubtful) = (None, Vec::new());
             return Ok(Next::Wait);
         };
-        let mut tickets = self.again(context, lead).await?;
-        // With tickets in doubt the broker is not well: admit no more until it takes those.
-        let mut admitted = 0;
-        if tickets.is_empty() {
-            let client = context.database.client().await?;
-            tickets = job::admit(&client, lead.term, self.pace.lookahead(), BATCH).await?;
-            admitted = tickets.len();
-            self.pace.admitted(admitted);
-            context.metrics.admitted.inc_by(admitted as u64);
+        self.doubtful.extend(self.relay.settled());
+        let up = self.relay.is_up();
+        context.metrics.relay_up(up);
+        if up {
+            let again = self.again(context, lead).await?;
+            if !again.is_empty() {
+                self.doubtful.extend(self.relay.publish(again).await);
+                return Ok(Next::Again);
+            }
         }
-        if tickets.is_empty() {
+        let lookahead = if up { self.pace.lookahead() } else { 0 };
+        let tickets = job::admit(&context.database.client().await?, lead.term, lookahead, BATCH).await?;
+        let admitted = tickets.len();
+        if admitted == 0 {
             return Ok(Next::Wait);
         }
-        self.publish(tickets).await?;
+        self.pace.admitted(admitted);
+        context.metrics.admitted.inc_by(admitted as u64);
+        if up {
+            self.doubtful.extend(self.relay.publish(tickets).await);
+        } else {
+            self.doubtful.extend(tickets.iter().map(|ticket| ticket.job));
+        }
         Ok(if admitted >= BATCH.unsigned_abs() as usize { Next::Again } else { Next::Wait })
     }
 
@@ -89,48 +91,11 @@ impl State {
         }
         let unclaimed = if fresh { INHERITED.min(timeout) } else { timeout };
         let client = context.database.client().await?;
-        let tickets = job::redispatch(&client, lead.term, &self.doubtful, unclaimed, BATCH).await?;
+        let named = self.doubtful.len().min(BATCH.unsigned_abs() as usize);
+        let tickets = job::redispatch(&client, lead.term, &self.doubtful[..named], unclaimed, BATCH).await?;
         context.metrics.redispatched.inc_by(tickets.len() as u64);
         (self.term, self.looked) = (Some(lead.term.number), Instant::now());
-        self.doubtful.clear();
+        self.doubtful.drain(..named);
         Ok(tickets)
-    }
-
-    async fn publish(&mut self, tickets: Vec<Ticket>) -> Result<(), TicketsError> {
-        let published = self.publisher.publish(tickets).await;
-        self.doubtful = published.unconfirmed.iter().map(|ticket| ticket.job).collect();
-        if self.doubtful.is_empty() {
-            Ok(())
-        } else {
-            Err(TicketsError::Unconfirmed(self.doubtful.len(), published.error))
-        }
-    }
-}
-
-/// How fast jobs are admitted, over the last second or so.
-struct Pace {
-    since: Instant,
-    count: usize,
-    per_second: f64,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { since: Instant::now(), count: 0, per_second: 0.0 }
-    }
-
-    fn admitted(&mut self, count: usize) {
-        self.count += count;
-        let elapsed = self.since.elapsed();
-        if elapsed >= Duration::from_secs(1) {
-            self.per_second = self.count as f64 / elapsed.as_secs_f64();
-            (self.since, self.count) = (Instant::now(), 0);
-        }
-    }
-
-    /// Tickets beyond the free slots: none for long jobs.
-    #[expect(clippy::cast_possible_truncation, reason = "a rate of admissions is far below i32::MAX")]
-    fn lookahead(&self) -> i32 {
-        (self.per_second * LOOKAHEAD_S) as i32
     }
 }

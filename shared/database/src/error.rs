@@ -57,6 +57,11 @@ impl DatabaseError {
         move |source| Self::Query { operation, source }
     }
 
+    /// Whether a row with such a key was there already.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Whether the database is away or overloaded, so that the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {

@@ -15,6 +15,7 @@ pub mod page;
 pub mod pool;
 pub mod project;
 pub mod report;
+pub mod schedule;
 pub mod schema;
 pub mod version;
 pub mod wake;

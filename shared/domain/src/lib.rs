@@ -6,8 +6,10 @@ pub mod digest;
 pub mod ids;
 pub mod instruction;
 pub mod path;
+pub mod schedule;
 pub mod state;
 pub mod ticket;
+pub mod transition;
 pub mod tree;
 
 pub use changes::Changes;
@@ -15,6 +17,7 @@ pub use digest::{Digest, DigestError};
 pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
 pub use path::{PathError, RelativePath};
+pub use schedule::{Missed, Schedule, ScheduleError};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};
 pub use ticket::Ticket;
 pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeError};

@@ -169,20 +169,6 @@ impl JobState {
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Dead | Self::Canceled)
     }
-
-    /// The states a job may come from; none means it starts here.
-    pub const fn predecessors(self) -> &'static [Self] {
-        use JobState::{Dispatched, Pending, Queued, Running, Scheduled};
-        match self {
-            Self::Scheduled => &[],
-            Self::Pending => &[Scheduled],
-            Self::Queued => &[Scheduled, Pending, Dispatched, Running],
-            Self::Dispatched => &[Queued, Dispatched],
-            Self::Running => &[Dispatched],
-            Self::Succeeded | Self::Failed | Self::Dead => &[Running],
-            Self::Canceled => &[Scheduled, Pending, Queued, Dispatched, Running],
-        }
-    }
 }
 
 impl Status {
@@ -207,15 +193,6 @@ mod tests {
             assert_eq!(state.as_str().parse::<JobState>().unwrap(), *state);
         }
         assert!("done".parse::<JobState>().is_err());
-    }
-
-    #[test]
-    fn terminal_states_never_reopen() {
-        for state in JobState::ALL {
-            for from in state.predecessors() {
-                assert!(!from.is_terminal(), "{from} → {state}");
-            }
-        }
     }
 
     #[test]

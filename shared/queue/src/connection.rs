@@ -95,6 +95,16 @@ impl Broker {
         Ok(Link { connection, channel, role, metrics: self.metrics.clone() })
     }
 
+    /// Awaits declarations with the same timeout as any other call.
+    pub(crate) async fn declaring<T>(
+        &self,
+        declaration: impl Future<Output = Result<T, QueueError>>,
+    ) -> Result<T, QueueError> {
+        let waited = self.timeout;
+        let operation = "declare exchanges and queues";
+        tokio::time::timeout(waited, declaration).await.unwrap_or(Err(QueueError::Timeout { operation, waited }))
+    }
+
     /// Awaits one broker call with its timeout: without it a blocked connection hangs for ever, in silence.
     pub(crate) async fn within<T>(
         &self,
@@ -110,6 +120,16 @@ impl Broker {
 }
 
 impl Link {
+    /// Whether the connection and its channel stand, as far as is known.
+    pub(crate) fn is_up(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
+    /// Whether the broker takes no messages at the moment (a memory or disk alarm).
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// Closes in order, but not at any price: a blocked connection would wait for ever.
     pub(crate) async fn close(&self) {
         let _closed_or_given_up =

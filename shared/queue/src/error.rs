@@ -30,6 +30,9 @@ pub enum QueueError {
         /// How long.
         waited: Duration,
     },
+    /// The broker takes no messages on this connection.
+    #[error("RabbitMQ has blocked this connection: it ran into a memory or disk alarm")]
+    Blocked,
     /// The acknowledgement came too late: its channel is gone, and the ticket will be delivered again.
     #[error("the channel of a delivery is gone")]
     ChannelGone,

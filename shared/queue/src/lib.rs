@@ -4,6 +4,7 @@
 pub mod config;
 pub mod connection;
 pub mod consumer;
+pub mod control;
 pub mod error;
 pub mod metrics;
 pub mod publisher;
@@ -12,6 +13,7 @@ pub mod topology;
 pub use config::QueueConfig;
 pub use connection::Broker;
 pub use consumer::{Delivery, Subscription};
+pub use control::{Hint, Hints};
 pub use error::QueueError;
 pub use metrics::QueueMetrics;
 pub use publisher::{Published, Publisher};

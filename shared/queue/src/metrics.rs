@@ -13,6 +13,8 @@ pub struct QueueMetrics {
     pub(crate) confirm_seconds: Histogram,
     pub(crate) delivered: IntCounter,
     pub(crate) malformed: IntCounter,
+    pub(crate) hints_sent: IntCounter,
+    pub(crate) hints_heard: IntCounter,
 }
 
 impl QueueMetrics {
@@ -53,6 +55,8 @@ impl QueueMetrics {
                 "drydock_amqp_malformed_total",
                 "Deliveries that are no ticket of a known format: acknowledged and dropped.",
             )?,
+            hints_sent: counter("drydock_amqp_hints_sent_total", "Hints the broker took.")?,
+            hints_heard: counter("drydock_amqp_hints_heard_total", "Hints this worker heard.")?,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use drydock_domain::Ticket;
+use drydock_domain::{Ticket, WorkerId};
 use futures_util::future::join_all;
 use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions, options::ConfirmSelectOptions};
 
@@ -56,6 +56,43 @@ impl Publisher {
         published
     }
 
+    /// Whether a publish has a chance: the connection stands (it is made where needed) and the broker takes messages.
+    ///
+    /// # Errors
+    /// It cannot be made, or the broker has blocked it.
+    pub async fn ready(&mut self) -> Result<(), QueueError> {
+        if self.link.as_ref().is_some_and(|link| !link.is_up()) {
+            self.disconnect().await;
+        }
+        if self.connected().await?.is_blocked() { Err(QueueError::Blocked) } else { Ok(()) }
+    }
+
+    /// Tells these workers that a renewal would bring them news. Best effort: a worker that is not there is not missed.
+    ///
+    /// # Errors
+    /// The broker cannot be reached or does not answer; the news then waits for the next renewal.
+    pub async fn hint(&mut self, workers: &[WorkerId]) -> Result<(), QueueError> {
+        let hinted = self.try_hint(workers).await;
+        match &hinted {
+            Ok(()) => self.broker.metrics.hints_sent.inc_by(workers.len() as u64),
+            Err(_) => self.disconnect().await,
+        }
+        hinted
+    }
+
+    async fn try_hint(&mut self, workers: &[WorkerId]) -> Result<(), QueueError> {
+        let (broker, channel) = (self.broker.clone(), self.connected().await?.channel.clone());
+        let mut confirms = Vec::with_capacity(workers.len());
+        for worker in workers {
+            confirms.push(broker.within("publish a hint", send_hint(&channel, *worker)).await?);
+        }
+        let confirmed = broker.within("confirm hints", async { Ok(join_all(confirms).await) }).await?;
+        for confirmation in confirmed {
+            confirmation.map_err(|source| QueueError::Operation { operation: "confirm a hint", source })?;
+        }
+        Ok(())
+    }
+
     /// Closes the connection.
     pub async fn disconnect(&mut self) {
         self.declared.clear();
@@ -91,19 +128,30 @@ impl Publisher {
         Ok(unconfirmed)
     }
 
-    async fn prepare(&mut self, pool: &str) -> Result<(), QueueError> {
-        if self.link.is_none() {
-            let link = self.broker.open("publish").await?;
-            self.broker
-                .within("ask for confirms", link.channel.confirm_select(ConfirmSelectOptions::default()))
-                .await?;
-            if std::mem::replace(&mut self.connected_before, true) {
-                self.broker.metrics.reconnects.inc();
-            }
-            self.link = Some(link);
+    /// The connection, made where there is none.
+    async fn connected(&mut self) -> Result<&Link, QueueError> {
+        let link = match self.link.take() {
+            Some(link) => link,
+            None => self.connect().await?,
+        };
+        Ok(self.link.insert(link))
+    }
+
+    async fn connect(&mut self) -> Result<Link, QueueError> {
+        let link = self.broker.open("publish").await?;
+        self.broker.within("ask for confirms", link.channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        self.broker.declaring(topology::declare_control(&link.channel)).await?;
+        if std::mem::replace(&mut self.connected_before, true) {
+            self.broker.metrics.reconnects.inc();
         }
-        if let Some(link) = self.link.as_ref().filter(|_| !self.declared.contains(pool)) {
-            topology::declare(&link.channel, pool).await?;
+        Ok(link)
+    }
+
+    async fn prepare(&mut self, pool: &str) -> Result<(), QueueError> {
+        let broker = self.broker.clone();
+        let channel = self.connected().await?.channel.clone();
+        if !self.declared.contains(pool) {
+            broker.declaring(topology::declare(&channel, pool)).await?;
             self.declared.insert(pool.to_owned());
         }
         Ok(())
@@ -120,6 +168,14 @@ async fn send(link: &Link, ticket: &Ticket) -> lapin::Result<lapin::PublisherCon
         .with_message_id(ticket.message_id().into());
     let body = ticket.encode();
     link.channel.basic_publish(topology::DISPATCH.into(), ticket.pool.as_str().into(), options, &body, properties).await
+}
+
+/// Transient and not mandatory: a worker that is not there has nothing to hear.
+#[expect(clippy::disallowed_methods, reason = "hints are published here alone")]
+async fn send_hint(channel: &lapin::Channel, worker: WorkerId) -> lapin::Result<lapin::PublisherConfirm> {
+    let (key, options) = (topology::worker_key(worker), BasicPublishOptions::default());
+    let properties = BasicProperties::default().with_type("renew".into());
+    channel.basic_publish(topology::CONTROL.into(), key.as_str().into(), options, b"", properties).await
 }
 
 fn returned_id(confirmation: Confirmation) -> Option<String> {

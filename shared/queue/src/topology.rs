@@ -4,8 +4,10 @@
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable, LongString},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
 };
+
+use drydock_domain::WorkerId;
 
 use crate::QueueError;
 
@@ -15,6 +17,14 @@ pub const DISPATCH: &str = "dd.dispatch";
 pub const DEAD_LETTER: &str = "dd.dlx";
 /// The queue behind [`DEAD_LETTER`]: a signal for people, not a store.
 pub const DEAD_QUEUE: &str = "dd.dead.v1";
+
+/// The exchange for hints to single workers; nothing depends on one arriving.
+pub const CONTROL: &str = "dd.ctl";
+
+/// The routing key of a worker's hints.
+pub fn worker_key(worker: WorkerId) -> String {
+    format!("worker.{worker}")
+}
 
 /// The quorum queue of a pool.
 pub fn pool_queue(pool: &str) -> String {
@@ -32,6 +42,39 @@ pub async fn declare(channel: &Channel, pool: &str) -> Result<(), QueueError> {
     declare_pool(channel, pool)
         .await
         .map_err(|source| QueueError::Operation { operation: "declare the pool's queue", source })
+}
+
+/// Declares what hints need.
+///
+/// # Errors
+/// The broker refuses, or the connection is lost.
+pub async fn declare_control(channel: &Channel) -> Result<(), QueueError> {
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel
+        .exchange_declare(CONTROL.into(), ExchangeKind::Topic, durable, FieldTable::default())
+        .await
+        .map_err(|source| QueueError::Operation { operation: "declare the control exchange", source })
+}
+
+/// Declares a worker's own queue, which goes with its connection; answers its name.
+pub(crate) async fn declare_hints(channel: &Channel, worker: WorkerId) -> lapin::Result<ShortString> {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("classic")));
+    // One hint says as much as many.
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(16));
+    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let queue = channel.queue_declare("".into(), own, arguments).await?.name().clone();
+    let key = worker_key(worker);
+    channel
+        .queue_bind(
+            queue.clone(),
+            CONTROL.into(),
+            key.as_str().into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    Ok(queue)
 }
 
 async fn declare_exchanges(channel: &Channel) -> lapin::Result<()> {

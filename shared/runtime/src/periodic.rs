@@ -14,6 +14,8 @@ pub struct Schedule {
     pub name: &'static str,
     /// Longest time between two runs.
     pub period: Duration,
+    /// Shortest time between two runs, however often it is woken.
+    pub pause: Duration,
     /// Runs at once when notified.
     pub wake: Arc<Notify>,
 }
@@ -56,6 +58,12 @@ where
                 Some(delay)
             }
         };
+        if pause.is_none() && !schedule.pause.is_zero() {
+            tokio::select! {
+                () = shutdown.triggered() => return,
+                () = tokio::time::sleep(schedule.pause) => {}
+            }
+        }
         tokio::select! {
             () = shutdown.triggered() => return,
             // After a failure wake-ups are not heeded: whoever sends them may be why it fails.
@@ -74,7 +82,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn runs_on_period_and_on_wake() {
         let (runs, wake, shutdown) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()), Shutdown::new());
-        let schedule = Schedule { name: "test", period: Duration::from_secs(10), wake: wake.clone() };
+        let schedule =
+            Schedule { name: "test", period: Duration::from_secs(10), pause: Duration::ZERO, wake: wake.clone() };
         let counted = runs.clone();
         let task = crate::tasks::spawn(
             "test",

@@ -12,7 +12,7 @@ pub mod wait;
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use postgres::{TestDatabase, database, empty_database};
-pub use proxy::Proxy;
+pub use proxy::{Direction, Pattern, Proxy};
 pub use violations::violations;
 pub use wait::until;
 

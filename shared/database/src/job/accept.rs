@@ -1,18 +1,23 @@
 //! The acceptance: the one statement after which a job is never lost.
 
-use chrono::{DateTime, Utc};
+use std::borrow::Borrow;
+
+use bytes::{BufMut as _, BytesMut};
+use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{Isolation, JobId, JobType, ProjectId, ScheduleId, TenantId};
-use futures_util::future;
+use drydock_domain::{Isolation, JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use tokio_postgres::{Row, types::Json};
+use tokio_postgres::{
+    Row,
+    types::{IsNull, ToSql, Type, to_sql_checked},
+};
 use uuid::Uuid;
 
-use super::read::{self, JobRow};
+use super::read::JobRow;
 use crate::DatabaseError;
 
-const ACCEPT: &str = "SELECT outcome, job_id FROM dd_accept_v2($1, $2)";
+const ACCEPT: &str = "SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2) ORDER BY place";
 const OPERATION: &str = "accept jobs";
 
 /// A job to be accepted: an element of `dd_accept_v2`'s array.
@@ -94,6 +99,20 @@ impl NewJob {
             idempotency: None,
         }
     }
+
+    /// What a schedule keeps of it: all but its id, its project, its key and what only a single job has.
+    ///
+    /// # Errors
+    /// Its labels are no JSON.
+    pub fn template(&self) -> Result<serde_json::Value, serde_json::Error> {
+        const OWN: [&str; 8] =
+            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint"];
+        let mut template = serde_json::to_value(self)?;
+        if let Some(fields) = template.as_object_mut() {
+            fields.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_null());
+        }
+        Ok(template)
+    }
 }
 
 /// The key of a request that may be repeated, and the hash of what it asks for.
@@ -137,12 +156,9 @@ pub enum Accepted {
 pub async fn accept_all(
     conn: &impl GenericClient,
     tenant: TenantId,
-    jobs: &[NewJob],
+    jobs: &[impl Borrow<NewJob> + Serialize],
 ) -> Result<Vec<Accepted>, DatabaseError> {
-    let failed = || DatabaseError::query(OPERATION);
-    let statement = conn.prepare_cached(ACCEPT).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&tenant.uuid(), &Json(jobs)]).await.map_err(failed())?;
-    rows.iter().map(answer).collect()
+    accepted_rows(conn, tenant, jobs).await?.iter().map(answer).collect()
 }
 
 /// Accepts one job.
@@ -154,21 +170,96 @@ pub async fn accept(conn: &impl GenericClient, tenant: TenantId, job: &NewJob) -
     answers.first().copied().ok_or_else(|| unknown("none"))
 }
 
-/// Like [`accept`], and reads the new job in the same round trip: the second statement is sent before the first answers.
+/// Like [`accept_all`], with each new job as a read would show it: nothing is read for that.
 ///
 /// # Errors
-/// The database does not answer: the job may have been accepted.
-pub async fn accept_and_read(
+/// The database does not answer: the jobs may have been accepted, all or none.
+pub async fn accept_and_show(
     conn: &impl GenericClient,
     tenant: TenantId,
-    job: &NewJob,
-) -> Result<(Accepted, Option<JobRow>), DatabaseError> {
-    let statement = read::prepare_find(conn).await?;
-    let _cached = conn.prepare_cached(ACCEPT).await.map_err(DatabaseError::query(OPERATION))?;
-    // PostgreSQL answers in the order asked, so the read sees the committed row.
-    let (accepted, row) =
-        future::join(accept(conn, tenant, job), read::find_prepared(conn, &statement, tenant, job.id)).await;
-    Ok((accepted?, row?))
+    jobs: &[impl Borrow<NewJob> + Serialize],
+) -> Result<Vec<(Accepted, Option<JobRow>)>, DatabaseError> {
+    let rows = accepted_rows(conn, tenant, jobs).await?;
+    let shown = jobs.iter().zip(&rows).map(|(job, row)| {
+        let accepted = answer(row)?;
+        let shown = matches!(accepted, Accepted::New(_)).then(|| show(job.borrow(), row)).transpose()?;
+        Ok((accepted, shown))
+    });
+    shown.collect()
+}
+
+async fn accepted_rows(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    jobs: &[impl Borrow<NewJob> + Serialize],
+) -> Result<Vec<Row>, DatabaseError> {
+    let failed = || DatabaseError::query(OPERATION);
+    let asked = RawJson(serde_json::to_vec(jobs).map_err(|error| bad(error.to_string()))?);
+    let statement = conn.prepare_cached(ACCEPT).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&tenant.uuid(), &asked]).await.map_err(failed())?;
+    if rows.len() == jobs.len() {
+        Ok(rows)
+    } else {
+        Err(bad(format!("{} answers for {} jobs", rows.len(), jobs.len())))
+    }
+}
+
+/// What was accepted, with what the database added to it.
+fn show(job: &NewJob, row: &Row) -> Result<JobRow, DatabaseError> {
+    let state: JobState = row.get::<_, &str>("job_state").parse().map_err(|error| bad(format!("{error}")))?;
+    let created_at: DateTime<Utc> = row.get("at");
+    // The function orders what arrives together by microseconds after its own time.
+    let began = created_at - TimeDelta::microseconds(row.get::<_, i32>("place").into());
+    Ok(JobRow {
+        id: job.id,
+        project_id: job.project,
+        job_type: job.job_type,
+        title: job.title.clone(),
+        instruction: job.instruction.clone(),
+        state,
+        detail: state.as_str().to_owned(),
+        depends_on: job.depends_on.clone(),
+        requires: job.requires.clone(),
+        queue_timeout_s: job.queue_timeout_s,
+        silence_timeout_s: job.silence_timeout_s,
+        retry_of: job.retry_of,
+        schedule_id: job.schedule_id,
+        cancel_reason: None,
+        failure_kind: None,
+        summary: None,
+        output: None,
+        created_files: Vec::new(),
+        modified_files: Vec::new(),
+        deleted_files: Vec::new(),
+        errors: Vec::new(),
+        version: None,
+        preview_url: None,
+        created_at,
+        updated_at: began,
+        queued_at: if state == JobState::Queued { began } else { created_at },
+        started_at: None,
+        finished_at: None,
+        attempts: Vec::new(),
+    })
+}
+
+/// Text that is JSON already: going through a tree of values would cost as much again as writing it.
+#[derive(Debug)]
+struct RawJson(Vec<u8>);
+
+impl ToSql for RawJson {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        // The version of jsonb's binary form (`jsonb_recv`).
+        out.put_u8(1);
+        out.put_slice(&self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::JSONB
+    }
+
+    to_sql_checked!();
 }
 
 fn answer(row: &Row) -> Result<Accepted, DatabaseError> {
@@ -184,5 +275,9 @@ fn answer(row: &Row) -> Result<Accepted, DatabaseError> {
 }
 
 fn unknown(outcome: &str) -> DatabaseError {
-    DatabaseError::Row { operation: OPERATION, reason: format!("unknown outcome '{outcome}'") }
+    bad(format!("unknown outcome '{outcome}'"))
+}
+
+fn bad(reason: String) -> DatabaseError {
+    DatabaseError::Row { operation: OPERATION, reason }
 }

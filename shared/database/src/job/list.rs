@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{JobState, JobType, ProjectId, TenantId};
 
-use super::read::{JobRow, select_job};
+use super::read::{JobRow, detail, select_job};
 use crate::{
     DatabaseError,
     page::{Cursor, Page, one_more},
@@ -18,15 +18,18 @@ macro_rules! list {
             " AND (j.created_at, j.id) < ($3, $4) AND ($5::timestamptz IS NULL OR j.created_at >= $5)
                 AND ($6::text[] IS NULL OR j.state = ANY ($6::text[]::job_state[]))
                 AND ($7::text[] IS NULL OR j.job_type = ANY ($7::text[]::job_type[]))
-                AND j.labels @> $8
-              ORDER BY j.created_at DESC, j.id DESC LIMIT $9"
+                AND j.labels @> $8 AND ($10::text[] IS NULL OR ",
+            detail!(),
+            " = ANY ($10)) ORDER BY j.created_at DESC, j.id DESC LIMIT $9"
         )
     };
 }
 
-// Two statements, so that each has the index made for it.
+// A statement each, so that each has the index made for it.
 const OF_TENANT: &str = list!("j.tenant_id = $1 AND $2::uuid IS NULL");
 const OF_PROJECT: &str = list!("j.tenant_id = $1 AND j.project_id = $2");
+/// The quarantine: few among many.
+const DEAD: &str = list!("j.tenant_id = $1 AND j.state = 'dead' AND ($2::uuid IS NULL OR j.project_id = $2)");
 
 /// Which jobs. An empty list of states or types means any.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,8 @@ pub struct JobFilter {
     pub project: Option<ProjectId>,
     /// In one of these states.
     pub states: Vec<JobState>,
+    /// Standing exactly so, in the words of the API.
+    pub details: Vec<String>,
     /// Of one of these types.
     pub types: Vec<JobType>,
     /// With these labels.
@@ -60,7 +65,12 @@ pub async fn list(
     let labels = filter.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
     let labels = serde_json::Value::Object(labels.collect());
     let project = filter.project.map(ProjectId::uuid);
-    let sql = if project.is_some() { OF_PROJECT } else { OF_TENANT };
+    let details = any_or(filter.details.iter().map(String::as_str));
+    let sql = match &filter.details[..] {
+        [dead] if dead == JobState::Dead.as_str() => DEAD,
+        _ if project.is_some() => OF_PROJECT,
+        _ => OF_TENANT,
+    };
     let statement = conn.prepare_cached(sql).await.map_err(failed())?;
     let rows = conn
         .query(
@@ -75,6 +85,7 @@ pub async fn list(
                 &types,
                 &labels,
                 &one_more(limit),
+                &details,
             ],
         )
         .await

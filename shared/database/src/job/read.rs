@@ -1,25 +1,40 @@
-//! One job as it stands, with its attempts, and why it waits.
+//! One job as it stands, with its attempts.
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{JobId, JobState, JobType, Phase, ProjectId, TenantId};
+use drydock_domain::{JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
 use serde::Deserialize;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::DatabaseError;
 
+/// The finer state, in the words of the API: stated here and nowhere else, for showing and for filtering.
+macro_rules! detail {
+    () => {
+        "CASE WHEN j.state = 'failed' AND j.failure_kind IN ('timeout', 'queue_timeout', 'dependency') THEN j.failure_kind
+              WHEN j.state = 'failed' THEN 'error' WHEN j.state = 'succeeded' THEN 'completed' WHEN j.state = 'canceled' THEN 'cancelled'
+              WHEN j.state = 'dead' THEN 'dead' WHEN j.cancel_at IS NOT NULL THEN 'cancelling'
+              WHEN j.state = 'running' THEN coalesce((SELECT c.phase::text FROM attempt c WHERE c.id = j.current_attempt), 'running')
+              WHEN j.state = 'queued' AND j.attempts > 0 THEN 'retrying' ELSE j.state::text END"
+    };
+}
+pub(crate) use detail;
+
 /// The columns of a [`JobRow`], for the queries that add a filter.
 macro_rules! select_job {
-    ($($filter:literal),+) => {
+    ($($filter:expr),+) => {
         concat!(
-            "SELECT j.id, j.project_id, j.job_type::text AS job_type, j.title, j.instruction, j.state::text AS state,
-                    j.cancel_at IS NOT NULL AS cancelling, j.failure_kind, j.summary, j.output, j.created_files, j.modified_files,
+            "SELECT j.id, j.project_id, j.job_type::text AS job_type, j.title, j.instruction, j.state::text AS state, ",
+            $crate::job::read::detail!(),
+            " AS detail, j.depends_on, j.requires, j.queue_timeout_s, j.silence_timeout_s, j.retry_of, j.schedule_id, j.cancel_reason,
+                    j.failure_kind, j.summary, j.output, j.created_files, j.modified_files,
                     j.deleted_files, j.errors, j.version, j.preview_url, j.created_at, j.updated_at,
                     coalesce(j.queued_at, j.created_at) AS queued_at, j.started_at, j.finished_at,
                     (SELECT coalesce(jsonb_agg(jsonb_build_object(
                          'number', a.number, 'worker', w.instance, 'workspace_path', a.workspace_path, 'isolation', a.isolation,
-                         'outcome', nullif(a.state::text, 'running'), 'phase', a.phase, 'started_at', a.started_at,
+                         'outcome', nullif(a.state::text, 'running'), 'detail', a.detail, 'base_version', a.base_version,
+                         'started_at', a.started_at,
                          'agent_started_at', a.agent_started_at,
                          'finished_at', a.finished_at, 'materialize_s', a.materialize_s, 'run_s', a.run_s, 'push_s', a.push_s)
                          ORDER BY a.number), '[]')
@@ -33,14 +48,8 @@ pub(crate) use select_job;
 
 const FIND: &str = select_job!("WHERE j.tenant_id = $1 AND j.id = $2");
 const STATE: &str = "SELECT state::text AS state FROM job WHERE tenant_id = $1 AND id = $2";
-const WAITING: &str = "SELECT j.pool, j.agent, j.job_type = 'command' AS any_agent, j.min_isolation::text AS min_isolation,
-    CASE WHEN j.run_at > clock_timestamp() THEN j.run_at END AS due,
-    count(w.id) AS workers,
-    count(w.id) FILTER (WHERE j.job_type = 'command' OR j.agent = ANY (w.agents)) AS with_agent,
-    count(w.id) FILTER (WHERE w.isolation >= j.min_isolation) AS with_isolation,
-    count(w.id) FILTER (WHERE (j.job_type = 'command' OR j.agent = ANY (w.agents)) AND w.isolation >= j.min_isolation) AS suited
-  FROM job j LEFT JOIN worker w ON w.pool = j.pool AND w.ended_at IS NULL AND NOT w.draining AND w.lease_until > clock_timestamp()
- WHERE j.id = $1 GROUP BY j.id";
+const MISSING: &str = "SELECT u.place FROM unnest($2::uuid[]) WITH ORDINALITY AS u (id, place)
+  WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.id = u.id AND j.tenant_id = $1) ORDER BY u.place";
 
 /// One try at a job.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,8 +64,10 @@ pub struct AttemptRow {
     pub isolation: String,
     /// How it ended; `None` while it runs.
     pub outcome: Option<String>,
-    /// How far it is or got.
-    pub phase: Option<Phase>,
+    /// What is known of its end.
+    pub detail: Option<String>,
+    /// The version it started from; 0 is the empty one.
+    pub base_version: i32,
     /// When it was claimed.
     pub started_at: DateTime<Utc>,
     /// When its agent started, by the database's clock and the worker's stopwatch; known once it ended.
@@ -86,8 +97,22 @@ pub struct JobRow {
     pub instruction: String,
     /// Where it stands.
     pub state: JobState,
-    /// Whether a cancel was asked for.
-    pub cancelling: bool,
+    /// Where exactly, in the words of the API.
+    pub detail: String,
+    /// Jobs that must have completed before.
+    pub depends_on: Vec<JobId>,
+    /// Labels a worker must carry: an object of strings.
+    pub requires: serde_json::Value,
+    /// Longest wait for a worker, in seconds.
+    pub queue_timeout_s: Option<i32>,
+    /// Longest time without output, in seconds.
+    pub silence_timeout_s: Option<i32>,
+    /// The job this one repeats.
+    pub retry_of: Option<JobId>,
+    /// The schedule that made it.
+    pub schedule_id: Option<ScheduleId>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<String>,
     /// Why its last attempt ended badly.
     pub failure_kind: Option<String>,
     /// The agent's summary.
@@ -130,7 +155,14 @@ impl JobRow {
             title: row.get("title"),
             instruction: row.get("instruction"),
             state: row.get::<_, &str>("state").parse().map_err(|error| bad(format!("{error}")))?,
-            cancelling: row.get("cancelling"),
+            detail: row.get("detail"),
+            depends_on: row.get::<_, Vec<Uuid>>("depends_on").into_iter().map(JobId::from).collect(),
+            requires: row.get("requires"),
+            queue_timeout_s: row.get("queue_timeout_s"),
+            silence_timeout_s: row.get("silence_timeout_s"),
+            retry_of: row.get::<_, Option<Uuid>>("retry_of").map(JobId::from),
+            schedule_id: row.get::<_, Option<Uuid>>("schedule_id").map(ScheduleId::from),
+            cancel_reason: row.get("cancel_reason"),
             failure_kind: row.get("failure_kind"),
             summary: row.get("summary"),
             output: row.get("output"),
@@ -150,49 +182,14 @@ impl JobRow {
     }
 }
 
-/// What a waiting job waits for, as counts of live workers in its pool.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    /// Its pool.
-    pub pool: String,
-    /// Its agent; `None` for a command.
-    pub agent: Option<String>,
-    /// The least isolation it accepts.
-    pub min_isolation: String,
-    /// When it is due, if that is later than now.
-    pub due: Option<DateTime<Utc>>,
-    /// Workers in its pool.
-    pub workers: i64,
-    /// Those with its agent.
-    pub with_agent: i64,
-    /// Those with its isolation.
-    pub with_isolation: i64,
-    /// Those with both.
-    pub suited: i64,
-}
-
 /// The tenant's job.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn find(conn: &impl GenericClient, tenant: TenantId, id: JobId) -> Result<Option<JobRow>, DatabaseError> {
-    let statement = prepare_find(conn).await?;
-    find_prepared(conn, &statement, tenant, id).await
-}
-
-/// Prepared apart, so that the read can be sent right behind another statement.
-pub(crate) async fn prepare_find(conn: &impl GenericClient) -> Result<Statement, DatabaseError> {
-    conn.prepare_cached(FIND).await.map_err(DatabaseError::query("read a job"))
-}
-
-pub(crate) async fn find_prepared(
-    conn: &impl GenericClient,
-    statement: &Statement,
-    tenant: TenantId,
-    id: JobId,
-) -> Result<Option<JobRow>, DatabaseError> {
-    let row =
-        conn.query_opt(statement, &[&tenant.uuid(), &id.uuid()]).await.map_err(DatabaseError::query("read a job"))?;
+    let failed = || DatabaseError::query("read a job");
+    let statement = conn.prepare_cached(FIND).await.map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&tenant.uuid(), &id.uuid()]).await.map_err(failed())?;
     row.as_ref().map(JobRow::from_row).transpose()
 }
 
@@ -209,22 +206,14 @@ pub async fn state(conn: &impl GenericClient, tenant: TenantId, id: JobId) -> Re
         .map_err(|error| DatabaseError::Row { operation: "read a job's state", reason: format!("{error}") })
 }
 
-/// What a job that is queued or scheduled waits for.
+/// Which of `ids` are not this tenant's jobs: their places in the list, from 0.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn waiting(conn: &impl GenericClient, id: JobId) -> Result<Option<Waiting>, DatabaseError> {
-    let failed = || DatabaseError::query("find why a job waits");
-    let statement = conn.prepare_cached(WAITING).await.map_err(failed())?;
-    let row = conn.query_opt(&statement, &[&id.uuid()]).await.map_err(failed())?;
-    Ok(row.map(|row| Waiting {
-        pool: row.get("pool"),
-        agent: if row.get("any_agent") { None } else { Some(row.get("agent")) },
-        min_isolation: row.get("min_isolation"),
-        due: row.get("due"),
-        workers: row.get("workers"),
-        with_agent: row.get("with_agent"),
-        with_isolation: row.get("with_isolation"),
-        suited: row.get("suited"),
-    }))
+pub async fn missing(conn: &impl GenericClient, tenant: TenantId, ids: &[JobId]) -> Result<Vec<usize>, DatabaseError> {
+    let failed = || DatabaseError::query("look for jobs");
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let statement = conn.prepare_cached(MISSING).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&tenant.uuid(), &ids]).await.map_err(failed())?;
+    Ok(rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>("place") - 1).ok()).collect())
 }

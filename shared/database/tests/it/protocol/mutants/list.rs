@@ -390,11 +390,11 @@ fn waits() -> Vec<Mutant> {
     vec![
         dies(
             D,
-            "WHERE state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() ORDER",
-            "WHERE unmet = 0 AND run_at <= clock_timestamp() ORDER",
+            "WHERE state = 'scheduled' AND unmet = 0 AND run_at <= statement_timestamp() ORDER",
+            "WHERE unmet = 0 AND run_at <= statement_timestamp() ORDER",
         ),
-        dies(D, "unmet = 0 AND run_at <= clock_timestamp() ORDER", "run_at <= clock_timestamp() ORDER"),
-        lives(D, "AND run_at <= clock_timestamp() ORDER", "ORDER", AGAIN),
+        dies(D, "unmet = 0 AND run_at <= statement_timestamp() ORDER", "run_at <= statement_timestamp() ORDER"),
+        lives(D, "AND run_at <= statement_timestamp() ORDER", "ORDER", AGAIN),
         dies(D, "id = ANY (ids) AND state = 'scheduled' AND", "id = ANY (ids) AND"),
         lives(
             D,
@@ -405,7 +405,7 @@ fn waits() -> Vec<Mutant> {
         lives(D, " AND run_at <= clock_timestamp() RETURNING", " RETURNING", NEVER_LATER),
         dies(D, "PERFORM dd_promote_v2(p) FROM", "PERFORM p FROM"),
         dies(D, "ORDER BY p.id FOR NO KEY UPDATE", ""),
-        dies(R, "AND run_at <= clock_timestamp()", ""),
+        dies(R, "AND run_at <= statement_timestamp()", ""),
         dies(R, "state = 'queued' AND backing_off AND run_at", "state = 'queued' AND run_at"),
         dies(R, " FOR UPDATE SKIP LOCKED", ""),
         lives(R, " AND j.state = 'queued' AND j.backing_off", "", HELD),
@@ -438,7 +438,7 @@ fn ends_of_waits() -> Vec<Mutant> {
         ),
         lives(
             E,
-            "'dispatched')\n                AND expires_at <= clock_timestamp() ORDER",
+            "'dispatched')\n                AND expires_at <= statement_timestamp() ORDER",
             "'dispatched') ORDER",
             AGAIN,
         ),

@@ -1,0 +1,120 @@
+//! After the healing: wait for every job's end, collect what is known from all sides, check.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{
+    agent, check,
+    check::Findings,
+    effects::{Effect, Seen},
+    fleet::Role,
+    history::{History, Survivor},
+    marked, rows,
+    run::{Run, say},
+    side_log, sql,
+};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long processes of attempts that are over may still be there: a worker ends them before it tells of the end, but a thawed or
+/// restarted one has some to clean up that were fenced.
+const LAST_BREATH: Duration = Duration::from_secs(10);
+/// How long the services may take to stop at the end.
+const STOP: Duration = Duration::from_secs(40);
+
+/// A run that is over.
+pub(super) struct Ended {
+    pub(super) findings: Findings,
+    pub(super) effects: Vec<Effect>,
+    pub(super) troubles: Vec<String>,
+}
+
+pub(super) async fn settle(run: &Run) -> Result<Ended> {
+    let client = sql::connect(&run.database).await?;
+    let end = Instant::now() + run.options.settle;
+    while rows::open_jobs(&client).await? > 0 && Instant::now() < end {
+        sleep(LOOK).await;
+    }
+    run.metrics.look(&run.arena.fleet).await;
+    let rows = rows::read(&client).await?;
+    say(&format!("{} jobs, {} attempts, {} versions", rows.jobs.len(), rows.attempts.len(), rows.versions.len()));
+    let fleet = &run.arena.fleet;
+    let attempts: BTreeSet<Uuid> = rows.attempts.iter().map(|attempt| attempt.id).collect();
+    let mut survivors = survivors(&attempts).await?;
+    let mut troubles = Vec::new();
+    let mut effects = BTreeMap::new();
+    for project in rows.heads.keys() {
+        match read_effects(run, *project).await {
+            Ok(listed) => drop(effects.insert(*project, listed)),
+            Err(error) => troubles.push(format!("project {project}: {error:#}")),
+        }
+    }
+    // Before the stop: that one is the run's end, not a fault.
+    troubles.extend(fleet.services().iter().flat_map(|service| service.unexpected()));
+    troubles.extend(fleet.stop(STOP).await);
+    survivors.extend(marked::of(&attempts)?.into_iter().filter(|late| !survivors.contains(late)).collect::<Vec<_>>());
+    let mut history = History {
+        accepted: run.ledger.all_accepted(),
+        sightings: run.ledger.sightings(),
+        lines: side_log::read(&run.evidence.side_log())?,
+        jobs: rows.jobs,
+        attempts: rows.attempts,
+        versions: rows.versions,
+        heads: rows.heads,
+        effects,
+        helpless: fleet.services().iter().flat_map(|service| service.helpless()).collect(),
+        survivors,
+    };
+    history.lines.sort_by_key(|line| line.at);
+    let outages = run.arena.outages();
+    let seen = Seen {
+        history: &history,
+        ledger: &run.ledger,
+        metrics: &run.metrics,
+        fleet,
+        outages: &outages,
+        stale_sent: run.arena.replay.sent(),
+        can_cancel: run.can_cancel.load(Ordering::Relaxed),
+    };
+    let effects = seen.effects();
+    run.evidence.write("history.json", serde_json::to_vec(&history)?)?;
+    run.evidence.write("outages.json", serde_json::to_vec(&outages)?)?;
+    run.evidence.write("metrics.txt", run.metrics.text())?;
+    run.evidence.write("jobs.jsonl", rows::story(&client).await?)?;
+    let findings = check::check(&history);
+    clean(run)?;
+    Ok(Ended { findings, effects, troubles })
+}
+
+/// What still lives when it had its time.
+async fn survivors(attempts: &BTreeSet<Uuid>) -> Result<Vec<Survivor>> {
+    let end = Instant::now() + LAST_BREATH;
+    loop {
+        let found = marked::of(attempts)?;
+        if found.is_empty() || Instant::now() > end {
+            return Ok(found);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn read_effects(run: &Run, project: Uuid) -> Result<Vec<Uuid>> {
+    let text = run.api.file(project, agent::EFFECTS).await?;
+    text.lines().map(|line| line.parse().with_context(|| format!("{}: {line}", agent::EFFECTS))).collect()
+}
+
+/// Kills what a failed run left, and removes the scratch directories: their content is no evidence.
+fn clean(run: &Run) -> Result<()> {
+    for worker in run.arena.fleet.of(Role::Worker).filter(|worker| worker.scratch.exists()) {
+        drydock_worker::agent::end_strays(&worker.scratch)?;
+        fs_err::remove_dir_all(&worker.scratch)?;
+    }
+    Ok(())
+}
