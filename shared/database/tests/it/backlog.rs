@@ -6,7 +6,7 @@ use drydock_domain::TenantId;
 /// `projects` of `tenants` (besides the default one), each with `jobs` jobs of which the first is ready.
 pub(crate) async fn fill(client: &Client, tenants: i32, projects: i32, jobs: i32) {
     let sql = format!(
-        "SET statement_timeout = 0;
+        "SET statement_timeout = 0; SET session_replication_role = replica;
          INSERT INTO tenant (id, name) SELECT gen_random_uuid(), 'many ' || n FROM generate_series(1, {tenants}) n;
          WITH t AS (SELECT id, row_number() OVER (ORDER BY name) AS n FROM tenant WHERE name LIKE 'many %')
          INSERT INTO project (id, tenant_id, instruction, agent, pool)
@@ -15,7 +15,7 @@ pub(crate) async fn fill(client: &Client, tenants: i32, projects: i32, jobs: i32
          SELECT gen_random_uuid(), p.tenant_id, p.id, 'edit', 't', 'do it', p.agent, p.pool, dd_demand_v1('edit', p.agent, 'none', '{{}}'),
                 CASE n WHEN 1 THEN 'queued' ELSE 'pending' END::job_state, now() - n * interval '1 s', now() - random() * interval '1 h', n % 10
            FROM project p, generate_series(1, {jobs}) n WHERE p.instruction = 'backlog';
-         ANALYZE job; ANALYZE project; ANALYZE tenant;"
+         RESET session_replication_role; ANALYZE job; ANALYZE project; ANALYZE tenant;"
     );
     client.batch_execute(&sql).await.unwrap();
 }

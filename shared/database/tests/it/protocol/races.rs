@@ -30,14 +30,14 @@ fn race(name: &'static str, before: impl Into<Vec<Op>>, first: Op, second: Op, w
 }
 
 fn all() -> Vec<Race> {
+    [of_attempts(), of_projects(), of_waits()].into_iter().flatten().collect()
+}
+
+fn of_attempts() -> Vec<Race> {
     let one = || vec![accept([ask(0, 0)]), ADMIT];
     let running = || [one(), vec![claim(0, 0)]].concat();
     let overdue = || [running(), vec![Op::Overdue { worker: 0, by: 100 }]].concat();
     let done = finish(0, 0, Outcome::Succeeded);
-    let keyed = |job, project| accept([Ask { key: Some((1, 1)), ..ask(job, project) }]);
-    let needing = || accept([Ask { needs: vec![0], ..ask(9, 1) }]);
-    let expired = || vec![accept([Ask { queue_timeout: true, ..ask(0, 0) }]), ADMIT, Op::Expire { job: 0 }];
-    let due = || vec![accept([Ask { run_at: Some(RunAt::Future), ..ask(0, 0) }]), Op::Due { job: 0 }];
     let named = || Op::Redispatch { named: vec![0], batch: 100, stale: false };
     let back = Op::Return { job: 0, older: 0, pause: false };
     vec![
@@ -61,6 +61,17 @@ fn all() -> Vec<Race> {
         race("cancel, finish", running(), cancel(0), done.clone(), true),
         race("reap, cancel", overdue(), Op::Reap { attempt: 0 }, cancel(0), true),
         race("cancel, reap", overdue(), cancel(0), Op::Reap { attempt: 0 }, true),
+    ]
+}
+
+fn of_projects() -> Vec<Race> {
+    let one = || vec![accept([ask(0, 0)]), ADMIT];
+    let running = || [one(), vec![claim(0, 0)]].concat();
+    let overdue = || [running(), vec![Op::Overdue { worker: 0, by: 100 }]].concat();
+    let done = finish(0, 0, Outcome::Succeeded);
+    let keyed = |job, project| accept([Ask { key: Some((1, 1)), ..ask(job, project) }]);
+    let needing = || accept([Ask { needs: vec![0], ..ask(9, 1) }]);
+    vec![
         race("finish, accept", running(), done.clone(), accept([ask(1, 0)]), true),
         race("accept, finish", running(), accept([ask(1, 0)]), done.clone(), true),
         race("reap, accept", overdue(), Op::Reap { attempt: 0 }, accept([ask(1, 0)]), true),
@@ -83,6 +94,18 @@ fn all() -> Vec<Race> {
         race("needing, finish", running(), needing(), done.clone(), true),
         race("finish, needing", running(), done.clone(), needing(), true),
         race("needing, cancel", one(), needing(), cancel(0), true),
+    ]
+}
+
+fn of_waits() -> Vec<Race> {
+    let one = || vec![accept([ask(0, 0)]), ADMIT];
+    let running = || [one(), vec![claim(0, 0)]].concat();
+    let done = finish(0, 0, Outcome::Succeeded);
+    let needing = || accept([Ask { needs: vec![0], ..ask(9, 1) }]);
+    let expired = || vec![accept([Ask { queue_timeout: true, ..ask(0, 0) }]), ADMIT, Op::Expire { job: 0 }];
+    let due = || vec![accept([Ask { run_at: Some(RunAt::Future), ..ask(0, 0) }]), Op::Due { job: 0 }];
+    let named = || Op::Redispatch { named: vec![0], batch: 100, stale: false };
+    vec![
         race("expire, claim", expired(), END_WAITS, claim(0, 0), true),
         race("claim, expire", expired(), claim(0, 0), END_WAITS, true),
         race("cancel, due", due(), cancel(0), END_WAITS, true),

@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Mutant> {
         lead(),
         accept(),
         waits(),
+        ends_of_waits(),
     ]
     .into_iter()
     .flatten()
@@ -380,21 +381,20 @@ fn accept() -> Vec<Mutant> {
     ]
 }
 
+const AGAIN: &str = "only picks candidates, the earliest first: checked again under the locks";
+const NEVER_LATER: &str = "no transition moves it, so that what was picked stays due";
+
 fn waits() -> Vec<Mutant> {
-    const AGAIN: &str = "only picks candidates, the earliest first: checked again under the locks";
-    const NEVER_LATER: &str = "no transition moves it, so that what was picked stays due";
     const D: &str = "dd_due_v2";
     const R: &str = "dd_ready_v1";
-    const N: &str = "dd_depend_v1";
-    const E: &str = "dd_expire_v1";
     vec![
         dies(
             D,
-            "WHERE state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() ORDER",
-            "WHERE unmet = 0 AND run_at <= clock_timestamp() ORDER",
+            "WHERE state = 'scheduled' AND unmet = 0 AND run_at <= statement_timestamp() ORDER",
+            "WHERE unmet = 0 AND run_at <= statement_timestamp() ORDER",
         ),
-        dies(D, "unmet = 0 AND run_at <= clock_timestamp() ORDER", "run_at <= clock_timestamp() ORDER"),
-        lives(D, "AND run_at <= clock_timestamp() ORDER", "ORDER", AGAIN),
+        dies(D, "unmet = 0 AND run_at <= statement_timestamp() ORDER", "run_at <= statement_timestamp() ORDER"),
+        lives(D, "AND run_at <= statement_timestamp() ORDER", "ORDER", AGAIN),
         dies(D, "id = ANY (ids) AND state = 'scheduled' AND", "id = ANY (ids) AND"),
         lives(
             D,
@@ -405,10 +405,17 @@ fn waits() -> Vec<Mutant> {
         lives(D, " AND run_at <= clock_timestamp() RETURNING", " RETURNING", NEVER_LATER),
         dies(D, "PERFORM dd_promote_v2(p) FROM", "PERFORM p FROM"),
         dies(D, "ORDER BY p.id FOR NO KEY UPDATE", ""),
-        dies(R, "AND run_at <= clock_timestamp()", ""),
+        dies(R, "AND run_at <= statement_timestamp()", ""),
         dies(R, "state = 'queued' AND backing_off AND run_at", "state = 'queued' AND run_at"),
         dies(R, " FOR UPDATE SKIP LOCKED", ""),
         lives(R, " AND j.state = 'queued' AND j.backing_off", "", HELD),
+    ]
+}
+
+fn ends_of_waits() -> Vec<Mutant> {
+    const N: &str = "dd_depend_v1";
+    const E: &str = "dd_expire_v1";
+    vec![
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
         dies(N, " AND e.ended IS NOT NULL", ""),
         dies(N, "count(*) FILTER (WHERE g.ended = 'succeeded')", "count(*)"),
@@ -431,7 +438,7 @@ fn waits() -> Vec<Mutant> {
         ),
         lives(
             E,
-            "'dispatched')\n                AND expires_at <= clock_timestamp() ORDER",
+            "'dispatched')\n                AND expires_at <= statement_timestamp() ORDER",
             "'dispatched') ORDER",
             AGAIN,
         ),
