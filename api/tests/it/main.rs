@@ -16,5 +16,6 @@ mod openapi;
 mod operations;
 mod outages;
 mod projects;
+mod schedules;
 mod versions;
 mod waiting;
