@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 LOCAL := deploy/local
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test check agents live bench
+.PHONY: help up down clean status test check agents live bench bench-queue chaos
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## install what is missing, start private servers and all services, run the demo job
 	@$(LOCAL)/up.sh
@@ -33,3 +33,9 @@ live: ## validate a running stack; BASE_URL=http://… OUTROOT=directory AGENT=n
 
 bench: ## measure the running stack with the release build
 	@$(LOCAL)/bench.sh
+
+bench-queue: ## measure the queue on private servers of its own with the release build
+	@$(LOCAL)/bench-queue.sh
+
+chaos: ## break a stack of its own and check every promise; SEED=number DURATION=20m
+	@$(LOCAL)/chaos.sh $(if $(SEED),--seed '$(SEED)') $(if $(DURATION),--duration '$(DURATION)')

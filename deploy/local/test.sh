@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make test: every check and every test, against private servers of this run, which start while cargo builds.
+# make test: every check, every test and a chaos run, against private servers of this run, which start while cargo builds.
 # Owns: $DRYDOCK_STATE (default .local/test), made anew by each run. Always stops its servers; the exit code is the tests'.
 # Refuses: the caller's DRYDOCK_ settings; a test sees only what is set here.
 set -euo pipefail
@@ -8,6 +8,8 @@ DRYDOCK_STATE=${DRYDOCK_STATE:-.local/test}
 source "$(dirname "$0")/lib/all.sh"
 environment_clean
 export DRYDOCK_STATE=$STATE DRYDOCK_FAST_DISKS=1
+# Each seed is another plan; a fixed one makes two runs of CI alike. `make chaos` takes any.
+CHAOS_SEED=1
 
 stop() {
   local code=$?
@@ -34,10 +36,16 @@ tests_environment() {
   export DRYDOCK_CODEX_BIN=$ROOT/.local/agents/node_modules/.bin/codex
 }
 
+# Its servers may keep their data elsewhere.
+chaos_clean() {
+  DRYDOCK_STATE=$STATE/chaos "$ROOT/deploy/local/clean.sh"
+}
+
 state_prepare
 trap stop EXIT
 trap 'exit 130' INT TERM
 # What a run that was killed left behind.
+chaos_clean
 servers_stop
 state_remove
 state_prepare
@@ -59,4 +67,7 @@ say "everything is built and up after $SECONDS s; running the tests"
 run_tests --workspace
 say "cargo test --doc"
 cargo_here test --workspace --doc --locked --quiet
+say "chaos: 90 s of faults on servers of their own"
+DRYDOCK_STATE=$STATE/chaos "$ROOT/deploy/local/chaos.sh" --built --seed "$CHAOS_SEED"
+chaos_clean
 say "passed in $SECONDS s"

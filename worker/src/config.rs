@@ -7,7 +7,7 @@ use drydock_queue::QueueConfig;
 use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
 use drydock_storage::StorageConfig;
 
-use crate::agent::AgentsConfig;
+use crate::{agent::AgentsConfig, lease::OnLostContact};
 
 /// Runs jobs: takes tickets, materializes workspaces, runs agents, pushes what they changed
 ///
@@ -31,9 +31,21 @@ pub struct WorkerConfig {
     /// How long the lease lasts; renewed every sixth of it
     #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]
     pub lease_ttl: Duration,
+    /// What happens to running agents when the lease cannot be renewed for five sixths of it
+    #[arg(long, env = "DRYDOCK_ON_LOST_CONTACT", default_value = "freeze", value_enum)]
+    pub on_lost_contact: OnLostContact,
+    /// How long agents may stay frozen without contact to PostgreSQL before they are killed
+    #[arg(long, env = "DRYDOCK_FREEZE_LIMIT", default_value = "15m", value_parser = positive_duration)]
+    pub freeze_limit: Duration,
     /// How long running jobs may go on after SIGTERM before they are handed back
     #[arg(long, env = "DRYDOCK_DRAIN_TIMEOUT", default_value = "5m", value_parser = positive_duration)]
     pub drain_timeout: Duration,
+    /// How long a job's output and files wait for PostgreSQL and object storage to take them before the job runs again
+    #[arg(long, env = "DRYDOCK_OUTAGE_PATIENCE", default_value = "30m", value_parser = positive_duration)]
+    pub outage_patience: Duration,
+    /// How long tickets may stay away, or RabbitMQ itself, before this worker asks PostgreSQL for them
+    #[arg(long, env = "DRYDOCK_PULL_AFTER", default_value = "30s", value_parser = positive_duration)]
+    pub pull_after: Duration,
     /// How long the ticket that fills the last slot is held before this worker stops consuming
     #[arg(long, env = "DRYDOCK_BRAKE_TIMEOUT", default_value = "60s", value_parser = positive_duration)]
     pub brake_timeout: Duration,

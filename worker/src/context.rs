@@ -3,11 +3,20 @@
 use std::sync::Arc;
 
 use drydock_database::{Database, wake::Waker, worker::NewWorker};
-use drydock_domain::{Isolation, WorkerId};
+use drydock_domain::{AttemptId, Isolation, JobId, WorkerId};
 use drydock_storage::{ManifestCache, Storage};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::{WorkerConfig, agent::Agents, metrics::WorkerMetrics, running::Running, workspace::ScratchRoot};
+use crate::{
+    WorkerConfig,
+    agent::Agents,
+    breaker::Breaker,
+    lease::{Setup, Terms},
+    metrics::WorkerMetrics,
+    running::Running,
+    workspace::ScratchRoot,
+};
 
 /// Handles and settings; cheap to clone.
 #[derive(Clone)]
@@ -21,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) running: Running,
+    /// Whether object storage can be relied on.
+    pub(crate) breaker: Breaker,
     /// Jobs, and what they leave to be done without their slot; a stop waits for all of it.
     pub(crate) tasks: TaskTracker,
     /// Host and scratch directory: what a successor of this process shares with it.
@@ -30,6 +41,24 @@ pub(crate) struct Context {
 impl Context {
     /// The isolation this worker gives: a process group of its own. Stronger levels are granted only where they were probed.
     pub(crate) const ISOLATION: Isolation = Isolation::None;
+
+    /// What the lease needs of all this.
+    pub(crate) fn lease(&self, unknown: mpsc::UnboundedSender<(JobId, AttemptId)>) -> Setup {
+        let (context, config) = (self.clone(), &self.config);
+        Setup {
+            terms: Terms {
+                ttl: config.lease_ttl,
+                on_lost_contact: config.on_lost_contact,
+                freeze_limit: config.freeze_limit,
+            },
+            database: self.database.clone(),
+            describe: Box::new(move |id| context.describe(id)),
+            running: self.running.clone(),
+            waker: self.waker.clone(),
+            metrics: self.metrics.clone(),
+            unknown,
+        }
+    }
 
     /// How this process introduces itself.
     pub(crate) fn describe(&self, id: WorkerId) -> NewWorker {

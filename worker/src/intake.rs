@@ -1,25 +1,39 @@
 //! From ticket to claimed job. A slot first, then a ticket; acknowledged right after the durable claim. The ticket that fills
 //! the last slot is held as the brake: with prefetch 1 nothing else can arrive, so a full worker hoards nothing. Held too
-//! long, the consumer ends instead, and starts anew when a slot frees.
+//! long, the consumer ends instead, and starts anew when a slot frees. Where tickets stay away, PostgreSQL is asked for them.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use drydock_database::{
     DatabaseError,
     job::{self, Claimed},
+    wake::Channel,
 };
 use drydock_domain::{AttemptId, Ticket};
 use drydock_queue::{Broker, Delivery, QueueError, Subscription};
 use drydock_runtime::{Backoff, Shutdown, exit::chain, tasks};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rand::RngExt as _;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
 
 /// How long a claim is tried before the ticket is given back to the broker by closing the channel.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(30);
+/// The same while this worker stops.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a job waits that this worker cannot run.
 const UNSUITED_PAUSE: Duration = Duration::from_secs(1);
+/// Between two questions to PostgreSQL while RabbitMQ brings nothing.
+const PULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The intake of one worker.
 pub(crate) struct Intake {
@@ -28,17 +42,25 @@ pub(crate) struct Intake {
     identity: Identity,
     slots: Arc<Semaphore>,
     shutdown: Shutdown,
+    /// Since when there is no subscription.
+    away: Mutex<Option<Instant>>,
 }
+
+type Slot = OwnedSemaphorePermit;
 
 /// Why a subscription is left.
 #[derive(Debug, thiserror::Error)]
 enum Leave {
     #[error("the broker ended the subscription")]
     Ended,
+    #[error("this worker may not claim: it drains, or its lease is over")]
+    Refused,
     #[error("all slots were busy for long")]
     Full,
     #[error("stopping")]
     Stopping,
+    #[error("object storage is away")]
+    Storage,
     #[error("the broker failed")]
     Queue(#[from] QueueError),
     #[error("no scratch directory could be made")]
@@ -51,27 +73,37 @@ impl Intake {
     pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
-        Self { context, broker, identity, slots, shutdown }
+        Self { context, broker, identity, slots, shutdown, away: Mutex::default() }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
-            let left = match self.unless_stopping(self.slot()).await {
+            let left = match self.unless_stopping(self.ready()).await {
                 Ok(slot) => self.subscribed(slot, &mut backoff).await,
                 Err(left) => left,
             };
             match left {
                 Leave::Stopping => return,
-                Leave::Full => {}
-                Leave::Ended | Leave::Queue(_) | Leave::Scratch(_) | Leave::Database(_) => {
+                Leave::Full | Leave::Storage => {}
+                Leave::Ended | Leave::Refused | Leave::Queue(_) | Leave::Scratch(_) | Leave::Database(_) => {
                     let delay = backoff.next_delay();
                     tracing::warn!(retry_ms = delay.as_millis(), "lost the subscription: {}", chain(&left));
-                    let _stopping = self.unless_stopping(tokio::time::sleep(delay)).await;
+                    let _stopping = self.pulling(&mut None, tokio::time::sleep(delay)).await;
                 }
             }
         }
+    }
+
+    /// A slot, and the means to use it.
+    async fn ready(&self) -> Slot {
+        if self.context.breaker.reason().is_some() {
+            self.context.metrics.slots.set(0);
+            self.context.breaker.closed().await;
+            self.context.metrics.slots.set(self.context.config.slots().into());
+        }
+        self.slot().await
     }
 
     async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Result<T, Leave> {
@@ -82,35 +114,79 @@ impl Intake {
         }
     }
 
-    async fn slot(&self) -> OwnedSemaphorePermit {
+    async fn slot(&self) -> Slot {
         self.slots.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    async fn subscribed(&self, slot: OwnedSemaphorePermit, backoff: &mut Backoff) -> Leave {
-        let mut subscription = match self.broker.subscribe(&self.context.config.pool).await {
-            Ok(subscription) => subscription,
-            Err(error) => return error.into(),
+    async fn subscribed(&self, slot: Slot, backoff: &mut Backoff) -> Leave {
+        let mut slot = Some(slot);
+        let subscribing = self.pulling(&mut slot, self.broker.subscribe(&self.context.config.pool));
+        let mut subscription = match subscribing.await {
+            Ok(Ok(subscription)) => subscription,
+            Ok(Err(error)) => return error.into(),
+            Err(left) => return left,
         };
         backoff.reset();
+        *self.away() = None;
         let left = self.consume(&mut subscription, slot).await.unwrap_or_else(|left| left);
+        for delivery in subscription.cancel().await {
+            if let Err(error) = self.hand_back(delivery).await {
+                tracing::debug!("failed to hand a ticket back, it comes again: {}", chain(&error));
+            }
+        }
         subscription.close().await;
         left
     }
 
-    async fn consume(&self, subscription: &mut Subscription, mut slot: OwnedSemaphorePermit) -> Result<Leave, Leave> {
+    async fn consume(&self, subscription: &mut Subscription, mut slot: Option<Slot>) -> Result<Leave, Leave> {
+        let mut patience = self.context.config.pull_after;
         loop {
-            let Some(delivery) = self.unless_stopping(subscription.next()).await?? else {
-                return Ok(Leave::Ended);
+            let next = self.unless_stopping(tokio::time::timeout(jittered(patience), subscription.next()));
+            let next = tokio::select! {
+                biased;
+                next = next => next?,
+                () = self.context.breaker.opened() => return Ok(Leave::Storage),
             };
-            slot = self.take(delivery, slot).await?;
+            match (next, slot.take()) {
+                (Ok(delivery), held) => {
+                    let Some(delivery) = delivery? else { return Ok(Leave::Ended) };
+                    // Pulled jobs may have taken the slot that was meant for this one.
+                    let held = held.or_else(|| self.slots.clone().try_acquire_owned().ok());
+                    let Some(held) = held else {
+                        self.hand_back(delivery).await?;
+                        return Ok(Leave::Full);
+                    };
+                    slot = Some(self.take(delivery, held).await?);
+                    patience = self.context.config.pull_after;
+                }
+                (Err(_quiet), held) => {
+                    slot = held;
+                    let found = self.pull(&mut slot).await;
+                    patience = if found { PULL_PAUSE } else { self.context.config.pull_after };
+                    if slot.is_none() {
+                        slot = self.slots.clone().try_acquire_owned().ok();
+                    }
+                    if slot.is_none() {
+                        return Ok(Leave::Full);
+                    }
+                }
+            }
         }
     }
 
     /// Claims a delivery's job and starts it; answers the slot for the next one.
-    async fn take(&self, delivery: Delivery, slot: OwnedSemaphorePermit) -> Result<OwnedSemaphorePermit, Leave> {
-        let Some(attempt) = self.claim(&delivery.ticket).await? else {
-            delivery.ack().await?;
-            return Ok(slot);
+    async fn take(&self, delivery: Delivery, slot: Slot) -> Result<Slot, Leave> {
+        let attempt = match self.claim(&delivery.ticket).await {
+            Ok(Some(attempt)) => attempt,
+            Ok(None) => {
+                delivery.ack().await?;
+                return Ok(slot);
+            }
+            Err(Leave::Refused) => {
+                self.hand_back(delivery).await?;
+                return Err(Leave::Refused);
+            }
+            Err(left) => return Err(left),
         };
         self.start(attempt, slot);
         if let Ok(next) = self.slots.clone().try_acquire_owned() {
@@ -123,6 +199,69 @@ impl Intake {
         freed?.map_err(|_| Leave::Full)
     }
 
+    /// The job is queued again at once, for whoever has a slot; nobody waits for the broker to deliver its ticket again.
+    async fn hand_back(&self, delivery: Delivery) -> Result<(), Leave> {
+        let client = self.context.database.client().await?;
+        job::return_ticket(&client, &delivery.ticket, Duration::ZERO).await?;
+        self.context.metrics.outages.returned.inc();
+        self.context.waker.wake(Channel::Work);
+        Ok(delivery.ack().await?)
+    }
+
+    /// Awaits `wait`, and asks PostgreSQL for tickets meanwhile once the broker has been away for long. A claim under way when
+    /// the wait is over is seen to its end.
+    async fn pulling<T>(&self, slot: &mut Option<Slot>, wait: impl Future<Output = T>) -> Result<T, Leave> {
+        let since = *self.away().get_or_insert_with(Instant::now);
+        let over = CancellationToken::new();
+        let waiting = async {
+            let value = self.unless_stopping(wait).await;
+            over.cancel();
+            value
+        };
+        let pulling = async {
+            let mut next = since + self.context.config.pull_after;
+            while over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_some() {
+                if self.context.breaker.reason().is_none() {
+                    self.pull(slot).await;
+                }
+                next = Instant::now() + jittered(PULL_PAUSE);
+            }
+        };
+        tokio::join!(waiting, pulling).0
+    }
+
+    /// Claims what PostgreSQL has for the free slots, `slot` first; answers whether there was anything.
+    async fn pull(&self, slot: &mut Option<Slot>) -> bool {
+        let free = usize::from(slot.is_some()) + self.slots.available_permits();
+        let most = i32::try_from(free).unwrap_or(i32::MAX);
+        if most == 0 || self.shutdown.is_triggered() {
+            return false;
+        }
+        let worker = *self.identity.borrow();
+        let pulled = async { job::pull(&self.context.database.client().await?, worker, most).await };
+        let tickets = pulled.await.unwrap_or_else(|error| {
+            tracing::warn!("failed to ask PostgreSQL for tickets: {}", chain(&error));
+            Vec::new()
+        });
+        let found = !tickets.is_empty();
+        for ticket in tickets {
+            let Some(held) = slot.take().or_else(|| self.slots.clone().try_acquire_owned().ok()) else {
+                break;
+            };
+            self.context.metrics.outages.pulled.inc();
+            match self.claim(&ticket).await {
+                Ok(Some(attempt)) => self.start(attempt, held),
+                Ok(None) => *slot = Some(held),
+                Err(left) => {
+                    tracing::warn!(job = %ticket.job, "failed to claim a pulled ticket: {}", chain(&left));
+                    *slot = Some(held);
+                    break;
+                }
+            }
+        }
+        found
+    }
+
     /// `None`: nothing to do with this ticket.
     async fn claim(&self, ticket: &Ticket) -> Result<Option<Attempt>, Leave> {
         let id = AttemptId::generate();
@@ -131,8 +270,7 @@ impl Intake {
         match self.ask(ticket, id, &scratch.workspace().display().to_string()).await? {
             Claimed::Mine(claim) => Ok(Some(Attempt::new(&self.context, ticket.job, id, *claim, scratch))),
             Claimed::Stale => Ok(None),
-            // Unacknowledged, it goes to another worker once this subscription closes.
-            Claimed::Refused => Err(Leave::Ended),
+            Claimed::Refused => Err(Leave::Refused),
             Claimed::Unsuited => {
                 let client = self.context.database.client().await?;
                 job::return_ticket(&client, ticket, UNSUITED_PAUSE).await?;
@@ -144,21 +282,33 @@ impl Intake {
     /// Asks until the database answers; the attempt's id makes a repeated question harmless.
     async fn ask(&self, ticket: &Ticket, id: AttemptId, path: &str) -> Result<Claimed, DatabaseError> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let deadline = tokio::time::Instant::now() + CLAIM_PATIENCE;
+        let asked_at = Instant::now();
         loop {
             let worker = *self.identity.borrow();
             let asked = async { job::claim(&self.context.database.client().await?, ticket, id, worker, path).await };
             match asked.await {
-                Err(error) if error.is_unavailable() && tokio::time::Instant::now() < deadline => {
+                Err(error) if error.is_unavailable() && asked_at.elapsed() < self.claim_patience() => {
                     tracing::warn!(job = %ticket.job, "failed to claim, trying again: {}", chain(&error));
                     tokio::time::sleep(backoff.next_delay()).await;
+                }
+                Err(error) => {
+                    self.context.running.doubt(ticket.job, id);
+                    return Err(error);
                 }
                 answer => return answer,
             }
         }
     }
 
-    fn start(&self, attempt: Attempt, slot: OwnedSemaphorePermit) {
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim_patience(&self) -> Duration {
+        if self.shutdown.is_triggered() { LAST_PATIENCE } else { CLAIM_PATIENCE }
+    }
+
+    fn start(&self, attempt: Attempt, slot: Slot) {
         let gauge = self.context.metrics.slots_in_use.clone();
         gauge.inc();
         let span = tracing::info_span!("job", job.id = %attempt.job, project.id = %attempt.claim.spec.project_id,
@@ -170,4 +320,9 @@ impl Intake {
         };
         tasks::spawn("job", self.context.tasks.track_future(run.instrument(span)));
     }
+}
+
+/// Uniform from half of `mean` to half more: workers that lost a broker together shall not ask together.
+fn jittered(mean: Duration) -> Duration {
+    mean.mul_f64(rand::rng().random_range(0.5..=1.5))
 }

@@ -2,8 +2,10 @@
 
 pub mod agent;
 mod boottime;
+mod breaker;
 pub mod config;
 mod context;
+mod control;
 mod intake;
 mod job;
 mod lease;
@@ -11,7 +13,9 @@ mod log;
 mod metrics;
 mod running;
 mod service;
+mod spool;
 pub mod workspace;
 
 pub use config::WorkerConfig;
+pub use lease::OnLostContact;
 pub use service::run;

@@ -9,6 +9,8 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 pub(crate) struct WorkerMetrics {
     pub(crate) slots: IntGauge,
     pub(crate) slots_in_use: IntGauge,
+    /// What outages led to.
+    pub(crate) outages: OutageMetrics,
     attempts: IntCounterVec,
     pub(crate) stages: HistogramVec,
     pub(crate) run_seconds: Histogram,
@@ -20,16 +22,8 @@ pub(crate) struct WorkerMetrics {
 impl WorkerMetrics {
     /// Registers the metrics; every outcome starts at 0, since an alert never fires on a counter that was never created.
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
+        let counter = |name: &str, help: &str| counter(registry, name, help);
+        let gauge = |name: &str, help: &str| gauge(registry, name, help);
         let attempts = IntCounterVec::new(
             Opts::new("drydock_worker_attempts_total", "Attempts ended, by outcome."),
             &["outcome"],
@@ -51,6 +45,7 @@ impl WorkerMetrics {
         Ok(Self {
             slots: gauge("drydock_worker_slots", "Jobs this worker runs at once.")?,
             slots_in_use: gauge("drydock_worker_slots_in_use", "Jobs it runs now.")?,
+            outages: OutageMetrics::register(registry)?,
             attempts,
             stages,
             run_seconds,
@@ -70,4 +65,66 @@ impl WorkerMetrics {
     pub(crate) fn ended(&self, outcome: Outcome) {
         self.attempts.with_label_values(&[outcome.as_str()]).inc();
     }
+}
+
+/// What came of servers that were away.
+#[derive(Clone, Debug)]
+pub(crate) struct OutageMetrics {
+    pub(crate) breaker_open: IntGauge,
+    pub(crate) pulled: IntCounter,
+    pub(crate) returned: IntCounter,
+    pub(crate) push_retries: IntCounter,
+    pub(crate) results_kept: IntCounter,
+    pub(crate) renewals_missed: IntCounter,
+    pub(crate) agents_frozen: IntCounter,
+    pub(crate) agents_thawed: IntCounter,
+    pub(crate) agents_killed: IntCounter,
+}
+
+impl OutageMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| counter(registry, name, help);
+        Ok(Self {
+            breaker_open: gauge(
+                registry,
+                "drydock_worker_storage_breaker_open",
+                "1 while no jobs are taken because object storage failed several.",
+            )?,
+            pulled: counter(
+                "drydock_worker_tickets_pulled_total",
+                "Tickets read from PostgreSQL instead of RabbitMQ.",
+            )?,
+            returned: counter("drydock_worker_tickets_returned_total", "Tickets handed back unclaimed.")?,
+            push_retries: counter(
+                "drydock_worker_push_retries_total",
+                "Pushes tried again because PostgreSQL or object storage was away.",
+            )?,
+            results_kept: counter(
+                "drydock_worker_results_kept_total",
+                "Results written to the scratch disk because the database did not take them at once.",
+            )?,
+            renewals_missed: counter("drydock_worker_renewals_missed_total", "Lease renewals without an answer.")?,
+            agents_frozen: counter(
+                "drydock_worker_agents_frozen_total",
+                "Attempts whose agent was stopped because the lease could not be renewed.",
+            )?,
+            agents_thawed: counter("drydock_worker_agents_thawed_total", "Attempts whose frozen agent went on.")?,
+            agents_killed: counter(
+                "drydock_worker_agents_killed_total",
+                "Attempts whose agent was killed because the lease was gone.",
+            )?,
+        })
+    }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    let gauge = IntGauge::new(name, help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
 }

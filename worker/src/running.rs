@@ -1,13 +1,19 @@
-//! The attempts this process runs: what the lease tells of them, and how they are told to stop.
+//! The attempts this process runs: what the lease tells of them, and how they are held up or told to stop.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
-use drydock_domain::{AttemptId, Phase};
+use drydock_domain::{AttemptId, JobId, Phase};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::{agent::Hold, boottime::Deadline};
+
+/// How often a wait for leave looks at the boot-time clock, which no timer of ours follows.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Why an attempt must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +34,13 @@ pub(crate) struct StopSignal {
 }
 
 impl StopSignal {
-    pub(crate) fn stop(&self, reason: Stop) {
-        if self.reason.set(reason).is_ok() {
+    /// Answers whether it is the first to say so.
+    pub(crate) fn stop(&self, reason: Stop) -> bool {
+        let first = self.reason.set(reason).is_ok();
+        if first {
             self.token.cancel();
         }
+        first
     }
 
     pub(crate) fn reason(&self) -> Option<Stop> {
@@ -43,18 +52,69 @@ impl StopSignal {
     }
 }
 
+/// What an attempt needs to go on: neither stopped nor frozen, and the lease stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Permit {
+    pub(crate) stop: StopSignal,
+    pub(crate) hold: Hold,
+    deadline: Deadline,
+}
+
+impl Permit {
+    /// Resolves when something that others could see may begin: an agent, a write to object storage.
+    ///
+    /// # Errors
+    /// It must not begin any more.
+    pub(crate) async fn granted(&self) -> Result<(), Stop> {
+        let token = self.stop.token();
+        loop {
+            match self.stop.reason() {
+                Some(reason @ (Stop::Lost | Stop::Canceled)) => return Err(reason),
+                // A draining worker waits for nothing, but what can be finished at once is.
+                Some(Stop::Draining) if self.is_out() => return Err(Stop::Draining),
+                _ if !self.is_out() => return Ok(()),
+                _ => {}
+            }
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn is_out(&self) -> bool {
+        self.hold.is_held() || self.deadline.left().is_zero()
+    }
+}
+
 /// All running attempts of this process; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running {
     attempts: Arc<Mutex<HashMap<AttemptId, Entry>>>,
+    /// Claims whose answer never came: the job may be ours without our running it.
+    doubtful: Arc<Mutex<HashMap<AttemptId, JobId>>>,
     changed: Arc<Notify>,
+    /// Until when the lease surely stands.
+    pub(crate) deadline: Deadline,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     phase: Phase,
+    told: Option<Phase>,
     stop: StopSignal,
+    hold: Hold,
     finishing: bool,
+}
+
+impl Entry {
+    /// Stops it; what was lost gets no grace.
+    fn stop(&self, reason: Stop) -> bool {
+        if reason == Stop::Lost {
+            self.hold.condemn();
+        }
+        self.stop.stop(reason)
+    }
 }
 
 /// An attempt's place in [`Running`], given up on drop.
@@ -62,43 +122,104 @@ struct Entry {
 pub(crate) struct Registration {
     running: Running,
     id: AttemptId,
-    pub(crate) stop: StopSignal,
+    pub(crate) permit: Permit,
+}
+
+/// What is known when a renewal leaves.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    known: Vec<AttemptId>,
+    /// Phases not told yet.
+    pub(crate) news: Vec<(AttemptId, Phase)>,
+}
+
+/// What a renewal's answer meant.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heeded {
+    /// Attempts told to stop because they are not ours any more.
+    pub(crate) lost: usize,
+    /// Ours by a claim whose answer never came: nobody runs them.
+    pub(crate) unknown: Vec<(JobId, AttemptId)>,
 }
 
 impl Running {
     /// Registers an attempt whose claim has returned: a renewal sent later must list it as ours.
     pub(crate) fn register(&self, id: AttemptId) -> Registration {
-        let stop = StopSignal::default();
-        let entry = Entry { phase: Phase::Materializing, stop: stop.clone(), finishing: false };
+        let permit = Permit { stop: StopSignal::default(), hold: Hold::default(), deadline: self.deadline.clone() };
+        let entry = Entry {
+            phase: Phase::Materializing,
+            told: Some(Phase::Materializing),
+            stop: permit.stop.clone(),
+            hold: permit.hold.clone(),
+            finishing: false,
+        };
         self.with(|attempts| attempts.insert(id, entry));
-        Registration { running: self.clone(), id, stop }
+        Registration { running: self.clone(), id, permit }
     }
 
-    /// What to tell with a renewal.
-    pub(crate) fn phases(&self) -> Vec<(AttemptId, Phase)> {
-        self.with(|attempts| attempts.iter().map(|(id, entry)| (*id, entry.phase)).collect())
+    /// A claim was given up without an answer.
+    pub(crate) fn doubt(&self, job: JobId, id: AttemptId) {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).insert(id, job);
     }
 
-    /// Heeds a renewal's answer: `asked` are the attempts known when it was sent; one that is not `owned` and not just being
-    /// finished was taken from us.
-    pub(crate) fn reconcile(&self, asked: &[(AttemptId, Phase)], owned: &[(AttemptId, bool)]) {
-        self.with(|attempts| {
-            for (id, _) in asked {
+    /// A doubtful claim is settled.
+    pub(crate) fn settled(&self, id: AttemptId) {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// What to tell with a renewal that leaves now.
+    pub(crate) fn ask(&self) -> Asked {
+        self.with(|attempts| Asked {
+            known: attempts.keys().copied().collect(),
+            news: attempts
+                .iter()
+                .filter(|(_, entry)| entry.told != Some(entry.phase))
+                .map(|(id, entry)| (*id, entry.phase))
+                .collect(),
+        })
+    }
+
+    /// Heeds a renewal's answer: an attempt known when it was `asked` that is not `owned` and not just being finished was
+    /// taken from us.
+    pub(crate) fn heed(&self, asked: &Asked, owned: &[(AttemptId, bool)]) -> Heeded {
+        let owned: HashMap<AttemptId, bool> = owned.iter().copied().collect();
+        let lost = self.with(|attempts| {
+            for (id, phase) in &asked.news {
+                if let Some(entry) = attempts.get_mut(id) {
+                    entry.told = Some(*phase);
+                }
+            }
+            let mut lost = 0;
+            for id in &asked.known {
                 let Some(entry) = attempts.get(id).filter(|entry| !entry.finishing) else {
                     continue;
                 };
-                match owned.iter().find(|(owned, _)| owned == id) {
-                    None => entry.stop.stop(Stop::Lost),
-                    Some((_, true)) => entry.stop.stop(Stop::Canceled),
-                    Some((_, false)) => {}
+                match owned.get(id) {
+                    None => lost += usize::from(entry.stop(Stop::Lost)),
+                    Some(true) => drop(entry.stop(Stop::Canceled)),
+                    Some(false) => {}
                 }
             }
+            lost
         });
+        let doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = doubtful.iter().filter(|(id, _)| owned.contains_key(id)).map(|(id, job)| (*job, *id));
+        Heeded { lost, unknown: unknown.collect() }
     }
 
-    /// Stops every attempt.
-    pub(crate) fn stop_all(&self, reason: Stop) {
-        self.with(|attempts| attempts.values().for_each(|entry| entry.stop.stop(reason)));
+    /// Stops every attempt; answers how many were not stopping already.
+    pub(crate) fn stop_all(&self, reason: Stop) -> usize {
+        self.with(|attempts| attempts.values().filter(|entry| entry.stop(reason)).count())
+    }
+
+    /// Freezes the agents of all attempts; answers how many were not frozen before. Blocking.
+    pub(crate) fn freeze_all(&self) -> usize {
+        self.holds().iter().filter(|hold| hold.freeze()).count()
+    }
+
+    /// Lets the agents of all attempts that need not stop go on; answers how many. Blocking.
+    pub(crate) fn thaw_all(&self) -> usize {
+        self.holds().iter().filter(|hold| hold.thaw()).count()
     }
 
     /// How many run.
@@ -109,6 +230,14 @@ impl Running {
     /// Resolves when a phase has changed since the last call.
     pub(crate) async fn phase_changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// Holds of attempts that were not lost: those stay as they are until killed.
+    fn holds(&self) -> Vec<Hold> {
+        self.with(|attempts| {
+            let kept = attempts.values().filter(|entry| entry.stop.reason() != Some(Stop::Lost));
+            kept.map(|entry| entry.hold.clone()).collect()
+        })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<AttemptId, Entry>) -> T) -> T {
@@ -146,16 +275,17 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boottime::BootInstant;
 
     #[test]
-    fn only_attempts_known_when_asked_can_be_lost() {
+    fn t69_only_attempts_known_when_asked_can_be_lost() {
         let running = Running::default();
         let old = running.register(AttemptId::generate());
-        let asked = running.phases();
+        let asked = running.ask();
         let fresh = running.register(AttemptId::generate());
-        running.reconcile(&asked, &[]);
-        assert_eq!(old.stop.reason(), Some(Stop::Lost));
-        assert_eq!(fresh.stop.reason(), None);
+        assert_eq!(running.heed(&asked, &[]).lost, 1);
+        assert_eq!(old.permit.stop.reason(), Some(Stop::Lost));
+        assert_eq!(fresh.permit.stop.reason(), None);
     }
 
     #[test]
@@ -163,11 +293,50 @@ mod tests {
         let running = Running::default();
         let (finishing, canceled) = (running.register(AttemptId::generate()), running.register(AttemptId::generate()));
         finishing.finishing();
-        let asked = running.phases();
-        running.reconcile(&asked, &[(canceled.id, true)]);
-        assert_eq!(finishing.stop.reason(), None);
-        assert_eq!(canceled.stop.reason(), Some(Stop::Canceled));
+        let asked = running.ask();
+        assert_eq!(running.heed(&asked, &[(canceled.id, true)]), Heeded::default());
+        assert_eq!(finishing.permit.stop.reason(), None);
+        assert_eq!(canceled.permit.stop.reason(), Some(Stop::Canceled));
         drop(canceled);
         assert_eq!(running.len(), 1);
+    }
+
+    #[test]
+    fn a_phase_is_news_until_a_renewal_told_it() {
+        let running = Running::default();
+        let attempt = running.register(AttemptId::generate());
+        assert!(running.ask().news.is_empty(), "the claim told the first phase");
+        attempt.reach(Phase::Running);
+        let asked = running.ask();
+        assert_eq!(asked.news, [(attempt.id, Phase::Running)]);
+        attempt.reach(Phase::Pushing);
+        running.heed(&asked, &[(attempt.id, false)]);
+        assert_eq!(running.ask().news, [(attempt.id, Phase::Pushing)], "reached while the renewal was under way");
+    }
+
+    #[test]
+    fn a_claim_without_an_answer_is_named_once_it_shows_as_ours() {
+        let (running, id, job) = (Running::default(), AttemptId::generate(), JobId::generate());
+        running.doubt(job, id);
+        assert_eq!(running.heed(&running.ask(), &[]).unknown, []);
+        assert_eq!(running.heed(&running.ask(), &[(id, false)]).unknown, [(job, id)]);
+        running.settled(id);
+        assert_eq!(running.heed(&running.ask(), &[(id, false)]).unknown, []);
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_without_a_lease_while_frozen_or_after_a_stop() {
+        let running = Running::default();
+        let attempt = running.register(AttemptId::generate());
+        let begins = || tokio::time::timeout(Duration::from_millis(200), attempt.permit.granted());
+        assert!(begins().await.is_err(), "no lease yet");
+        running.deadline.put_off(BootInstant::now(), Duration::from_secs(60));
+        assert_eq!(begins().await, Ok(Ok(())));
+        assert_eq!(running.freeze_all(), 1);
+        assert!(begins().await.is_err(), "frozen");
+        assert_eq!((running.thaw_all(), begins().await), (1, Ok(Ok(()))));
+        running.stop_all(Stop::Lost);
+        assert_eq!(begins().await, Ok(Err(Stop::Lost)));
+        assert_eq!(running.freeze_all(), 0, "what is lost is killed, not frozen");
     }
 }

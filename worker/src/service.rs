@@ -7,16 +7,21 @@ use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Limits, ManifestCache, Storage, StorageMetrics};
 use prometheus::Registry;
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     WorkerConfig,
     agent::Agents,
+    breaker::Breaker,
     context::Context,
+    control,
     intake::Intake,
+    job,
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
     running::{Running, Stop},
+    spool::Spool,
     workspace::ScratchRoot,
 };
 
@@ -24,6 +29,8 @@ use crate::{
 const MANIFEST_CACHE: usize = 16 << 20;
 /// Least free space on the scratch disk at start.
 const MIN_FREE: u64 = 256 << 20;
+/// Between the first questions to storage that failed.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// How long stopped agents may take to be gone and handed back.
 const HAND_BACK: Duration = Duration::from_secs(20);
 
@@ -41,7 +48,10 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = WorkerMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
-    let operations = admin::router("worker", registry, database.readiness(), shutdown.clone());
+    let breaker = Breaker::new(fleet.outages.breaker_open.clone());
+    let told = breaker.clone();
+    let readiness = database.readiness().with("storage", move || std::future::ready(told.reason().map_or(Ok(()), Err)));
+    let operations = admin::router("worker", registry, readiness, shutdown.clone());
     tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
     let context = Context {
@@ -52,6 +62,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         manifests: Arc::new(ManifestCache::new(MANIFEST_CACHE, Limits::default())),
         metrics: fleet,
         running: Running::default(),
+        breaker,
         tasks: TaskTracker::new(),
         config: Arc::new(config),
         database,
@@ -61,39 +72,66 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
 }
 
 async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(), Exit> {
-    let (lease, identity) = Lease::take(context.clone()).await?;
+    // Before registering, which ends what an earlier worker on this scratch directory ran.
+    if Spool::of(&context.scratch).tell_all(&context.database).await > 0 {
+        context.waker.wake_all();
+    }
+    let (unknown, unknown_claims) = mpsc::unbounded_channel();
+    let (lease, identity) = Lease::take(context.lease(unknown), &shutdown).await?;
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
-    let lease = tasks::spawn("lease", lease.keep(shutdown.clone()));
+    tasks::spawn("unknown claims", job::end_unknown(context.clone(), unknown_claims));
+    let hints = control::heed(broker.clone(), identity.clone(), lease.renew_now(), shutdown.clone());
+    tasks::spawn("control", hints);
+    tasks::spawn("breaker", context.breaker.clone().probe(context.storage.clone(), PROBE_PAUSE, shutdown.clone()));
     let intake = Intake::new(context.clone(), broker, identity.clone(), shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;
     drain(&context, &identity, intake, &shutdown).await;
     lease::end(&context.database, *identity.borrow()).await;
     context.waker.wake_all();
+    lease.release().await;
     shutdown.force();
-    let _ended = lease.await;
     Ok(())
 }
 
-/// Claims stop at once, jobs get their time, what is left is handed back; the lease is kept meanwhile.
+/// Claims stop at once, jobs get their time, what is left is handed back; the lease is kept meanwhile. A second signal, or the
+/// end of the time, stops agents at once.
 async fn drain(context: &Context, identity: &Identity, intake: tokio::task::JoinHandle<()>, shutdown: &Shutdown) {
     let id = *identity.borrow();
     let drained = async { worker::drain(&context.database.client().await?, id).await };
-    if let Err(error) = drained.await {
-        tracing::warn!("failed to say that this worker drains: {}", drydock_runtime::exit::chain(&error));
-    }
-    let _stopped = intake.await;
-    context.tasks.close();
-    tracing::info!(jobs = context.running.len(), "draining");
+    let finished = async {
+        // Told while the intake ends: a claim that is on its way then fails, and its ticket goes elsewhere.
+        let (drained, _stopped) = tokio::join!(drained, intake);
+        if let Err(error) = drained {
+            tracing::warn!("failed to say that this worker drains: {}", drydock_runtime::exit::chain(&error));
+        }
+        context.tasks.close();
+        tracing::info!(jobs = context.running.len(), "draining");
+        context.tasks.wait().await;
+    };
+    tokio::pin!(finished);
     tokio::select! {
-        () = context.tasks.wait() => return,
+        () = &mut finished => return,
         () = shutdown.forced() => {}
         () = tokio::time::sleep(context.config.drain_timeout) => {}
     }
     tracing::warn!(jobs = context.running.len(), "handing back what still runs");
-    context.running.stop_all(Stop::Draining);
-    if tokio::time::timeout(HAND_BACK, context.tasks.wait()).await.is_err() {
+    let handing_back = async {
+        loop {
+            // Again: a claim that was under way may have brought one more.
+            context.running.stop_all(Stop::Draining);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let patience = HAND_BACK + context.config.agents.grace;
+    let handed_back = async {
+        tokio::select! {
+            () = finished => {}
+            () = handing_back => {}
+        }
+    };
+    if tokio::time::timeout(patience, handed_back).await.is_err() {
         tracing::error!(
             jobs = context.running.len(),
             "some jobs could not be handed back; the dispatcher takes them back"

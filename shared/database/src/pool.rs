@@ -35,16 +35,14 @@ impl Database {
     /// The URL does not parse.
     pub fn new(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let url = parse(config, url)?;
-        let manager =
-            Manager::from_config(url.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let timeouts = Timeouts { wait: Some(ACQUIRE), create: Some(ACQUIRE), recycle: Some(ACQUIRE) };
-        let pool = Pool::builder(manager)
-            .max_size(config.database_pool_size.into())
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .expect("a runtime is given, which is all that building asks for");
-        Ok(Self { pool, url })
+        Ok(Self { pool: pool(&url, config.database_pool_size.into()), url })
+    }
+
+    /// The same server through one connection of its own, so that nobody else's work can keep its user waiting. It lives on
+    /// the runtime that first uses it.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { pool: pool(&self.url, 1), url: self.url.clone() }
     }
 
     /// A pool for `url` that has reached PostgreSQL and found the schema of this build, waiting for both at most
@@ -105,6 +103,22 @@ impl Database {
     pub(crate) const fn url(&self) -> &Config {
         &self.url
     }
+}
+
+/// Closes a connection instead of giving it back: whatever it still waits for would hold up its next user.
+pub fn discard(client: Client) {
+    drop(Client::take(client));
+}
+
+fn pool(url: &Config, size: usize) -> Pool {
+    let manager = Manager::from_config(url.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let timeouts = Timeouts { wait: Some(ACQUIRE), create: Some(ACQUIRE), recycle: Some(ACQUIRE) };
+    Pool::builder(manager)
+        .max_size(size)
+        .timeouts(timeouts)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("a runtime is given, which is all that building asks for")
 }
 
 fn parse(config: &DatabaseConfig, url: &SecretString) -> Result<Config, DatabaseError> {

@@ -1,5 +1,7 @@
 //! Consuming tickets: prefetch 1 and a fresh consumer tag each time (a reused one can stop deliveries, rabbitmq #9151).
 
+use std::time::Duration;
+
 use drydock_domain::Ticket;
 use futures_util::StreamExt as _;
 use lapin::{
@@ -10,6 +12,9 @@ use lapin::{
 use uuid::Uuid;
 
 use crate::{Broker, QueueError, connection::Link, topology};
+
+/// How long a delivery that arrived before the end of its consumer takes to show.
+const REST: Duration = Duration::from_millis(100);
 
 /// A live consumer of one pool's queue.
 pub struct Subscription {
@@ -80,16 +85,23 @@ impl Subscription {
         self.consumer.tag().to_string()
     }
 
-    /// Stops deliveries in order: cancel, await its confirmation, close. An unacknowledged ticket is delivered elsewhere.
-    pub async fn close(self) {
-        let tag = self.consumer.tag();
-        if let Err(error) = self
-            .broker
-            .within("cancel the consumer", self.link.channel.basic_cancel(tag, BasicCancelOptions::default()))
-            .await
-        {
+    /// Stops deliveries and answers those that had arrived already, to be acknowledged or left to come again.
+    pub async fn cancel(&mut self) -> Vec<Delivery> {
+        let cancel = self.link.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        if let Err(error) = self.broker.within("cancel the consumer", cancel).await {
             tracing::debug!("failed to cancel the consumer: {}", drydock_runtime::exit::chain(&error));
+            return Vec::new();
         }
+        let mut arrived = Vec::new();
+        while let Ok(Ok(Some(delivery))) = tokio::time::timeout(REST, self.next()).await {
+            arrived.push(delivery);
+        }
+        arrived
+    }
+
+    /// Closes the connection; stops deliveries before, where [`Self::cancel`] has not. An unacknowledged ticket is delivered
+    /// elsewhere.
+    pub async fn close(self) {
         self.link.close().await;
     }
 }
@@ -111,8 +123,6 @@ async fn acknowledge(broker: &Broker, acker: &Acker) -> Result<(), QueueError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use drydock_domain::JobId;
 
     use super::*;

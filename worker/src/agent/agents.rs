@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn mistakes_in_file_and_settings_come_together() {
         let file = file("[[agent]]\nname='x'\nargv=[]\nprotocol='exit'\n");
-        let config = AgentsConfig { codex_base_url: "https://user:pw@host/v1".to_owned(), ..config() };
+        let config = AgentsConfig { codex_base_url: "https://user:a-password@host/v1".to_owned(), ..config() };
         let error = Agents::load(&with(file.path(), config.clone())).unwrap_err().to_string();
         assert!(error.contains("agent 'x': argv") && error.contains("DRYDOCK_CODEX_BASE_URL"), "{error}");
-        assert!(!error.contains("pw"), "{error}");
+        assert!(!error.contains("a-password"), "{error}");
         let error = Agents::load(&with(Path::new("/nowhere/agents.toml"), config)).unwrap_err().to_string();
         assert!(error.contains("DRYDOCK_AGENTS_FILE") && error.contains("/nowhere/agents.toml"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! How an agent's program ended, in one word and in one sentence.
 
-use std::{fmt, os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{fmt, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
 /// How the agent's program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Ending {
     Signaled(i32),
     /// Its time was up.
     TimedOut,
+    /// It said nothing for this long.
+    Silent(Duration),
     /// It was told to stop.
     Canceled,
     /// It never started: this program is missing, cannot be run, or cannot take these arguments.
@@ -34,6 +36,7 @@ impl fmt::Display for Ending {
             Self::Exited(code) => write!(f, "exited with code {code}"),
             Self::Signaled(signal) => write!(f, "was killed by signal {signal}"),
             Self::TimedOut => f.write_str("was stopped at its time limit"),
+            Self::Silent(limit) => write!(f, "was stopped after {} s without output", limit.as_secs_f32()),
             Self::Canceled => f.write_str("was cancelled"),
             Self::Missing(program) => {
                 write!(f, "could not be started: program '{program}' is missing or cannot be run")

@@ -1,6 +1,6 @@
 //! The program of one run: started, read while it runs, ended with all it started.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio};
+use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use super::{
     error::AgentError,
     output::{self, Lines, MAX_LINE, Sink},
     process::{self, Belongings, Running, Start},
+    program,
     run::Launch,
     spec::Protocol,
 };
@@ -38,7 +39,7 @@ fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
 }
 
 /// What is started, ready to start.
-fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
+fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
     let prepare = |what| move |source| AgentError::Prepare { what, source };
     let Launch { spec, workspace, home, tmp, .. } = *launch;
     if spec.protocol == Protocol::Codex {
@@ -47,7 +48,8 @@ fn assemble(launch: &Launch<'_>, line: Vec<OsString>) -> Result<(Start, Heard), 
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
     let places = Places { workspace, home, tmp };
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
-    Ok((Start { line, environment, workspace: workspace.to_owned(), stdout, stderr }, heard))
+    let belongings = Belongings::new(launch.attempt, &[workspace, home, tmp]);
+    Ok((Start { program, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings }, heard))
 }
 
 /// Starts the program, reads it while it runs, and ends everything it started.
@@ -62,13 +64,23 @@ pub(super) async fn execute(
     if given_up.is_cancelled() {
         return Ok((Ending::Canceled, transcript, complaints));
     }
-    let program = line[0].to_string_lossy().into_owned();
-    let (start, heard) = assemble(launch, line)?;
-    let running = match process::start(start) {
-        Ok(running) => running,
+    let name = line[0].to_string_lossy().into_owned();
+    let started = match program::locate(&line[0], &spec.path) {
+        Ok(program) => {
+            let (start, heard) = assemble(launch, program, line)?;
+            tokio::select! {
+                () = launch.hold.released() => {}
+                () = given_up.cancelled() => return Ok((Ending::Canceled, transcript, complaints)),
+            }
+            process::start(start).await.map(|running| (running, heard))
+        }
+        Err(error) => Err(error),
+    };
+    let (running, heard) = match started {
+        Ok(started) => started,
         Err(error) if process::agents_own_fault(&error) => {
-            sink.line(format!("[worker] cannot start '{program}': {error}")).await;
-            return Ok((Ending::Missing(program), transcript, complaints));
+            sink.line(format!("[worker] cannot start '{name}': {error}")).await;
+            return Ok((Ending::Missing(name), transcript, complaints));
         }
         Err(source) => {
             return Err(AgentError::Spawn { agent: spec.name.clone(), source });
@@ -86,7 +98,7 @@ pub(super) async fn execute(
         tokio::try_join!(out, err).map(|_| ())
     };
     let ending = async {
-        let ending = end(running, launch, given_up).await;
+        let ending = end(running, launch, sink, given_up).await;
         ended.cancel();
         ending
     };
@@ -97,11 +109,26 @@ pub(super) async fn execute(
 }
 
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
-async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationToken) -> Result<Ending, AgentError> {
-    let limit = launch.timeout.or(launch.spec.timeout);
+async fn end(
+    mut running: Running,
+    launch: &Launch<'_>,
+    sink: &Sink,
+    given_up: &CancellationToken,
+) -> Result<Ending, AgentError> {
+    let _entered = launch.hold.enter(running.leader(), running.belongings());
+    let (limit, began) = (launch.timeout.or(launch.spec.timeout), launch.hold.elapsed());
     let time_is_up = async {
         match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
+            Some(limit) => launch.hold.reaches(began + limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let silent = async {
+        match launch.silence {
+            Some(limit) => {
+                sink.heard.nothing_for(limit).await;
+                limit
+            }
             None => std::future::pending().await,
         }
     };
@@ -110,14 +137,13 @@ async fn end(mut running: Running, launch: &Launch<'_>, given_up: &CancellationT
         status = running.wait() => Ending::of(status?),
         () = launch.cancel.cancelled() => Ending::Canceled,
         () = time_is_up => Ending::TimedOut,
+        limit = silent => Ending::Silent(limit),
     };
-    if matches!(ending, Ending::Canceled | Ending::TimedOut) {
+    if matches!(ending, Ending::Canceled | Ending::TimedOut | Ending::Silent(_)) {
         given_up.cancel();
-        running.stop(launch.spec.grace).await?;
+        let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.grace };
+        running.stop(grace).await?;
     }
-    let directories = [launch.workspace, launch.home, launch.tmp];
-    let directories =
-        directories.into_iter().map(|path| fs_err::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path)));
-    running.sweep(Belongings { attempt: launch.attempt, directories: directories.collect() }).await?;
+    running.sweep().await?;
     Ok(ending)
 }

@@ -3,9 +3,12 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    os::unix::fs::PermissionsExt as _,
+    io,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
+use rustix::io::Errno;
 
 /// Search path of an agent when the worker itself has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -34,6 +37,19 @@ pub(super) fn find(program: &str, path: &OsStr) -> Result<PathBuf, String> {
     found.find(|candidate| is_program(candidate)).ok_or_else(|| format!("'{program}' was not found on PATH"))
 }
 
+/// The path by which a command line's first word is started: the word itself, or where `path` has it.
+///
+/// # Errors
+/// No directory of `path` has such a program.
+pub(super) fn locate(word: &OsStr, path: &OsStr) -> io::Result<PathBuf> {
+    if word.as_bytes().contains(&b'/') {
+        return Ok(word.into());
+    }
+    let mut found = env::split_paths(path).map(|directory| directory.join(word));
+    let missing = || Errno::NOENT.into();
+    found.find(|candidate| !word.is_empty() && is_program(candidate)).ok_or_else(missing)
+}
+
 /// Where the worker's own program is, and one level up: test programs live in a folder below the real ones.
 fn own_directories() -> Vec<PathBuf> {
     let own = env::current_exe().unwrap_or_default();
@@ -53,6 +69,15 @@ mod tests {
         let found = find("sh", OsStr::new("/nowhere:/bin:/usr/bin")).unwrap();
         assert!(found.is_absolute());
         assert_eq!(find(found.to_str().unwrap(), OsStr::new("")).unwrap(), found);
+    }
+
+    #[test]
+    fn only_words_without_a_slash_are_looked_for() {
+        assert_eq!(locate(OsStr::new("./sh"), OsStr::new("/bin")).unwrap(), Path::new("./sh"));
+        assert_eq!(locate(OsStr::new("sh"), OsStr::new("/nowhere:/bin")).unwrap(), Path::new("/bin/sh"));
+        for word in ["", ".", "..", "no-such"] {
+            assert_eq!(locate(OsStr::new(word), OsStr::new("/bin")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
     }
 
     #[test]

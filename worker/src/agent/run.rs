@@ -21,6 +21,8 @@ use super::{
     error::AgentError,
     exchange::{Exchange, write_result},
     execute::execute,
+    heard::Heard,
+    hold::Hold,
     output::{AgentOutput, Sink},
     redact::Redactor,
     spec::AgentSpec,
@@ -47,8 +49,12 @@ pub struct Launch<'a> {
     pub tmp: &'a Path,
     /// Time limit from the start of the program; the agent's own when unset.
     pub timeout: Option<Duration>,
+    /// Longest time without output.
+    pub silence: Option<Duration>,
     /// Stops the run. Prefer it to dropping the future, which kills only the process group.
     pub cancel: CancellationToken,
+    /// Freezes the run; the time frozen counts toward no limit.
+    pub hold: Hold,
     /// Receives the output. The agent waits while it is full.
     pub output: mpsc::Sender<AgentOutput>,
 }
@@ -74,7 +80,12 @@ pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
     let redactor = Redactor::new(&launch.spec.variables)
         .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
     let abandoned = CancellationToken::new();
-    let sink = Sink { sender: launch.output.clone(), redactor: Arc::new(redactor), abandoned };
+    let sink = Sink {
+        sender: launch.output.clone(),
+        redactor: Arc::new(redactor),
+        abandoned,
+        heard: Heard::new(&launch.hold),
+    };
     let given_up = launch.cancel.child_token();
     let last_words = async {
         given_up.cancelled().await;

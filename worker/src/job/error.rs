@@ -1,9 +1,9 @@
 //! Our own inability to see an attempt through. What the agent does wrong is a result, never one of these.
 
 use drydock_domain::Outcome;
-use drydock_storage::StorageError;
+use drydock_storage::{StorageError, StorageErrorKind};
 
-use crate::{agent::AgentError, log::LogError, running::Stop};
+use crate::{agent::AgentError, log::LogError, running::Stop, workspace::WorkspaceError};
 
 /// A fault of ours, by stage.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,15 @@ pub(crate) enum JobError {
 }
 
 impl JobError {
+    /// Whether object storage was not there, rather than what this job looked for in it.
+    pub(crate) fn blames_storage(&self) -> bool {
+        let (Self::Manifest(error) | Self::Materialize(WorkspaceError::Storage(error))) = self else {
+            return false;
+        };
+        use StorageErrorKind::{Internal, Unauthorized, Unavailable};
+        matches!(error.kind(), Unavailable | Unauthorized | Internal)
+    }
+
     /// What the attempt ends as.
     pub(crate) const fn outcome(&self) -> Outcome {
         match self {

@@ -30,6 +30,7 @@ pub(super) struct Executed {
 }
 
 pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<Executed, JobError> {
+    attempt.registration.permit.granted().await.map_err(JobError::Stopped)?;
     let stage = attempt.enter(Phase::Running).await;
     let request = request(attempt);
     let start_s = attempt.claimed.elapsed().as_secs_f64();
@@ -46,7 +47,9 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 home: &home,
                 tmp: &tmp,
                 timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
-                cancel: attempt.registration.stop.token(),
+                silence: attempt.claim.spec.silence_timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
+                cancel: attempt.registration.permit.stop.token(),
+                hold: attempt.registration.permit.hold.clone(),
                 output: sender,
             };
             tokio::join!(agent::run(launch), pump(attempt, receiver))
@@ -89,10 +92,10 @@ async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOutput>) {
 
 /// The agent's failure is a result; what we did to it is told by why it was stopped.
 fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
-    match (&exit.ending, attempt.registration.stop.reason()) {
+    match (&exit.ending, attempt.registration.permit.stop.reason()) {
         (Ending::Canceled, Some(Stop::Canceled)) => (Outcome::Canceled, Some("the job was cancelled".to_owned())),
         (Ending::Canceled, _) => (Outcome::Interrupted, Some("the worker had to stop it".to_owned())),
-        (Ending::TimedOut, _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
+        (Ending::TimedOut | Ending::Silent(_), _) => (Outcome::Timeout, Some(format!("the agent {}", exit.ending))),
         (Ending::Exited(0), _) if exit.result.status == AgentStatus::Completed => (Outcome::Succeeded, None),
         (Ending::Exited(0), _) => (Outcome::Failed, Some("the agent says it failed".to_owned())),
         (ending, _) => (Outcome::Failed, Some(format!("the agent {ending}"))),

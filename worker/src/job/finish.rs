@@ -1,15 +1,14 @@
 //! Finish: one transaction ends the attempt. Asked until one of its four answers comes, because a lost reply tells nothing.
 
-use std::time::Duration;
-
 use drydock_database::{
-    job::{self, Finish, Finished},
+    job::{Finish, Finished},
     report::{Report, StoredTree},
 };
 use drydock_domain::{Outcome, RelativePath};
-use drydock_runtime::{Backoff, exit::chain};
+use drydock_runtime::exit::chain;
 
-use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed};
+use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed, tell::tell};
+use crate::log::Rest;
 
 /// Paths listed per job and kind of change; the diff of the versions has all.
 const LISTED: usize = 10_000;
@@ -21,11 +20,12 @@ pub(super) struct Ended {
     outcome: Outcome,
     report: Report,
     tree: Option<StoredTree>,
+    log: Rest,
 }
 
 impl Ended {
     /// The agent ran to an end.
-    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log_bytes: i64) -> Self {
+    pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log: Rest) -> Self {
         let mut result = executed.result;
         let (mut tree, mut push_s) = (None, None);
         if let Some(pushed) = pushed {
@@ -50,9 +50,9 @@ impl Ended {
             materialize_s: Some(prepared.seconds),
             run_s: Some(executed.seconds),
             push_s,
-            log_bytes,
+            log_bytes: log.bytes,
         };
-        Self { outcome: executed.outcome, report, tree }
+        Self { outcome: executed.outcome, report, tree, log }
     }
 
     /// We could not see it through.
@@ -62,52 +62,43 @@ impl Ended {
             tracing::error!("failed to run the job: {text}");
         }
         attempt.log.line(format!("[worker] Not finished: {text}")).await;
-        let log_bytes = attempt.log.flush().await.unwrap_or_else(|error| {
+        let log = attempt.log.finish().await.unwrap_or_else(|error| {
             tracing::warn!("{}", chain(&error));
-            0
+            Rest::default()
         });
-        let report = Report { detail: Some(text.clone()), errors: vec![text], log_bytes, ..Report::default() };
-        Self { outcome, report, tree: None }
+        let report =
+            Report { detail: Some(text.clone()), errors: vec![text], log_bytes: log.bytes, ..Report::default() };
+        Self { outcome, report, tree: None, log }
     }
 }
 
 /// Tells the database, until it answers or this worker is out of time.
 pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.registration.finishing();
-    let finish = Finish { tree: ended.tree, ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report) };
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-    let answer = loop {
-        let asked = async {
-            let client = attempt.context.database.client().await?;
-            job::finish(&client, &finish).await
-        };
-        match asked.await {
-            Ok(answer) => break answer,
-            Err(error) if error.is_unavailable() => {
-                attempt.context.metrics.finish_retries.inc();
-                tracing::warn!("failed to finish, trying again: {}", chain(&error));
-                tokio::time::sleep(backoff.next_delay()).await;
-            }
-            Err(error) => {
-                tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error));
-                return;
-            }
-        }
+    let Rest { tail, progress, .. } = ended.log;
+    let finish = Finish {
+        tree: ended.tree,
+        tail,
+        progress,
+        ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report)
     };
+    let answer = tell(&attempt.context, &finish).await;
     attempt.context.waker.wake_all();
+    let metrics = &attempt.context.metrics;
     match answer {
-        Finished::Ok | Finished::Already => {
-            attempt.context.metrics.ended(finish.outcome);
+        Ok(Finished::Ok | Finished::Already) => {
+            metrics.ended(finish.outcome);
             tracing::info!(outcome = %finish.outcome, run_s = finish.report.run_s, "finished");
         }
-        Finished::Conflict => {
-            attempt.context.metrics.ended(Outcome::Conflict);
+        Ok(Finished::Conflict) => {
+            metrics.ended(Outcome::Conflict);
             tracing::info!("the project's head moved meanwhile: the job runs again on the new one");
         }
-        Finished::Fenced => {
-            attempt.context.metrics.ended(Outcome::Lost);
+        Ok(Finished::Fenced) => {
+            metrics.ended(Outcome::Lost);
             tracing::info!("not ours any more: dropped");
         }
+        Err(error) => tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error)),
     }
 }
 

@@ -8,5 +8,11 @@ mod prepare;
 mod push;
 mod run;
 mod said;
+mod tell;
+mod unknown;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use unknown::end_unknown;
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
             workspace::materialize(&context.storage, spec.tenant_id, base.as_ref(), attempt.scratch.workspace()).await;
         Ok((base, Arc::new(made.map_err(JobError::Materialize)?)))
     };
-    let stop = &attempt.registration.stop;
+    let stop = &attempt.registration.permit.stop;
     let token = stop.token();
     let (base, baseline) = tokio::select! {
         made = work => made?,

@@ -1,14 +1,22 @@
 //! Push: what the agent changed goes back, once. The fleet finds the changes itself; the agent's word is not asked.
 
+use std::{future::Future, time::Duration};
+
 use drydock_database::{
-    Database, pack,
+    Database, DatabaseError, pack,
     report::{StoredPack, StoredTree},
 };
 use drydock_domain::{Changes, Outcome, Phase, TenantId};
-use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, Written};
+use drydock_runtime::{Backoff, exit::chain};
+use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, StorageError, StorageErrorKind, Written};
+use tokio::time::Instant;
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, said};
-use crate::workspace::{self, PushOptions};
+use crate::{
+    context::Context,
+    running::{Permit, Stop},
+    workspace::{self, PushOptions, WorkspaceError},
+};
 
 /// What came of the workspace.
 pub(super) struct Pushed {
@@ -29,31 +37,73 @@ pub(super) async fn push(
     }
     let stage = attempt.enter(Phase::Pushing).await;
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
-    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id };
+    let permit = attempt.registration.permit.clone();
+    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id, permit: permit.clone() };
     let options = PushOptions {
         tenant: spec.tenant_id,
         base: prepared.base.clone(),
         limits: Limits::default(),
         packs_dir: attempt.scratch.packs(),
     };
-    let pushed =
-        workspace::push(&context.storage, options, prepared.baseline.clone(), attempt.scratch.workspace(), &registry)
-            .await;
-    let pushed = pushed.map_err(JobError::Push)?;
+    let pushed = patiently(context, &permit, || {
+        let (baseline, workspace) = (prepared.baseline.clone(), attempt.scratch.workspace());
+        workspace::push(&context.storage, options.clone(), baseline, workspace, &registry)
+    })
+    .await?;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
     let tree = pushed.written.filter(|_| !spec.read_only).map(|written| stored(&written));
     Ok(Some(Pushed { tree, changes: pushed.changes, seconds: stage.leave(context) }))
 }
 
-/// Packs are rows before they are objects.
+/// Pushes again while PostgreSQL or object storage is away: what the agent did is worth more than a slot.
+async fn patiently<F>(context: &Context, permit: &Permit, push: impl Fn() -> F) -> Result<workspace::Pushed, JobError>
+where
+    F: Future<Output = Result<workspace::Pushed, WorkspaceError>>,
+{
+    let (since, token) = (Instant::now(), permit.stop.token());
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+    loop {
+        permit.granted().await.map_err(JobError::Stopped)?;
+        let error = match push().await {
+            Ok(pushed) => return Ok(pushed),
+            Err(error) => error,
+        };
+        match permit.stop.reason() {
+            Some(Stop::Draining) if !may_pass(&error) => return Err(JobError::Push(error)),
+            Some(reason) => return Err(JobError::Stopped(reason)),
+            None if !may_pass(&error) || since.elapsed() > context.config.outage_patience => {
+                return Err(JobError::Push(error));
+            }
+            None => {}
+        }
+        context.metrics.outages.push_retries.inc();
+        tracing::warn!("failed to store the changed files, trying again: {}", chain(&error));
+        let _stopped = token.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await;
+    }
+}
+
+/// Whether the same push may work later.
+fn may_pass(error: &WorkspaceError) -> bool {
+    let WorkspaceError::Storage(error) = error else { return false };
+    match error {
+        StorageError::Register(source) => {
+            source.downcast_ref::<DatabaseError>().is_some_and(DatabaseError::is_unavailable)
+        }
+        other => other.kind() == StorageErrorKind::Unavailable,
+    }
+}
+
+/// Packs are rows before they are objects, and none begins without a lease.
 struct Rows {
     database: Database,
     tenant: TenantId,
+    permit: Permit,
 }
 
 impl PackRegistry for Rows {
     async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
+        self.permit.granted().await.map_err(JobError::Stopped)?;
         let client = self.database.client().await?;
         let bytes = i64::try_from(pack.bytes)?;
         Ok(pack::uploading(&client, self.tenant, pack.id.as_bytes(), bytes).await?)

@@ -20,17 +20,21 @@ impl Attempt {
     }
 
     async fn work(&self) -> Result<Ended, JobError> {
-        let prepared = prepare::prepare(self).await?;
+        let prepared = prepare::prepare(self).await.inspect_err(|error| {
+            if error.blames_storage() {
+                self.context.breaker.failed(&drydock_runtime::exit::chain(error));
+            }
+        })?;
+        if self.claim.base_manifest.is_some() {
+            self.context.breaker.worked();
+        }
         let executed = execute::execute(self, &prepared).await?;
         let pushed = push::push(self, &prepared, &executed).await?;
-        self.log
-            .flush()
-            .await
-            .map_err(JobError::Log)
-            .map(|log_bytes| Ended::new(&prepared, executed, pushed, log_bytes))
+        let log = self.log.finish().await.map_err(JobError::Log)?;
+        Ok(Ended::new(&prepared, executed, pushed, log))
     }
 
-    /// After the finish: the scratch directory goes, the log becomes one object without holding the slot.
+    /// After the finish: the scratch directory goes, a long log becomes one object without holding the slot.
     async fn leave(self) {
         if let Err(error) = self.scratch.close().await {
             tracing::warn!(
@@ -39,12 +43,8 @@ impl Attempt {
             );
         }
         drop(self.registration);
-        let log = self.log;
-        let sealing = self.context.tasks.track_future(async {
-            if let Some(log) = log.close().await {
-                log.seal().await;
-            }
-        });
-        drydock_runtime::tasks::spawn("seal", sealing);
+        if let Some(log) = self.log.close().await {
+            drydock_runtime::tasks::spawn("seal", self.context.tasks.track_future(log.seal()));
+        }
     }
 }

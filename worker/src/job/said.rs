@@ -17,10 +17,13 @@ pub(super) async fn generated_files(attempt: &Attempt, changes: &Changes) {
     let paths: Vec<String> =
         changes.created.iter().chain(&changes.modified).take(LISTED).map(ToString::to_string).collect();
     let more = (changes.created.len() + changes.modified.len()).saturating_sub(LISTED);
+    attempt.log.line("[worker] Generated files:").await;
+    if paths.is_empty() {
+        return;
+    }
     let root = attempt.scratch.workspace().to_owned();
     let counted =
         tokio::task::spawn_blocking(move || paths.into_iter().map(|path| describe(&root, &path)).collect::<Vec<_>>());
-    attempt.log.line("[worker] Generated files:").await;
     for line in counted.await.unwrap_or_default() {
         attempt.log.line(line).await;
     }

@@ -1,6 +1,7 @@
 //! What is written next: bytes of the log and progress messages, until they are flushed.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use drydock_database::log_chunk::MAX_INLINE;
 
 /// Unflushed output.
 #[derive(Debug, Default)]
@@ -30,6 +31,11 @@ impl Buffer {
 
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.progress.is_empty()
+    }
+
+    /// Whether one row holds what waits.
+    pub(super) fn fits_row(&self) -> bool {
+        self.bytes.len() <= MAX_INLINE
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -1,11 +1,14 @@
-//! The log of one attempt: lines in, rows (or segments in object storage) while the agent runs, one sealed object at the end.
-//! Readers see one byte stream at any moment; a finished attempt's log is complete before its finish commits.
+//! The log of one attempt: lines in, rows (or segments in object storage) while the agent runs, one sealed object at the end
+//! of a long one. Readers see one byte stream at any moment; a finished attempt's log is complete when its finish commits,
+//! because that writes the last of it. A short job's whole log costs no write of its own.
 
 mod buffer;
 mod cap;
+mod copy;
 mod writer;
 
 use bytes::Bytes;
+use drydock_database::report::LogTail;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -22,14 +25,25 @@ const BACKLOG: usize = 256;
 pub(crate) enum Entry {
     Line(Bytes),
     Progress(String),
-    /// Everything before this is to be durable in rows; answers the bytes written.
-    Flush(oneshot::Sender<Result<i64, LogError>>),
+    /// The log ends here.
+    Finish(oneshot::Sender<Result<Rest, LogError>>),
 }
 
-/// Writes to the log; dropped without [`JobLog::seal`], its rows are sealed later by the dispatcher.
+/// What of a log the transaction that ends the attempt has to write.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// Bytes of the whole log.
+    pub(crate) bytes: i64,
+    /// The last of them, where they were not written yet.
+    pub(crate) tail: Option<LogTail>,
+    /// Progress not told yet.
+    pub(crate) progress: Vec<String>,
+}
+
+/// Writes to the log; where it is dropped without [`JobLog::close`], its rows are sealed later by the dispatcher.
 pub(crate) struct JobLog {
     entries: mpsc::Sender<Entry>,
-    task: JoinHandle<SealedLater>,
+    task: JoinHandle<Option<SealedLater>>,
 }
 
 impl JobLog {
@@ -55,19 +69,19 @@ impl JobLog {
         let _ended = self.entries.send(Entry::Progress(text.into())).await;
     }
 
-    /// Makes everything written so far readable; answers how many bytes that is.
+    /// Ends the log; answers what is left of it to be written.
     ///
     /// # Errors
-    /// Neither the database nor object storage took it, after retries.
-    pub(crate) async fn flush(&self) -> Result<i64, LogError> {
-        let (answer, flushed) = oneshot::channel();
-        let _ended = self.entries.send(Entry::Flush(answer)).await;
-        flushed.await.unwrap_or(Err(LogError::Gone))
+    /// Neither the database nor object storage took what had to go before, after retries.
+    pub(crate) async fn finish(&self) -> Result<Rest, LogError> {
+        let (answer, rest) = oneshot::channel();
+        let _ended = self.entries.send(Entry::Finish(answer)).await;
+        rest.await.unwrap_or(Err(LogError::Gone))
     }
 
-    /// Ends the writing; the result stores the one object once the attempt is finished.
+    /// Ends the writing; the result, where there is one, stores the one object once the attempt is finished.
     pub(crate) async fn close(self) -> Option<SealedLater> {
         drop(self.entries);
-        self.task.await.ok()
+        self.task.await.ok().flatten()
     }
 }

@@ -1,19 +1,21 @@
 //! The task behind a log: gathers for up to `log_flush`, then writes rows of at most 32 KiB, or one segment in object storage
-//! above 1 MiB/s or 8 MiB, and everything once more, compressed, into the file that will be the sealed object.
+//! above 1 MiB/s or 8 MiB, and everything once more into the copy that becomes the sealed object where rows are not enough.
+//! What has gathered at the end, if it fits one row, is left to the transaction that ends the attempt.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use drydock_database::{DatabaseError, attempt, job, log_chunk, wake::Channel};
+use drydock_database::{DatabaseError, attempt, job, log_chunk, report::LogTail, wake::Channel};
 use drydock_domain::{AttemptId, TenantId};
 use drydock_runtime::Backoff;
-use drydock_storage::{SealedLogWriter, StorageError};
+use drydock_storage::{SealedLogWriter, StorageError, StorageErrorKind};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Entry,
+    Entry, Rest,
     buffer::Buffer,
     cap::{Cap, Verdict},
+    copy::Copy,
 };
 use crate::context::Context;
 
@@ -21,7 +23,7 @@ use crate::context::Context;
 const INLINE_TOTAL: i64 = 8 << 20;
 /// Bytes of one flush that may go to rows: 1 MiB/s at the default flush interval.
 const INLINE_FLUSH: usize = 128 << 10;
-/// How often a flush is tried before the log is given up.
+/// How often a flush is tried before the log is given up; an outage gets more patience.
 const TRIES: u32 = 8;
 
 /// Why a log could not be written.
@@ -35,6 +37,17 @@ pub(crate) enum LogError {
     Gone,
 }
 
+impl LogError {
+    /// Whether the same may work later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_unavailable(),
+            Self::Storage(error) => error.kind() == StorageErrorKind::Unavailable,
+            Self::Gone => false,
+        }
+    }
+}
+
 /// Whose log it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
@@ -46,7 +59,7 @@ pub(super) struct Owner {
 pub(crate) struct SealedLater {
     context: Context,
     owner: Owner,
-    sealed: Option<SealedLogWriter>,
+    sealed: SealedLogWriter,
     /// Segments that the one object replaces.
     segments: Vec<u64>,
 }
@@ -58,17 +71,13 @@ pub(super) struct Writer {
     cap: Cap,
     seq: i32,
     offset: i64,
-    /// `None` once it failed: the dispatcher then seals from the rows.
-    sealed: Option<SealedLogWriter>,
+    copy: Copy,
     failed: Option<LogError>,
     segments: Vec<u64>,
 }
 
 impl Writer {
     pub(super) fn new(context: Context, owner: Owner) -> Self {
-        let sealed = SealedLogWriter::create(context.scratch.path());
-        let sealed = sealed
-            .inspect_err(|error| tracing::warn!("failed to start a log file: {}", drydock_runtime::exit::chain(error)));
         let cap = Cap::new(context.config.log_cap_bytes);
         Self {
             context,
@@ -77,13 +86,13 @@ impl Writer {
             cap,
             seq: 0,
             offset: 0,
-            sealed: sealed.ok(),
+            copy: Copy::new(),
             failed: None,
             segments: Vec::new(),
         }
     }
 
-    pub(super) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> SealedLater {
+    pub(super) async fn run(mut self, mut entries: mpsc::Receiver<Entry>) -> Option<SealedLater> {
         let mut due: Option<Instant> = None;
         loop {
             let entry = tokio::select! {
@@ -96,10 +105,10 @@ impl Writer {
             };
             match entry {
                 None => break,
-                Some(Entry::Flush(answer)) => {
+                Some(Entry::Finish(answer)) => {
                     due = None;
-                    let flushed = self.finish().await;
-                    let _nobody_waits = answer.send(flushed);
+                    let rest = self.finish().await;
+                    let _nobody_waits = answer.send(rest);
                 }
                 Some(entry) => {
                     self.accept(entry);
@@ -113,7 +122,8 @@ impl Writer {
             }
         }
         self.flush().await;
-        SealedLater { context: self.context, owner: self.owner, sealed: self.sealed, segments: self.segments }
+        let sealed = self.copy.into_large()?;
+        Some(SealedLater { context: self.context, owner: self.owner, sealed, segments: self.segments })
     }
 
     fn accept(&mut self, entry: Entry) {
@@ -124,17 +134,26 @@ impl Writer {
                 Verdict::Drop => {}
             },
             Entry::Progress(text) => self.buffer.progress(text),
-            Entry::Flush(_) => {}
+            Entry::Finish(_) => {}
         }
     }
 
-    async fn finish(&mut self) -> Result<i64, LogError> {
+    async fn finish(&mut self) -> Result<Rest, LogError> {
         if let Some(summary) = self.cap.summary() {
             self.buffer.line(summary.as_bytes());
         }
         self.context.metrics.log_bytes_dropped.inc_by(self.cap.dropped());
-        self.flush().await;
-        self.failed.take().map_or(Ok(self.offset), Err)
+        if !self.buffer.fits_row() {
+            self.flush().await;
+        }
+        if let Some(failed) = self.failed.take() {
+            self.buffer.take();
+            return Err(failed);
+        }
+        let (bytes, progress) = self.buffer.take();
+        let tail = (!bytes.is_empty()).then(|| LogTail { seq: self.seq, offset: self.offset, data: bytes.to_vec() });
+        self.written(&bytes, usize::from(tail.is_some()));
+        Ok(Rest { bytes: self.offset, tail, progress })
     }
 
     /// Writes what has gathered, trying again while the database or storage is away; after that the output is dropped and
@@ -146,12 +165,13 @@ impl Writer {
         }
         let (bytes, progress) = self.buffer.take();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        let (since, patience) = (Instant::now(), self.context.config.outage_patience);
         loop {
             match self.write(&bytes, &progress).await {
                 Ok(()) => break,
-                Err(error) if backoff.tries() >= TRIES => {
+                Err(error) if backoff.tries() >= TRIES && !(error.may_pass() && since.elapsed() < patience) => {
                     self.failed = Some(error);
-                    self.sealed = None;
+                    self.copy = Copy::Lost;
                     return;
                 }
                 Err(error) => {
@@ -160,7 +180,13 @@ impl Writer {
                 }
             }
         }
-        self.written(&bytes);
+        let rows = if self.fits_rows(&bytes) {
+            bytes.len().div_ceil(log_chunk::MAX_INLINE)
+        } else {
+            self.segments.push(u64::from(self.seq.unsigned_abs()));
+            1
+        };
+        self.written(&bytes, rows);
         self.context.waker.wake(Channel::Events);
     }
 
@@ -197,30 +223,19 @@ impl Writer {
         bytes.len() <= INLINE_FLUSH && self.offset + bytes.len() as i64 <= INLINE_TOTAL
     }
 
-    fn written(&mut self, bytes: &Bytes) {
-        let rows = if self.fits_rows(bytes) {
-            bytes.len().div_ceil(log_chunk::MAX_INLINE)
-        } else {
-            self.segments.push(u64::from(self.seq.unsigned_abs()));
-            1
-        };
+    /// These bytes stand in `rows` rows.
+    fn written(&mut self, bytes: &Bytes, rows: usize) {
         self.seq += i32::try_from(rows).unwrap_or(i32::MAX);
         self.offset += bytes.len() as i64;
         self.context.metrics.log_bytes.inc_by(bytes.len() as u64);
-        if let Some(Err(error)) = self.sealed.as_mut().map(|sealed| sealed.push(bytes)) {
-            tracing::warn!("failed to write a log file: {}", drydock_runtime::exit::chain(&error));
-            self.sealed = None;
-        }
+        self.copy.push(bytes, self.context.scratch.path());
     }
 }
 
 impl SealedLater {
     /// Stores the one object and lets the rows go. A failure is left to the dispatcher, which seals from the rows.
     pub(crate) async fn seal(self) {
-        let (context, owner) = (self.context, self.owner);
-        let Some(sealed) = self.sealed.filter(|sealed| !sealed.is_empty()) else {
-            return;
-        };
+        let (context, owner, sealed) = (self.context, self.owner, self.sealed);
         let bytes = i64::try_from(sealed.len()).unwrap_or(i64::MAX);
         let key = context.storage.keys(owner.tenant).log(owner.attempt);
         let stored = async {

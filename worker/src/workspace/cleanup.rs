@@ -16,7 +16,7 @@ use rustix::{
     io::{Errno, Result},
 };
 
-use super::directory::{names, open_child, stat};
+use super::directory::{entries, open_child, stat};
 
 /// Passes over a tree in which something keeps appearing.
 const PASSES: usize = 3;
@@ -62,8 +62,11 @@ type Identity = (u64, u64);
 
 fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Result<()> {
     let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-    if !is_directory(parent, &name)? {
-        return unlinkat(parent, &name, AtFlags::empty());
+    // Most directories of an attempt are empty, and gone with one call.
+    match unlinkat(parent, &name, AtFlags::REMOVEDIR) {
+        Err(Errno::NOTDIR) => return unlinkat(parent, &name, AtFlags::empty()),
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(_) => {}
     }
     let (mut current, _) = open_child(parent, name.to_bytes())?;
     let device = identity(&current)?.0;
@@ -105,9 +108,9 @@ fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Res
 /// Removes all of a directory but its subdirectories, which it returns.
 fn empty(directory: &OwnedFd, name: CString, leftovers: &mut Leftovers) -> Result<Level> {
     let mut subdirectories = Vec::new();
-    for entry in names(directory)? {
-        let entry = entry?;
-        match is_directory(directory.as_fd(), &entry) {
+    for entry in entries(directory)? {
+        let (entry, kind) = entry?;
+        match is_directory(directory.as_fd(), &entry, kind) {
             Ok(true) => subdirectories.push(entry),
             Ok(false) => match unlinkat(directory, &entry, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
@@ -120,8 +123,10 @@ fn empty(directory: &OwnedFd, name: CString, leftovers: &mut Leftovers) -> Resul
     Ok(Level { name, identity: identity(directory)?, subdirectories })
 }
 
-fn is_directory(parent: BorrowedFd<'_>, name: &CString) -> Result<bool> {
-    Ok(FileType::from_raw_mode(stat(parent, name)?.st_mode) == FileType::Directory)
+/// Some file systems do not tell the kind with the name.
+fn is_directory(parent: BorrowedFd<'_>, name: &CString, kind: FileType) -> Result<bool> {
+    let kind = if kind == FileType::Unknown { FileType::from_raw_mode(stat(parent, name)?.st_mode) } else { kind };
+    Ok(kind == FileType::Directory)
 }
 
 fn identity(directory: &OwnedFd) -> Result<Identity> {

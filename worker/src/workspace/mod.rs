@@ -10,8 +10,9 @@ mod directory;
 mod error;
 mod materialize;
 mod push;
-mod scratch;
+pub(crate) mod scratch;
 mod snapshot;
+mod untouched;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,17 @@
 //! Pushing: what an agent left in a workspace becomes the next version.
 //!
 //! Owns the decision which files are read. Those the baseline proves untouched are taken over from the base version;
-//! all others are read once and hashed, and one that turns out equal costs nothing more. Nothing may still write to the
+//! all others are read once and hashed, and one that turns out equal costs nothing more. Where all are untouched, nothing
+//! is read or written at all. Nothing may still write to the
 //! workspace; a file that changes all the same is read again, and fails the push if it will not rest.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, Read},
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::DirBuilderExt as _,
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -24,6 +28,7 @@ use super::{
     directory::{Directories, open_file},
     materialize::blocking,
     snapshot::{Dropped, Found, FoundKind, Snapshot},
+    untouched,
 };
 
 /// What a push needs to know besides the workspace.
@@ -35,7 +40,7 @@ pub struct PushOptions {
     pub base: Option<Arc<Manifest>>,
     /// Bounds of the new version.
     pub limits: Limits,
-    /// Where packs are built.
+    /// Where packs are built; made when the first one is.
     pub packs_dir: PathBuf,
 }
 
@@ -59,16 +64,52 @@ pub async fn push<R: PackRegistry>(
     registry: &R,
 ) -> Result<Pushed, WorkspaceError> {
     let PushOptions { tenant, base, limits, packs_dir } = options;
-    let (path, entries) = (workspace.to_owned(), limits.entries);
-    let snapshot = blocking(move || Snapshot::take(&path, entries)).await?;
-    let dropped = snapshot.dropped;
+    let looking =
+        Looking { workspace: workspace.to_owned(), base: base.clone(), baseline, packs_dir: packs_dir.clone() };
+    let reading = match blocking(move || looking.look(limits.entries)).await? {
+        Looked::Changed(reading) => reading,
+        Looked::Same(dropped) => return Ok(Pushed { written: None, changes: Changes::default(), dropped }),
+    };
+    let dropped = reading.snapshot.dropped;
     let write = WriteOptions { tenant, base: base.clone(), limits, temp_dir: packs_dir };
-    let reading = Reading { snapshot, base: base.clone(), baseline };
     let written = write_tree(storage, write, registry, move |writer| reading.write(writer)).await?;
     let empty = Tree::default();
     let before = base.as_ref().map_or(&empty, |base| base.tree());
     let changes = written.as_ref().map(|written| Changes::between(before, written.manifest.tree()));
     Ok(Pushed { written, changes: changes.unwrap_or_default(), dropped })
+}
+
+/// What the first look at a workspace needs.
+struct Looking {
+    workspace: PathBuf,
+    base: Option<Arc<Manifest>>,
+    baseline: Arc<Baseline>,
+    packs_dir: PathBuf,
+}
+
+/// What it tells.
+enum Looked {
+    /// Nothing was touched: no file needs to be read, nothing to be stored.
+    Same(Dropped),
+    /// Something may have changed.
+    Changed(Reading),
+}
+
+impl Looking {
+    fn look(self, limit: u64) -> Result<Looked, WorkspaceError> {
+        let Self { workspace, base, baseline, packs_dir } = self;
+        let mut snapshot = Snapshot::take(&workspace, limit)?;
+        if untouched::is_base(&snapshot.found, base.as_deref(), &baseline) {
+            snapshot.close_directories();
+            return Ok(Looked::Same(snapshot.dropped));
+        }
+        match DirBuilder::new().mode(0o700).create(&packs_dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(WorkspaceError::Io { operation: "create", path: packs_dir.display().to_string(), source: error })
+            }
+            _ => Ok(Looked::Changed(Reading { snapshot, base, baseline })),
+        }
+    }
 }
 
 struct Reading {

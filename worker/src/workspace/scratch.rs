@@ -1,12 +1,12 @@
 //! Scratch: where workspaces live on this machine's disk.
 //!
-//! Owns the layout below the scratch directory and its life cycle. Each attempt has four private directories:
+//! Owns the layout below the scratch directory and its life cycle. Each attempt has its private directories:
 //! ```text
 //! <root>/.lock                      held while this worker runs
 //! <root>/<attempt>-<random>         the workspace
 //! <root>/<attempt>-<random>.home    HOME of the agent
 //! <root>/<attempt>-<random>.tmp     TMPDIR of the agent
-//! <root>/<attempt>-<random>.packs   packs on their way to storage; not the agent's
+//! <root>/<attempt>-<random>.packs   packs on their way to storage, made with the first; not the agent's
 //! ```
 //! Refuses a root that another worker uses: whoever sweeps leftovers must be alone.
 
@@ -21,7 +21,7 @@ use std::{
 };
 
 use drydock_domain::AttemptId;
-use rustix::fs::{FlockOperation, Mode, fchmod, flock, mkdirat, openat, statvfs};
+use rustix::fs::{AtFlags, FlockOperation, Mode, chmodat, flock, mkdirat, statvfs};
 
 use super::{
     WorkspaceError,
@@ -30,7 +30,10 @@ use super::{
 };
 
 const LOCK: &str = ".lock";
-const SUFFIXES: [&str; 4] = ["", ".home", ".tmp", ".packs"];
+const MADE: [&str; 3] = ["", ".home", ".tmp"];
+const PACKS: &str = ".packs";
+/// Results that were not told yet; they outlive the worker.
+pub(crate) const SPOOL: &str = "spool";
 
 /// The scratch directory, held exclusively until dropped.
 #[derive(Clone, Debug)]
@@ -79,7 +82,7 @@ impl ScratchRoot {
         let mut result = Ok(());
         for name in names(directory).map_err(failed)? {
             let name = name.map_err(failed)?;
-            if name.to_bytes() != LOCK.as_bytes() {
+            if ![LOCK, SPOOL].iter().any(|kept| name.to_bytes() == kept.as_bytes()) {
                 removed += 1;
                 let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
                 result = result.and(report(leftovers, path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))));
@@ -90,12 +93,13 @@ impl ScratchRoot {
 
     /// Removes the directories of an attempt; one that resists does not keep the others.
     fn remove(&self, workspace: &Path) -> Result<(), WorkspaceError> {
-        let removals = SUFFIXES.map(|suffix| {
+        let removals = MADE.into_iter().chain([PACKS]).map(|suffix| {
             let path = beside(workspace, suffix);
             let name = path.file_name().unwrap_or_default();
             report(remove_tree(self.inner.directory.as_fd(), name.as_bytes()), path.clone())
         });
-        removals.into_iter().collect()
+        // All of them, then the first failure.
+        removals.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// The directory, absolute.
@@ -109,20 +113,17 @@ impl ScratchRoot {
         let name = format!("{attempt}-{:016x}", rand::random::<u64>());
         let scratch = Scratch { workspace: self.inner.path.join(&name), root: Some(self.clone()) };
         let directory = &self.inner.directory;
-        for suffix in SUFFIXES {
+        for suffix in MADE {
             let make = || {
                 let name = format!("{name}{suffix}");
                 mkdirat(directory, &name, Mode::RWXU)?;
-                fchmod(openat(directory, &name, OPEN, Mode::empty())?, Mode::RWXU)
+                chmodat(directory, &name, Mode::RWXU, AtFlags::empty())
             };
             make().map_err(|errno| WorkspaceError::Root { path: scratch.beside(suffix), source: errno.into() })?;
         }
         Ok(scratch)
     }
 }
-
-const OPEN: rustix::fs::OFlags =
-    rustix::fs::OFlags::RDONLY.union(rustix::fs::OFlags::DIRECTORY).union(rustix::fs::OFlags::CLOEXEC);
 
 /// The directories of one attempt. Removed by [`Self::close`], or in the background when dropped.
 #[derive(Debug)]
@@ -148,9 +149,9 @@ impl Scratch {
         self.beside(".tmp")
     }
 
-    /// Where packs are built; the agent has no business there.
+    /// Where packs are built, not there yet; the agent has no business there.
     pub fn packs(&self) -> PathBuf {
-        self.beside(".packs")
+        self.beside(PACKS)
     }
 
     /// Removes everything. What cannot be removed is left to the next sweep and reported.

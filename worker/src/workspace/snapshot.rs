@@ -1,6 +1,6 @@
 //! `Snapshot`: what is in a workspace now, without reading a single file.
 //!
-//! Owns the walk: several threads, each listing one directory at a time, one `stat` an entry. Sockets, pipes, devices
+//! Owns the walk: one thread, or several where there are many directories, each listing one at a time, one `stat` an entry. Sockets, pipes, devices
 //! and other file systems are no part of a version: they are counted and left out. Directories closed to their owner
 //! are opened for the walk and closed again by [`Snapshot::close_directories`].
 
@@ -22,6 +22,8 @@ use super::{
 
 /// More threads only contend for the same directory locks in the kernel.
 const THREADS_MAX: usize = 8;
+/// Directories waiting to be listed that are worth starting threads for.
+const MANY: usize = 16;
 
 /// Entries that are no part of a version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,13 +65,16 @@ impl Snapshot {
         let device = fstat(&top).map_err(failed("look at"))?.st_dev;
         let walk = Walk { top: top.as_fd(), device, limit, state: Mutex::default(), wake: Condvar::new() };
         walk.lock().pending.push(None);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| walk.work());
-            }
-            walk.work();
-        });
+        walk.work(MANY);
+        if !walk.lock().is_over() {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+            std::thread::scope(|scope| {
+                for _ in 1..threads {
+                    scope.spawn(|| walk.work(usize::MAX));
+                }
+                walk.work(usize::MAX);
+            });
+        }
         let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {
             return Err(error);
@@ -111,6 +116,12 @@ struct State {
     error: Option<WorkspaceError>,
 }
 
+impl State {
+    fn is_over(&self) -> bool {
+        self.error.is_some() || (self.pending.is_empty() && self.active == 0)
+    }
+}
+
 /// What one directory holds.
 #[derive(Default)]
 struct Listing {
@@ -125,11 +136,11 @@ impl Walk<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists directories until there are none left or one failed.
-    fn work(&self) {
+    /// Lists directories until there are none left, one failed, or more than `most` wait.
+    fn work(&self, most: usize) {
         let mut state = self.lock();
         loop {
-            if state.error.is_some() || (state.pending.is_empty() && state.active == 0) {
+            if state.is_over() || state.pending.len() > most {
                 self.wake.notify_all();
                 return;
             }

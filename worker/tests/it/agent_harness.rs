@@ -7,7 +7,7 @@ use std::{
 };
 
 use drydock_domain::{AttemptId, JobId, JobType, ProjectId, agent::AgentRequest};
-use drydock_worker::agent::{self, AgentError, AgentExit, AgentOutput, Agents, AgentsConfig, Launch};
+use drydock_worker::agent::{self, AgentError, AgentExit, AgentOutput, Agents, AgentsConfig, Hold, Launch};
 use fs_err as fs;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -21,7 +21,9 @@ pub(crate) struct Scratch {
     root: TempDir,
     pub(crate) request: AgentRequest,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) hold: Hold,
 }
 
 /// How a run ended and what was said meanwhile.
@@ -57,7 +59,7 @@ impl Scratch {
             workspace_path: root.path().join("workspace").display().to_string(),
             labels: Default::default(),
         };
-        Self { root, request, timeout: None, cancel: CancellationToken::new() }
+        Self { root, request, timeout: None, silence: None, cancel: CancellationToken::new(), hold: Hold::default() }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -111,7 +113,9 @@ impl Scratch {
             home: &self.root.path().join("home"),
             tmp: &self.root.path().join("tmp"),
             timeout: self.timeout,
+            silence: self.silence,
             cancel: self.cancel.clone(),
+            hold: self.hold.clone(),
             output,
         };
         agent::run(launch).await

@@ -3,6 +3,7 @@
 
 mod agent;
 mod agent_codex;
+mod agent_freeze;
 mod agent_harness;
 mod agent_output;
 mod agent_result;

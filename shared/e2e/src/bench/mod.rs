@@ -4,6 +4,7 @@ mod fleet;
 mod latency;
 mod machine;
 mod memory;
+pub mod queue;
 mod report;
 mod throughput;
 mod workspace;

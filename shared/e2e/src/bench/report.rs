@@ -19,6 +19,12 @@ impl Report {
         self.verdicts.push(format!("{what:44} {value:9.1} {unit:4} bar {bar:6.0} {unit:4} {verdict}"));
     }
 
+    /// A value against its bar, bigger being better.
+    pub(super) fn at_least(&mut self, what: &str, value: f64, bar: f64, unit: &str) {
+        let verdict = if value >= bar { "met" } else { "MISSED" };
+        self.verdicts.push(format!("{what:44} {value:9.1} {unit:4} bar {bar:6.0} {unit:4} {verdict}"));
+    }
+
     /// A value without a bar.
     pub(super) fn value(&mut self, what: &str, value: f64, unit: &str) {
         self.verdicts.push(format!("{what:44} {value:9.1} {unit}"));

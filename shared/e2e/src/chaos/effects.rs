@@ -8,7 +8,7 @@ use super::{
     clients::Ledger,
     clock::Millis,
     faults::Outage,
-    fleet::{Fleet, Link},
+    fleet::{Fleet, Link, Service},
     history::{Attempt, History},
     scrape::Metrics,
 };
@@ -66,11 +66,15 @@ impl Seen<'_> {
             told("accepted in doubt", self.ledger.counts.replayed_after_doubt.load(Ordering::Relaxed)),
             told("finished in doubt", self.metrics.total("drydock_worker_finish_retries_total", "")),
             told("requests retried", self.ledger.counts.retried.load(Ordering::Relaxed)),
+            told("agents frozen", self.metrics.total("drydock_worker_agents_frozen_total", "")),
+            told("agents thawed", self.metrics.total("drydock_worker_agents_thawed_total", "")),
+            told("results kept on disk", self.metrics.total("drydock_worker_results_kept_total", "")),
             told("storage faults", self.attempts("infra")),
             told("tickets returned", self.metrics.total("drydock_amqp_tickets_returned_total", "")),
             told("tickets unconfirmed", self.metrics.total("drydock_amqp_tickets_unconfirmed_total", "")),
             told("broker reconnects", self.metrics.total("drydock_amqp_reconnects_total", "")),
             told("lead changes", self.metrics.total("drydock_dispatcher_leader_transitions_total", "")),
+            told("starts given up", self.fleet.services().iter().map(Service::gave_up).sum()),
             told("dead jobs", self.history.jobs.iter().filter(|job| job.state == "dead").count() as u64),
         ]
     }

@@ -50,9 +50,9 @@ impl Job {
         matches!(self.state.as_str(), "succeeded" | "failed" | "dead" | "canceled")
     }
 
-    /// Whether it holds its project's lane.
-    pub(crate) fn holds_lane(&self) -> bool {
-        !self.read_only && matches!(self.state.as_str(), "queued" | "dispatched" | "running")
+    /// Whether it has a place of its project: waiting jobs wait for one.
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.state.as_str(), "queued" | "dispatched" | "running")
     }
 }
 

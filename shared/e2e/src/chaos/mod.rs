@@ -67,7 +67,7 @@ pub struct Options {
     #[arg(long, default_value = "120s", value_name = "TIME", value_parser = positive_duration)]
     settle: Duration,
     /// Clients that submit
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     clients: u64,
     /// Projects they work on
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]

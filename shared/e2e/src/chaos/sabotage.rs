@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 pub enum Sabotage {
     /// Finish takes the result of an attempt that is not the current one any more.
     Fence,
-    /// The reaper takes back attempts of workers that are alive.
+    /// Workers are declared over before their lease runs out, while they may still run what they have.
     Lease,
 }
 
@@ -18,7 +18,9 @@ impl Sabotage {
     const fn edit(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Fence => ("dd\\_finish\\_v%", "RETURN 'fenced';", "NULL;"),
-            Self::Lease => ("dd\\_reap\\_v%", "RETURN 'alive';", "NULL;"),
+            Self::Lease => {
+                ("dd\\_end\\_expired\\_workers\\_v%", "lease_until + grace", "lease_until - interval '1300 ms'")
+            }
         }
     }
 

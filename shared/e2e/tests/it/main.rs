@@ -4,7 +4,9 @@
 mod stack;
 
 mod codex;
+mod contact;
 mod crash;
+mod drain;
 mod logs;
 mod main_job;
 mod outages;

@@ -10,7 +10,7 @@ use crate::stack::{
 use drydock_testing::{Proxy, setting};
 
 /// `setting` of the test servers with its host and port replaced by the proxy's.
-async fn through_proxy(url: &str) -> (Proxy, String) {
+pub(crate) async fn through_proxy(url: &str) -> (Proxy, String) {
     let after_user = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |at| at + 3), |at| at + 1);
     let end = url[after_user..].find('/').map_or(url.len(), |at| after_user + at);
     let proxy = Proxy::start(url[after_user..end].to_owned()).await;

@@ -1,6 +1,9 @@
 //! The queue crate against a real RabbitMQ.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
+mod hints;
+mod outages;
+
 use std::time::Duration;
 
 use drydock_domain::{JobId, Ticket};
@@ -66,7 +69,7 @@ async fn an_unacknowledged_ticket_goes_to_the_next_consumer() {
 }
 
 #[tokio::test]
-async fn tickets_for_a_deleted_queue_are_named_and_the_next_try_makes_it_again() {
+async fn t15_tickets_for_a_deleted_queue_are_named_and_the_next_try_makes_it_again() {
     let (broker, pool) = (broker(), pool());
     let mut publisher = Publisher::new(broker.clone());
     let ticket = |seq| Ticket::new(JobId::generate(), seq, pool.clone(), 0);
@@ -85,7 +88,7 @@ async fn tickets_for_a_deleted_queue_are_named_and_the_next_try_makes_it_again()
 }
 
 #[tokio::test]
-async fn of_a_mixed_batch_exactly_the_unroutable_ones_are_named() {
+async fn t09_returns_are_matched_by_message_id() {
     let (broker, good, gone) = (broker(), pool(), pool());
     let mut publisher = Publisher::new(broker.clone());
     let ticket = |pool: &str, seq| Ticket::new(JobId::generate(), seq, pool.to_owned(), 0);
@@ -99,7 +102,7 @@ async fn of_a_mixed_batch_exactly_the_unroutable_ones_are_named() {
 }
 
 #[tokio::test]
-async fn garbage_is_dropped_and_the_consumer_lives() {
+async fn t20_garbage_is_dropped_and_the_consumer_lives() {
     let (broker, pool) = (broker(), pool());
     let mut subscription = broker.subscribe(&pool).await.unwrap();
     let (_connection, channel) = raw_channel().await;

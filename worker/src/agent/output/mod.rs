@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::redact::Redactor;
+use super::{heard::Heard, redact::Redactor};
 
 pub(super) use lines::Lines;
 pub(super) use pipe::{Interpreter, read};
@@ -37,6 +37,8 @@ pub(super) struct Sink {
     pub(super) redactor: Arc<Redactor>,
     /// Once cancelled, what cannot be handed over at once is dropped: the run is being given up.
     pub(super) abandoned: CancellationToken,
+    /// Told of every read.
+    pub(super) heard: Heard,
 }
 
 impl Sink {

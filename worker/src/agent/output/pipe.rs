@@ -34,9 +34,11 @@ pub(in crate::agent) async fn read(
             read = pipe.read_buf(lines.room()) => read?,
             () = idle_after(ended) => break,
         };
+        let handing_on = (read > 0).then(|| sink.heard.something());
         while let Some(line) = lines.next(&sink.redactor) {
             interpreter.line(line, sink).await;
         }
+        drop(handing_on);
         if ended.is_cancelled() {
             left = left.saturating_sub(read);
         }

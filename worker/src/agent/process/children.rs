@@ -1,22 +1,29 @@
-//! Which children the worker started itself, so that it can reap the ones it adopted without taking these from their waiters.
+//! Which children the worker started itself, and the reaping of the others: those it adopted.
 //!
 //! Process-wide because a process has one list of children. It relies on one rule: whatever else the worker starts stays in
 //! the worker's own process group.
 
 use std::{
-    collections::BTreeSet,
     io,
-    sync::{Mutex, MutexGuard, Once, PoisonError},
+    process::{Child, Command},
+    sync::{
+        Mutex, MutexGuard, Once, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, WaitOptions, getpgid, getpgrp, getpid, set_child_subreaper, waitpid};
 
 use super::table::Process;
 
-static STARTED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// A number may be listed twice for an instant: it is free again once reaped, and forgotten only after the sweep.
+static STARTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+/// Shared while a child is being started, exclusive while one is being reaped as adopted: a child is always registered
+/// before anybody can take it for an adopted one.
+static STARTING: RwLock<()> = RwLock::new(());
 static SUBREAPER: Once = Once::new();
+static ADOPTS: AtomicBool = AtomicBool::new(false);
 
 /// Tries when a program is still open for writing elsewhere (ETXTBSY): another thread's fork may hold it for an instant.
 const BUSY_TRIES: u32 = 5;
@@ -33,18 +40,22 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        started().remove(&self.0.as_raw_nonzero().get());
+        let mut list = started();
+        if let Some(at) = list.iter().position(|&pid| pid == raw(self.0)) {
+            list.swap_remove(at);
+        }
     }
 }
 
-/// Starts a child. The list is locked meanwhile: a child that ends at once must not be taken for an adopted one.
+/// Starts a child of the calling thread.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Registered)> {
-    SUBREAPER.call_once(|| {
-        if let Err(error) = set_child_subreaper(Some(getpid())) {
+    SUBREAPER.call_once(|| match set_child_subreaper(Some(getpid())) {
+        Ok(()) => ADOPTS.store(true, Ordering::Relaxed),
+        Err(error) => {
             tracing::warn!(%error, "cannot adopt what agents leave behind, only processes in their group will be found");
         }
     });
-    let mut list = started();
+    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let mut tries = 1;
     let child = loop {
         match command.spawn() {
@@ -55,10 +66,15 @@ pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Registered)> {
             spawned => break spawned?,
         }
     };
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the child has no process id"))?;
-    list.insert(pid.as_raw_nonzero().get());
+    started().push(raw(pid));
     Ok((child, Registered(pid)))
+}
+
+/// Whether what loses its parents becomes a child of this process.
+pub(super) fn adopts() -> bool {
+    ADOPTS.load(Ordering::Relaxed)
 }
 
 /// Whether this is a process the worker adopted: its child, not started by it, and not of its own group.
@@ -68,19 +84,25 @@ pub(super) fn is_adopted(process: &Process, own: &Process) -> bool {
 
 /// Whether `leader` is the only agent there is.
 pub(super) fn is_alone(leader: Pid) -> bool {
-    let leader = leader.as_raw_nonzero().get();
-    started().iter().all(|&pid| pid == leader)
+    started().iter().all(|&pid| pid == raw(leader))
 }
 
-/// Reaps this dead process if it was adopted. A number that is free again after the check cannot be a child's: children are
-/// registered before they can be seen dead, and this process was dead before the check.
-pub(super) fn reap(process: &Process, own: &Process) {
-    if let (true, Some(pid)) = (is_adopted(process, own), Pid::from_raw(process.pid)) {
-        // ECHILD: another sweep was faster.
-        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-    }
+/// Reaps `pid` if it is dead and was adopted, and says whether it did.
+pub(super) fn reap(pid: i32) -> bool {
+    let Some(pid) = Pid::from_raw(pid) else {
+        return false;
+    };
+    // Nothing can be started meanwhile: if the number is a started child's by now, that child is on the list.
+    let _exclusive = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    let ours = started().contains(&raw(pid)) || getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
+    // ECHILD: another sweep was faster.
+    !ours && waitpid(Some(pid), WaitOptions::NOHANG).is_ok_and(|reaped| reaped.is_some())
 }
 
-fn started() -> MutexGuard<'static, BTreeSet<i32>> {
+fn started() -> MutexGuard<'static, Vec<i32>> {
     STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn raw(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
 }

@@ -5,64 +5,95 @@
 //! A process that wipes its environment, leaves its group, loses its parents and leaves the workspace's directories, all of
 //! it, cannot be told from another attempt's: it lives until a sweep that finds no other agent running. Closing that gap needs
 //! a cgroup or a process namespace, which isolation levels bring.
+//!
+//! Most attempts leave nothing, and that is proved without looking at any other process (`proof.rs`); the walk through
+//! `/proc` (`sweep.rs`) is for the rest.
 
 mod children;
+mod freeze;
+mod proof;
 mod strays;
 mod sweep;
 mod table;
+mod warden;
 
 use std::{
     ffi::OsString,
     io,
-    path::PathBuf,
-    process::{ExitStatus, Stdio},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use drydock_domain::AttemptId;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, Signal};
+use tokio::sync::oneshot;
 
 use super::error::AgentError;
-use children::Registered;
+pub(super) use freeze::Frozen;
 pub use strays::end_strays;
+use warden::Leader;
 
 /// What to start.
 pub(super) struct Start {
+    /// The program as a path. Without one the system would look along `PATH`, and start by fork(2) instead of vfork(2).
+    pub(super) program: PathBuf,
+    /// The command line; its first word is what the program learns as its name.
     pub(super) line: Vec<OsString>,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) workspace: PathBuf,
     pub(super) stdout: Stdio,
     pub(super) stderr: Stdio,
+    pub(super) belongings: Belongings,
 }
 
 /// How to recognize what belongs to an attempt.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Belongings {
     pub(super) attempt: AttemptId,
     /// The attempt's own directories: no other process has business there.
     pub(super) directories: Vec<PathBuf>,
 }
 
-/// A running agent. Dropping it unfinished kills its group.
+impl Belongings {
+    /// The directories are told as the kernel names them. Only what is above them is resolved, and once where they are
+    /// neighbours: they themselves are no links, unless an agent made them so.
+    pub(super) fn new(attempt: AttemptId, directories: &[&Path]) -> Self {
+        let mut above: Option<(&Path, PathBuf)> = None;
+        let mut resolved = Vec::with_capacity(directories.len());
+        for &directory in directories {
+            let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
+                continue;
+            };
+            if above.as_ref().is_none_or(|(last, _)| *last != parent) {
+                above = Some((parent, fs_err::canonicalize(parent).unwrap_or_else(|_| parent.to_owned())));
+            }
+            resolved.extend(above.as_ref().map(|(_, parent)| parent.join(name)));
+        }
+        Self { attempt, directories: resolved }
+    }
+}
+
+/// A running agent. Dropping it unfinished kills its group; the rest of it is swept all the same.
 pub(super) struct Running {
-    child: Child,
-    leader: Pid,
+    leader: Arc<Leader>,
     finished: bool,
-    _registered: Registered,
+    exited: oneshot::Receiver<io::Result<ExitStatus>>,
+    swept: oneshot::Receiver<Result<(), AgentError>>,
 }
 
 /// Starts the program in its own process group with an empty standard input.
 ///
 /// # Errors
 /// As the system says; [`agents_own_fault`] tells whose fault it is.
-pub(super) fn start(start: Start) -> io::Result<Running> {
-    let mut command = Command::new(&start.line[0]);
-    command.args(&start.line[1..]).env_clear().envs(start.environment).current_dir(&start.workspace);
-    command.stdin(Stdio::null()).stdout(start.stdout).stderr(start.stderr).process_group(0);
-    let (child, registered) = children::spawn(&mut command)?;
-    let leader = registered.pid();
-    Ok(Running { child, leader, finished: false, _registered: registered })
+pub(super) async fn start(start: Start) -> io::Result<Running> {
+    let mut command = Command::new(&start.program);
+    command.arg0(&start.line[0]).args(&start.line[1..]).env_clear().envs(start.environment);
+    command.current_dir(&start.workspace).process_group(0);
+    command.stdin(Stdio::null()).stdout(start.stdout).stderr(start.stderr);
+    warden::start(command, start.belongings).await
 }
 
 /// Whether a start failed because of the command line rather than for want of something of ours.
@@ -79,15 +110,36 @@ pub(super) fn agents_own_fault(error: &io::Error) -> bool {
 }
 
 impl Running {
-    /// Waits for the program itself, not for what it started.
+    fn new(
+        leader: Arc<Leader>,
+        exited: oneshot::Receiver<io::Result<ExitStatus>>,
+        swept: oneshot::Receiver<Result<(), AgentError>>,
+    ) -> Self {
+        Self { leader, finished: false, exited, swept }
+    }
+
+    /// Waits for the program itself, not for what it started. Once it has answered, it is not asked again.
     pub(super) async fn wait(&mut self) -> Result<ExitStatus, AgentError> {
-        let waited = self.child.wait().await;
+        let waited = (&mut self.exited).await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")));
         waited.map_err(|source| AgentError::Processes { operation: "wait for", source })
     }
 
-    /// SIGTERM to the group, SIGKILL after `grace`.
+    /// The process group's leader.
+    pub(super) fn leader(&self) -> Pid {
+        self.leader.pid
+    }
+
+    /// How to recognize what belongs to it.
+    pub(super) fn belongings(&self) -> Belongings {
+        self.leader.belongings.clone()
+    }
+
+    /// SIGTERM to the group, SIGKILL after `grace` (at once when it is zero). A frozen one is woken to hear it.
     pub(super) async fn stop(&mut self, grace: Duration) -> Result<(), AgentError> {
-        self.signal(Signal::TERM);
+        if !grace.is_zero() {
+            self.signal(Signal::TERM);
+            self.signal(Signal::CONT);
+        }
         if tokio::time::timeout(grace, self.wait()).await.is_err() {
             self.signal(Signal::KILL);
             self.wait().await?;
@@ -95,20 +147,15 @@ impl Running {
         Ok(())
     }
 
-    /// Kills everything of the attempt that still lives, and returns when it is gone.
-    pub(super) async fn sweep(mut self, belongings: Belongings) -> Result<(), AgentError> {
-        let leader = self.leader;
-        let swept = tokio::task::spawn_blocking(move || sweep::sweep(leader, &belongings)).await;
+    /// Returns when everything of the attempt that still lived is killed and gone.
+    pub(super) async fn sweep(mut self) -> Result<(), AgentError> {
+        let swept = (&mut self.swept).await;
         self.finished = true;
-        swept.map_err(|error| AgentError::Processes { operation: "end", source: error.into() })?
+        swept.map_err(|error| AgentError::Processes { operation: "end", source: io::Error::other(error) })?
     }
 
-    /// A group whose leader was reaped is left to the sweep: its number may belong to another by now.
     fn signal(&self, signal: Signal) {
-        if self.child.id().is_some() {
-            // ESRCH: it ended meanwhile. EPERM: it changed its user; the sweep reports it as a survivor.
-            let _ = kill_process_group(self.leader, signal);
-        }
+        self.leader.signal(signal);
     }
 }
 

@@ -81,7 +81,9 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     let mut unclear = false;
     for process in descendants(&all, own_pid) {
         if process.is_dead() {
-            children::reap(process, own);
+            if children::is_adopted(process, own) {
+                children::reap(process.pid);
+            }
             continue;
         }
         let marked = process.environment_holds(mark.as_bytes());
@@ -97,7 +99,7 @@ fn look(leader: Pid, belongings: &Belongings, killed: &BTreeSet<i32>) -> io::Res
     Ok(Seen { members, unclear })
 }
 
-fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
+pub(super) fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
     // The kernel marks a removed directory; its name still tells whose it was.
     let bytes = directory.as_os_str().as_bytes();
     let directory =
@@ -106,7 +108,7 @@ fn inside(directory: &std::path::Path, belongings: &Belongings) -> bool {
 }
 
 /// Everything below `root`, parents before children.
-fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
+pub(super) fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
     let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(process);

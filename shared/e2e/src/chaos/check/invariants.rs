@@ -68,17 +68,18 @@ fn attempts(index: &Index<'_>, found: &mut Vec<String>) {
 
 /// One head a lane, and none stalled.
 fn projects(index: &Index<'_>, found: &mut Vec<String>) {
-    let mut lanes: BTreeMap<Uuid, (usize, usize)> = BTreeMap::new();
+    let mut lanes: BTreeMap<Uuid, (usize, usize, usize)> = BTreeMap::new();
     for job in &index.history.jobs {
-        let (heads, waiting) = lanes.entry(job.project).or_default();
-        *heads += usize::from(job.holds_lane());
+        let (heads, active, waiting) = lanes.entry(job.project).or_default();
+        *heads += usize::from(job.is_active() && !job.read_only);
+        *active += usize::from(job.is_active());
         *waiting += usize::from(job.state == "pending");
     }
-    for (project, (heads, waiting)) in lanes {
+    for (project, (heads, active, waiting)) in lanes {
         if heads > 1 {
             found.push(format!("{heads} jobs hold the lane of project {project}"));
         }
-        if waiting > 0 && heads == 0 {
+        if waiting > 0 && active == 0 {
             found.push(format!("{waiting} jobs of project {project} wait for nobody"));
         }
     }

@@ -31,15 +31,16 @@ pub(super) async fn freeze(arena: &Arena, service: &Service, ms: Duration) {
     }
 }
 
-/// The worker first: what it starts while its agents are being frozen would be missed.
+/// The worker freezes first: what it starts while its agents are being frozen would be missed. It thaws last: it may want to
+/// freeze them itself, and that must not be undone.
 pub(super) async fn freeze_host(arena: &Arena, service: &Service, ms: Duration) -> Result<()> {
     let from = Utc::now();
     service.freeze();
     let agents = marked::below(&service.scratch)?;
     signal(&agents, Signal::STOP);
     meanwhile(ms).await;
-    service.thaw();
     signal(&agents, Signal::CONT);
+    service.thaw();
     arena.outage(Some(&service.name), from);
     Ok(())
 }

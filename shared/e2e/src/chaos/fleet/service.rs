@@ -93,6 +93,8 @@ struct State {
     helpless: Vec<Helpless>,
     /// Ends that nobody had asked for.
     unexpected: Vec<String>,
+    /// Starts that gave up because a server was away, as they say they do.
+    gave_up: u64,
 }
 
 impl Service {
@@ -126,7 +128,14 @@ impl Service {
         ];
         let program = format!("drydock-{}", role.name());
         let process = Process::spawn(&program, &name, &common.settings(servers)?, &own, directory);
-        let state = State { process, wanted: true, helpless_since: None, helpless: Vec::new(), unexpected: Vec::new() };
+        let state = State {
+            process,
+            wanted: true,
+            helpless_since: None,
+            helpless: Vec::new(),
+            unexpected: Vec::new(),
+            gave_up: 0,
+        };
         Ok(Self {
             base: (role == Role::Api).then(|| format!("http://{api}")),
             admin: format!("http://{admin}"),
@@ -219,7 +228,11 @@ impl Service {
             return false;
         }
         let Some(status) = state.process.has_ended() else { return false };
-        state.unexpected.push(format!("{} at {} ms: {status}", self.name, now()));
+        if status.code() == Some(drydock_runtime::exit::UNAVAILABLE.into()) {
+            state.gave_up += 1;
+        } else {
+            state.unexpected.push(format!("{} ended by itself at {} ms: {status}", self.name, now()));
+        }
         state.helpless_since.get_or_insert_with(|| (now(), true));
         state.wanted = false;
         true
@@ -228,6 +241,11 @@ impl Service {
     /// Ends that nobody had asked for.
     pub(crate) fn unexpected(&self) -> Vec<String> {
         self.state().unexpected.clone()
+    }
+
+    /// How often it gave up its start because a server was away.
+    pub(crate) fn gave_up(&self) -> u64 {
+        self.state().gave_up
     }
 
     /// When it could do nothing about its agents.

@@ -28,7 +28,7 @@ impl Common {
             ("DRYDOCK_POOL", &self.pool),
             ("DRYDOCK_DEFAULT_POOL", &self.pool),
             ("DRYDOCK_DEFAULT_AGENT", "dummy"),
-            ("DRYDOCK_SLOTS", "2"),
+            ("DRYDOCK_SLOTS", "3"),
             ("DRYDOCK_LEASE_TTL", &lease),
             ("DRYDOCK_LEASE_GRACE", "1s"),
             ("DRYDOCK_LEAD_TTL", "1s"),

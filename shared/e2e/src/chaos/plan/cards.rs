@@ -13,6 +13,8 @@ use crate::chaos::{
 const SHORT: Range<u64> = 300..1200;
 const MEDIUM: Range<u64> = 1000..2500;
 const LONG: Range<u64> = 4500..6500;
+/// Until an answer that is waited for has come by.
+const PATIENT: Range<u64> = 2500..4500;
 
 pub(super) type Card = fn(&mut Draw<'_>) -> Fault;
 
@@ -33,6 +35,7 @@ pub(super) const CARDS: &[Card] = &[
     // Ways to PostgreSQL.
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Cut, ms: draw.ms(SHORT) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Stall, ms: draw.ms(SHORT) },
+    |draw| Fault::BreakAll { link: Link::Postgres, how: Break::Stall, ms: draw.ms(SHORT) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Stall, ms: draw.ms(LONG) },
     |draw| Fault::Break { service: draw.worker(), link: Link::Postgres, how: Break::Cut, ms: draw.ms(LONG) },
     |draw| {
@@ -51,9 +54,9 @@ pub(super) const CARDS: &[Card] = &[
         let (service, how) = (draw.worker(), Break::After(draw.ms(200..20_000)));
         Fault::Break { service, link: Link::Postgres, how, ms: draw.ms(MEDIUM) }
     },
-    |draw| Fault::Withhold { service: draw.api(), reply: Reply::Accepted, times: 2, ms: draw.ms(MEDIUM) },
-    |draw| Fault::Withhold { service: draw.worker(), reply: Reply::Claimed, times: 1, ms: draw.ms(MEDIUM) },
-    |draw| Fault::Withhold { service: draw.worker(), reply: Reply::Finished, times: 2, ms: draw.ms(MEDIUM) },
+    |draw| Fault::Withhold { service: draw.api(), reply: Reply::Accepted, times: 2, ms: draw.ms(PATIENT) },
+    |draw| Fault::Withhold { service: draw.worker(), reply: Reply::Claimed, times: 1, ms: draw.ms(PATIENT) },
+    |draw| Fault::Withhold { service: draw.worker(), reply: Reply::Finished, times: 2, ms: draw.ms(PATIENT) },
     // Ways to RabbitMQ.
     |draw| {
         let how = draw.of(&[Break::Reset, Break::Cut, Break::Stall, Break::Deaf, Break::Mute]);

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) slots: Option<u16>,
     /// More settings, for every service.
     pub(crate) settings: Vec<(&'static str, String)>,
+    /// More settings, for the workers alone; they win.
+    pub(crate) worker_settings: Vec<(&'static str, String)>,
 }
 
 impl Stack {
@@ -58,7 +60,8 @@ impl Stack {
         Self::on(drydock_testing::database().await, options).await
     }
 
-    async fn on(database: TestDatabase, options: Options) -> Self {
+    /// On a database made before, so that its URL could be put into `options`.
+    pub(crate) async fn on(database: TestDatabase, options: Options) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let mut settings = common(&database, scratch.path().to_owned());
         settings.extend(options.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
@@ -83,6 +86,7 @@ impl Stack {
                 let place = scratch.path().join(&name).display().to_string();
                 let mut own = admin().to_vec();
                 own.extend([("DRYDOCK_SCRATCH_DIR", place), ("DRYDOCK_SLOTS", slots.clone())]);
+                own.extend(options.worker_settings.iter().cloned());
                 Process::spawn("drydock-worker", &name, &settings, &own, scratch.path())
             })
             .collect::<Vec<_>>();

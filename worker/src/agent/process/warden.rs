@@ -1,0 +1,93 @@
+//! The thread behind one agent: starts it, waits for it, reaps it, and returns when nothing of it is left.
+//!
+//! A thread of its own because starting a program blocks until the program is loaded, and because its list of children is
+//! then this agent's alone (see [`proof`]).
+
+use std::{
+    io,
+    process::{Child, Command, ExitStatus},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    Belongings, Running,
+    children::{self, Registered},
+    proof, sweep,
+};
+use crate::agent::error::AgentError;
+
+/// A warden calls the system and little else.
+const STACK: usize = 256 << 10;
+
+/// An agent's first process.
+pub(super) struct Leader {
+    pub(super) pid: Pid,
+    pub(super) belongings: Belongings,
+    /// Whether its number may be another's by now.
+    reaped: Mutex<bool>,
+}
+
+impl Leader {
+    /// Signals the group. One whose leader was reaped is left to the sweep.
+    pub(super) fn signal(&self, signal: Signal) {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*reaped {
+            // ESRCH: it ended meanwhile. EPERM: it changed its user; the sweep reports it as a survivor.
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Waits for its end, then reaps it. Until then its number and its group's can be signalled safely.
+    fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        loop {
+            match waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => break,
+            }
+        }
+        let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        *reaped = true;
+        child.wait()
+    }
+}
+
+/// Starts `command` under a warden.
+pub(super) async fn start(command: Command, belongings: Belongings) -> io::Result<Running> {
+    let (sender, started) = oneshot::channel();
+    let thread = thread::Builder::new().name("warden".to_owned()).stack_size(STACK);
+    thread.spawn(move || guard(command, belongings, sender))?;
+    started.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
+}
+
+fn guard(mut command: Command, belongings: Belongings, started: oneshot::Sender<io::Result<Running>>) {
+    let (mut child, registered) = match children::spawn(&mut command) {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            let _nobody_waits = started.send(Err(error));
+            return;
+        }
+    };
+    // Our copies of the agent's ends of its pipes: they would keep the pipes open.
+    drop(command);
+    let leader = Arc::new(Leader { pid: registered.pid(), belongings, reaped: Mutex::new(false) });
+    let (exited, swept) = (oneshot::channel(), oneshot::channel());
+    // Dropped unsent, it kills the group.
+    let _nobody_waits = started.send(Ok(Running::new(leader.clone(), exited.1, swept.1)));
+    let _nobody_waits = exited.0.send(leader.wait(&mut child));
+    let _nobody_waits = swept.0.send(end(registered, &leader.belongings));
+}
+
+fn end(registered: Registered, belongings: &Belongings) -> Result<(), AgentError> {
+    if proof::nothing_is_left() {
+        return Ok(());
+    }
+    sweep::sweep(registered.pid(), belongings)
+}

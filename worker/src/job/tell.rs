@@ -1,0 +1,65 @@
+//! Telling the database how an attempt ended, through whatever outage there is.
+
+use std::time::Duration;
+
+use drydock_database::{
+    DatabaseError,
+    job::{Finish, Finished},
+};
+use drydock_runtime::{Backoff, exit::chain};
+
+use crate::{
+    context::Context,
+    spool::{self, Spool},
+};
+
+/// What the database takes within this needs no copy on disk.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Asks until one of the four answers comes. A result that is not taken at once is kept on disk meanwhile.
+pub(super) async fn tell(context: &Context, finish: &Finish) -> Result<Finished, DatabaseError> {
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+    let mut kept = false;
+    let answer = loop {
+        let mut telling = std::pin::pin!(spool::tell(&context.database, finish));
+        let answer = match tokio::time::timeout(AT_ONCE, &mut telling).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                kept = kept || keep(context, finish).await;
+                telling.await
+            }
+        };
+        match answer {
+            Err(error) if error.is_unavailable() => {
+                kept = kept || keep(context, finish).await;
+                context.metrics.finish_retries.inc();
+                tracing::warn!("failed to finish, trying again: {}", chain(&error));
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+            answer => break answer,
+        }
+    };
+    if kept {
+        let (spool, attempt) = (Spool::of(&context.scratch), finish.attempt);
+        let forgotten = tokio::task::spawn_blocking(move || spool.forget(attempt)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!("failed to remove a result that was told: {}", chain(&error));
+        }
+    }
+    answer
+}
+
+async fn keep(context: &Context, finish: &Finish) -> bool {
+    let (spool, finish) = (Spool::of(&context.scratch), finish.clone());
+    match tokio::task::spawn_blocking(move || spool.keep(&finish)).await {
+        Ok(Ok(())) => {
+            context.metrics.outages.results_kept.inc();
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::error!("failed to keep a result on disk: {}", chain(&error));
+            false
+        }
+        Err(_) => false,
+    }
+}

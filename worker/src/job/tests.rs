@@ -1,0 +1,193 @@
+//! Whole attempts at `command` jobs, on a real PostgreSQL and a real S3 server: what they cost these.
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Parser as _;
+use drydock_database::{
+    job::{self, Claimed, NewJob},
+    project::{self, NewProject},
+    wake::Waker,
+    worker,
+};
+use drydock_domain::{AttemptId, Isolation, JobId, JobType, ProjectId, TenantId, Ticket, WorkerId};
+use drydock_storage::{Credentials, Limits, ManifestCache, Storage, StorageMetrics};
+use drydock_testing::{TestDatabase, until};
+use prometheus::Registry;
+use tokio_util::task::TaskTracker;
+
+use super::Attempt;
+use crate::{
+    WorkerConfig, agent::Agents, boottime::BootInstant, context::Context, metrics::WorkerMetrics, running::Running,
+    workspace::ScratchRoot,
+};
+
+const TENANT: TenantId = TenantId::DEFAULT;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// One worker with one project.
+struct Fleet {
+    context: Context,
+    client: drydock_database::Client,
+    worker: WorkerId,
+    project: ProjectId,
+    registry: Registry,
+    _database: TestDatabase,
+    _scratch: tempfile::TempDir,
+}
+
+impl Fleet {
+    /// Logs are flushed after this long.
+    async fn new(log_flush: &str) -> Self {
+        let (database, scratch, registry) =
+            (drydock_testing::database().await, tempfile::tempdir().unwrap(), Registry::new());
+        let path = scratch.path().display().to_string();
+        let config = WorkerConfig::parse_from([
+            "drydock-worker",
+            "--scratch-dir",
+            &path,
+            "--log-flush",
+            log_flush,
+            "--slots",
+            "4",
+        ]);
+        let storage = Storage::connect(
+            &drydock_testing::storage_config(),
+            &Credentials::from_env().unwrap(),
+            StorageMetrics::register(&registry).unwrap(),
+        );
+        let context = Context {
+            agents: Arc::new(Agents::load(&config.agents).unwrap()),
+            scratch: ScratchRoot::open(&config.scratch_dir, 0).unwrap(),
+            database: database.database.clone(),
+            storage,
+            manifests: Arc::new(ManifestCache::new(1 << 20, Limits::default())),
+            waker: Waker::default(),
+            metrics: WorkerMetrics::register(&registry).unwrap(),
+            running: Running::default(),
+            tasks: TaskTracker::new(),
+            instance: "here".into(),
+            config: Arc::new(config),
+        };
+        context.running.deadline.put_off(BootInstant::now(), HOUR);
+        let client = database.client().await.unwrap();
+        let worker = WorkerId::generate();
+        worker::start(&client, &context.describe(worker), HOUR).await.unwrap();
+        let new = NewProject {
+            id: ProjectId::generate(),
+            tenant: TENANT,
+            instruction: String::new(),
+            agent: "command".to_owned(),
+            pool: "default".to_owned(),
+            labels: serde_json::json!({}),
+            min_isolation: Isolation::None,
+        };
+        project::create(&client, &new).await.unwrap();
+        Self { context, client, worker, project: new.id, registry, _database: database, _scratch: scratch }
+    }
+
+    /// Runs a script as one attempt at a job of its own; answers when it is finished.
+    async fn run(&self, script: &str) -> AttemptId {
+        let mut new = NewJob::new(self.project, JobType::Command, "t".to_owned(), String::new());
+        new.argv = Some(["sh", "-c", script].map(ToOwned::to_owned).to_vec());
+        job::accept(&self.client, TENANT, &new).await.unwrap();
+        let attempt = AttemptId::generate();
+        let scratch = self.context.scratch.create(attempt).unwrap();
+        let claim = self.claim(new.id, attempt).await;
+        Attempt::new(&self.context, new.id, attempt, claim, scratch).run().await;
+        let state: String = self
+            .client
+            .query_one("SELECT state::text FROM attempt WHERE id = $1", &[&attempt.uuid()])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(state, "succeeded");
+        attempt
+    }
+
+    async fn claim(&self, job: JobId, attempt: AttemptId) -> job::Claim {
+        const DISPATCH: &str =
+            "UPDATE job SET state = 'dispatched', dispatch_seq = dispatch_seq + 1, dispatched_at = now()
+            WHERE id = $1 RETURNING dispatch_seq";
+        let seq: i32 = self.client.query_one(DISPATCH, &[&job.uuid()]).await.unwrap().get(0);
+        let ticket = Ticket::new(job, seq, "default".to_owned(), 0);
+        match job::claim(&self.client, &ticket, attempt, self.worker, "/scratch").await.unwrap() {
+            Claimed::Mine(claim) => *claim,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Requests made to object storage so far.
+    fn requests(&self) -> u64 {
+        let families = self.registry.gather();
+        let requests = families.iter().find(|family| family.name() == "drydock_storage_request_seconds");
+        requests.map_or(0, |family| family.get_metric().iter().map(|one| one.get_histogram().get_sample_count()).sum())
+    }
+
+    /// Rows of the attempt's log, its bytes as told, and the object it became.
+    async fn log(&self, attempt: AttemptId) -> (Vec<Vec<u8>>, i64, Option<String>) {
+        let chunks = "SELECT data FROM log_chunk WHERE attempt_id = $1 ORDER BY seq";
+        let chunks = self.client.query(chunks, &[&attempt.uuid()]).await.unwrap();
+        let told = "SELECT log_bytes, log_object FROM attempt WHERE id = $1";
+        let told = self.client.query_one(told, &[&attempt.uuid()]).await.unwrap();
+        (chunks.iter().map(|row| row.get(0)).collect(), told.get(0), told.get(1))
+    }
+
+    async fn progress(&self, attempt: AttemptId) -> i64 {
+        let events = "SELECT count(*) FROM event e JOIN attempt a ON a.job_id = e.job_id
+            WHERE a.id = $1 AND e.kind = 'progress' AND e.data ->> 'message' <> ''";
+        self.client.query_one(events, &[&attempt.uuid()]).await.unwrap().get(0)
+    }
+}
+
+#[tokio::test]
+async fn a_small_job_makes_no_request_to_storage_and_one_row_of_log() {
+    let fleet = Fleet::new("1h").await;
+    let attempt = fleet.run("echo said").await;
+    assert_eq!(fleet.requests(), 0, "an empty base, an unchanged workspace and a small log need no object storage");
+    let (chunks, bytes, object) = fleet.log(attempt).await;
+    assert_eq!((chunks.len(), object), (1, None));
+    assert_eq!(chunks[0].len(), usize::try_from(bytes).unwrap());
+    assert!(String::from_utf8_lossy(&chunks[0]).contains("\nsaid\n"));
+    assert!(chunks[0].ends_with(b"[worker] Generated files:\n"), "the log is complete");
+    assert!(fleet.progress(attempt).await >= 3);
+    let left = fs_err::read_dir(fleet.context.scratch.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing but the lock stays on disk");
+}
+
+#[tokio::test]
+async fn an_unchanged_workspace_is_fetched_and_not_stored() {
+    let fleet = Fleet::new("1h").await;
+    fleet.run("mkdir dir; echo text > dir/file; ln -s file dir/link").await;
+    let stored = fleet.requests();
+    assert_eq!(stored, 2, "a pack and a manifest");
+    // Files younger than a step of the clock prove nothing; the look at them must not be that early.
+    let attempt = fleet.run("sleep 0.05; cat dir/file").await;
+    let fetched = fleet.requests() - stored;
+    assert!((1..=2).contains(&fetched), "the manifest and the pack, once: {fetched}");
+    fleet.run("sleep 0.05; cat dir/file").await;
+    assert_eq!(fleet.requests() - stored - fetched, 1, "the manifest is known by now, the pack is fetched");
+    assert_eq!(fleet.log(attempt).await.0.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_flushed_and_what_was_not_make_one_log() {
+    let fleet = Fleet::new("1ms").await;
+    let attempt = fleet.run("echo first; sleep 0.3; echo last").await;
+    let (chunks, bytes, object) = fleet.log(attempt).await;
+    assert!(chunks.len() > 1, "nothing was flushed, so this test shows nothing");
+    let whole = chunks.concat();
+    assert_eq!(whole.len(), usize::try_from(bytes).unwrap());
+    let text = String::from_utf8(whole).unwrap();
+    assert!(text.find("\nfirst\n").unwrap() < text.find("\nlast\n").unwrap());
+    assert_eq!((object, fleet.requests()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_log_of_more_than_one_row_becomes_an_object() {
+    let fleet = Fleet::new("1h").await;
+    let attempt = fleet.run("head -c 40000 /dev/zero | tr '\\0' x | fold -w 100").await;
+    until("the log is sealed", HOUR / 120, || async { fleet.log(attempt).await.2 }).await;
+    let (chunks, bytes, _) = fleet.log(attempt).await;
+    assert!(chunks.is_empty() && bytes > 40_000);
+    assert_eq!(fleet.requests(), 1);
+}
