@@ -10,6 +10,7 @@ mod files;
 mod fleet;
 mod harness;
 mod import;
+mod intake;
 mod jobs;
 mod logs;
 mod openapi;

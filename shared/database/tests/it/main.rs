@@ -3,6 +3,7 @@
 
 mod lanes;
 mod migrations;
+mod reads;
 mod schedules;
 mod support;
 mod touch;
