@@ -45,6 +45,7 @@ CREATE INDEX job_backing_off ON job (run_at) WHERE state = 'queued' AND backing_
 CREATE INDEX job_active ON job (pool, tenant_id) WHERE state IN ('dispatched', 'running');
 CREATE INDEX job_dispatched ON job (dispatched_at) WHERE state = 'dispatched';
 CREATE INDEX job_due ON job (run_at) WHERE state = 'scheduled' AND unmet = 0;
+CREATE INDEX job_unmet ON job (id) WHERE state = 'scheduled' AND unmet > 0;
 CREATE INDEX job_expiring ON job (expires_at)
   WHERE expires_at IS NOT NULL AND state IN ('scheduled', 'pending', 'queued', 'dispatched');
 CREATE INDEX job_cancelling ON job (cancel_at) WHERE state = 'running' AND cancel_at IS NOT NULL;

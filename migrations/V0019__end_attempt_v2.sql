@@ -1,7 +1,17 @@
+-- Locks the edges from and to jobs, in the one order everybody locks edges in: an edge's two projects differ, so that their
+-- locks do not keep apart the end of a job and the end of one that depends on it.
+CREATE FUNCTION dd_hold_edges_v1(jobs uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM job_dependency WHERE job_id = ANY (jobs) OR (on_job = ANY (jobs) AND ended IS NULL) ORDER BY job_id, on_job FOR UPDATE;
+END $$;
+
 -- A job has ended: those that depend on it are told, its place is handed over. The caller holds the project row.
 CREATE FUNCTION dd_settle_v1(j job) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE job_dependency SET ended = j.state WHERE on_job = j.id AND ended IS NULL;
+  PERFORM 1 FROM job_dependency WHERE on_job = j.id AND ended IS NULL ORDER BY job_id FOR UPDATE;
+  IF FOUND THEN
+    UPDATE job_dependency SET ended = j.state WHERE on_job = j.id AND ended IS NULL;
+  END IF;
   PERFORM dd_promote_v2(j.project_id);
 END $$;
 

@@ -3,15 +3,18 @@
 -- retries, timeout_s, queue_timeout_s, silence_timeout_s, min_isolation, requires, labels, run_at, depends_on, retry_of,
 -- schedule_id, key, fingerprint (hex)}.
 -- Outcomes: accepted | replayed (same key, same body) | key_reused (same key, other body) | no_project | no_dependency (a job
--- it depends on is not this tenant's, or comes later in the array).
--- Locks: projects in id order, then keys, then the jobs depended on in id order.
+-- it depends on is not this tenant's, comes later in the array, or is not accepted itself).
+-- Locks: projects in id order, then keys. Those of the jobs depended on are among them, so that none of these ends meanwhile.
 CREATE FUNCTION dd_accept_v2(t uuid, asked jsonb)
 RETURNS TABLE (place int, outcome text, job_id uuid, job_state text, at timestamptz) LANGUAGE plpgsql AS $$
-DECLARE began timestamptz; won uuid[] := '{}';
+DECLARE began timestamptz; won uuid[] := '{}'; needing boolean; one record; made uuid[] := '{}'; lacking uuid[] := '{}';
 BEGIN
+  needing := jsonb_path_exists(asked, '$[*].depends_on[*]');
   PERFORM 1 FROM project p
-    WHERE p.tenant_id = t AND p.deleted_at IS NULL AND p.id IN (SELECT (a ->> 'project_id')::uuid FROM jsonb_array_elements(asked) a)
-    ORDER BY p.id FOR NO KEY UPDATE;
+    WHERE p.id IN (SELECT (a ->> 'project_id')::uuid FROM jsonb_array_elements(asked) a UNION ALL
+                   SELECT d.project_id FROM job d WHERE needing AND d.tenant_id = t AND d.id IN (
+                     SELECT x::uuid FROM jsonb_array_elements(asked) a, jsonb_array_elements_text(a -> 'depends_on') x))
+      AND p.tenant_id = t ORDER BY p.id FOR NO KEY UPDATE;
   began := clock_timestamp();
   IF jsonb_path_exists(asked, '$[*].key ? (@ != null)') THEN
     WITH keyed AS (
@@ -25,10 +28,21 @@ BEGIN
       SELECT t, k.key, k.fingerprint, k.id FROM keyed k ORDER BY k.key ON CONFLICT DO NOTHING RETURNING resource_id)
     SELECT coalesce(array_agg(resource_id), '{}') INTO won FROM fresh;
   END IF;
-  IF jsonb_path_exists(asked, '$[*].depends_on[*]') THEN
-    PERFORM 1 FROM job d WHERE d.tenant_id = t
-       AND d.id IN (SELECT x::uuid FROM jsonb_array_elements(asked) a, jsonb_array_elements_text(a -> 'depends_on') x)
-     ORDER BY d.id FOR SHARE;
+  IF needing THEN
+    FOR one IN
+      SELECT (a ->> 'id')::uuid AS id, ARRAY(SELECT x::uuid FROM jsonb_array_elements_text(nullif(a -> 'depends_on', 'null')) x) AS needs
+        FROM jsonb_array_elements(asked) WITH ORDINALITY AS u (a, n)
+       WHERE (a ->> 'key' IS NULL OR (a ->> 'id')::uuid = ANY (won))
+         AND EXISTS (SELECT 1 FROM project p WHERE p.tenant_id = t AND p.deleted_at IS NULL AND p.id = (a ->> 'project_id')::uuid)
+       ORDER BY n
+    LOOP
+      IF EXISTS (SELECT 1 FROM unnest(one.needs) x
+                  WHERE x <> ALL (made) AND NOT EXISTS (SELECT 1 FROM job d WHERE d.id = x AND d.tenant_id = t)) THEN
+        lacking := lacking || one.id;
+      ELSE
+        made := made || one.id;
+      END IF;
+    END LOOP;
   END IF;
   RETURN QUERY
   WITH a AS (
@@ -41,30 +55,29 @@ BEGIN
         queue_timeout_s, silence_timeout_s, min_isolation, requires, labels, run_at, depends_on, retry_of, schedule_id, key,
         fingerprint, n)),
   needed AS (
-    SELECT a.id, u.on_job, coalesce(d.state, 'pending'::job_state) AS state, d.id IS NOT NULL OR e.id IS NOT NULL AS known
+    SELECT a.id, u.on_job, coalesce(d.state, 'pending'::job_state) AS state
       FROM a CROSS JOIN LATERAL (SELECT DISTINCT unnest(a.depends_on) AS on_job) u
-      LEFT JOIN job d ON d.id = u.on_job AND d.tenant_id = t
-      LEFT JOIN a e ON e.id = u.on_job AND e.place < a.place),
-  needs AS (
-    SELECT needed.id, bool_and(known) AS known, count(*) FILTER (WHERE state <> 'succeeded')::int AS unmet FROM needed GROUP BY 1),
-  judged AS (
+      LEFT JOIN job d ON d.id = u.on_job AND d.tenant_id = t),
+  needs AS (SELECT needed.id, count(*) FILTER (WHERE state <> 'succeeded')::int AS unmet FROM needed GROUP BY 1),
+  -- `accepted` as a column of its own: of a comparison the planner expects one row, and joins row by row.
+  judged AS (SELECT v.*, v.verdict = 'accepted' AS accepted FROM (
     SELECT a.*, p.agent AS default_agent, p.pool, p.min_isolation AS floor, coalesce(needs.unmet, 0) AS unmet,
            CASE WHEN p.id IS NULL THEN 'no_project'
+                WHEN a.id = ANY (lacking) OR k.resource_id = ANY (lacking) THEN 'no_dependency'
                 WHEN a.key IS NOT NULL AND NOT a.id = ANY (won) THEN
                   CASE WHEN k.fingerprint = decode(a.fingerprint, 'hex') THEN 'replayed' ELSE 'key_reused' END
-                WHEN NOT coalesce(needs.known, true) THEN 'no_dependency'
                 ELSE 'accepted' END AS verdict, k.resource_id
       FROM a LEFT JOIN project p ON p.id = a.project_id AND p.tenant_id = t AND p.deleted_at IS NULL
       LEFT JOIN needs ON needs.id = a.id
-      LEFT JOIN idempotency k ON k.tenant_id = t AND k.key = a.key),
-  lanes AS (
+      LEFT JOIN idempotency k ON k.tenant_id = t AND k.key = a.key) v),
+  lanes AS MATERIALIZED (
     SELECT l.project_id, l.writer,
            (SELECT count(*) FROM job o WHERE o.project_id = l.project_id AND o.state IN ('queued', 'dispatched', 'running')) AS taken,
            EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND NOT o.read_only
                                          AND o.state IN ('pending', 'queued', 'dispatched', 'running')) AS written,
            EXISTS (SELECT 1 FROM job o WHERE o.project_id = l.project_id AND o.read_only AND o.state = 'pending') AS read
       FROM (SELECT g.project_id, bool_or(NOT g.read_only) AS writer FROM judged g
-             WHERE g.verdict = 'accepted' AND g.unmet = 0 AND (g.run_at IS NULL OR g.run_at <= began) GROUP BY 1) l),
+             WHERE g.accepted AND g.unmet = 0 AND (g.run_at IS NULL OR g.run_at <= began) GROUP BY 1) l),
   fresh AS (
     SELECT g.*, CASE
              WHEN g.unmet > 0 OR g.run_at > began THEN 'scheduled'
@@ -73,7 +86,7 @@ BEGIN
              ELSE 'pending' END::job_state AS state
       FROM (SELECT j.*, row_number() OVER (
                      PARTITION BY j.project_id, j.read_only, j.unmet > 0 OR j.run_at > began IS TRUE ORDER BY j.priority DESC, j.place) AS turn
-              FROM judged j WHERE j.verdict = 'accepted') g
+              FROM judged j WHERE j.accepted) g
       LEFT JOIN lanes l ON l.project_id = g.project_id),
   made AS (
     INSERT INTO job (id, tenant_id, project_id, job_type, title, instruction, argv, agent, pool, labels, min_isolation, requires,

@@ -19,7 +19,9 @@ BEGIN
   IF j.state IS DISTINCT FROM 'running' OR j.current_attempt IS DISTINCT FROM a THEN RETURN 'fenced'; END IF;
   -- A cancel recorded before this moment wins: its files stay unpublished.
   IF j.cancel_at IS NOT NULL THEN ended := 'canceled'; END IF;
-  publish := tree IS NOT NULL AND NOT j.read_only AND (ended = 'succeeded' OR (ended IN ('failed', 'timeout') AND j.keep_on_error));
+  -- A failure that is tried again publishes nothing: at most one attempt of a job does.
+  publish := tree IS NOT NULL AND NOT j.read_only
+    AND (ended = 'succeeded' OR (ended IN ('failed', 'timeout') AND j.keep_on_error AND j.failures >= j.retries));
   IF publish AND head <> t.base_version THEN ended := 'conflict'; publish := false; END IF;
   IF tree IS NOT NULL THEN
     INSERT INTO pack (tenant_id, id, bytes, state)

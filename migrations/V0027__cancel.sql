@@ -1,6 +1,6 @@
 -- Cancel a job in any state. Answers: canceled (over now) | cancelling (its worker is to stop it; before the attempt's finish,
 -- the cancel wins) | final (it had ended) | no_job. Repeating it changes nothing.
--- Locks: project, job.
+-- Locks: project, job, edges.
 CREATE FUNCTION dd_cancel_v1(t uuid, jid uuid, reason text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE j job;
 BEGIN
@@ -18,6 +18,7 @@ BEGIN
   UPDATE job SET state = 'canceled', backing_off = false, cancel_at = clock_timestamp(), cancel_reason = reason,
          finished_at = clock_timestamp(), failure_kind = 'canceled'
    WHERE id = jid RETURNING * INTO j;
+  PERFORM dd_hold_edges_v1(ARRAY[jid]);
   DELETE FROM job_dependency WHERE job_id = jid;
   PERFORM dd_status_event_v1(j, 'cancelled');
   PERFORM dd_settle_v1(j);

@@ -13,6 +13,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) redispatched: IntCounter,
     pub(crate) reaped: IntCounterVec,
     moved: IntCounterVec,
+    pub(crate) fired: IntCounterVec,
     pub(crate) sealed: IntCounter,
     pub(crate) reaping_held: IntGauge,
     relay_up: IntGauge,
@@ -34,19 +35,11 @@ impl DispatcherMetrics {
             Ok(gauge)
         };
         let leader = gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
-        let reaped = IntCounterVec::new(
-            Opts::new(
-                "drydock_dispatcher_attempts_reaped_total",
-                "Attempts taken back from workers that are over, by what became of the job.",
-            ),
-            &["state"],
-        )?;
-        registry.register(Box::new(reaped.clone()))?;
-        let moved = IntCounterVec::new(
-            Opts::new("drydock_dispatcher_waits_ended_total", "Jobs whose wait ended, by what they waited for."),
-            &["wait"],
-        )?;
-        registry.register(Box::new(moved.clone()))?;
+        let by = |label: &str, name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
         let jobs = IntGaugeVec::new(
             Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
             &["pool", "state"],
@@ -66,8 +59,21 @@ impl DispatcherMetrics {
                 "drydock_dispatcher_tickets_redispatched_total",
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
-            reaped,
-            moved,
+            reaped: by(
+                "state",
+                "drydock_dispatcher_attempts_reaped_total",
+                "Attempts taken back from workers that are over, by what became of the job.",
+            )?,
+            moved: by(
+                "wait",
+                "drydock_dispatcher_waits_ended_total",
+                "Jobs whose wait ended, by what they waited for.",
+            )?,
+            fired: by(
+                "outcome",
+                "drydock_dispatcher_schedules_fired_total",
+                "Times of schedules that came, by what came of them.",
+            )?,
             reaping_held: gauge(
                 "drydock_dispatcher_reaping_held",
                 "1 while so many leases ran out together that nobody is declared over.",

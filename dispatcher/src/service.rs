@@ -1,22 +1,15 @@
 //! Start, loops, orderly stop.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use drydock_database::{
     Database,
     wake::{self, Channel, Waker},
 };
 use drydock_queue::{Broker, QueueMetrics};
-use drydock_runtime::{
-    Shutdown, admin,
-    exit::Exit,
-    metrics,
-    periodic::{self, Next, Schedule},
-    tasks,
-};
+use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Storage, StorageMetrics};
 use prometheus::Registry;
-use tokio::sync::Notify;
 
 use crate::{
     DispatcherConfig,
@@ -27,8 +20,6 @@ use crate::{
 
 /// How long the last round may take when stopping.
 const STOP: Duration = Duration::from_secs(10);
-/// Shortest time between two looks that every wake-up asks for.
-const SOON: Duration = Duration::from_millis(100);
 
 /// Runs a dispatcher until `shutdown`.
 ///
@@ -55,7 +46,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
         lead,
     };
     relay_wakes(&context);
-    let running = start_loops(&context);
+    let running = loops::start(&context);
     tracing::info!("dispatching");
     shutdown.triggered().await;
     let stopped = tokio::time::timeout(STOP, async {
@@ -97,33 +88,4 @@ fn relay_wakes(context: &Context) {
             wakes.all();
         }
     });
-}
-
-fn start_loops(context: &Context) -> Vec<tokio::task::JoinHandle<()>> {
-    let repair = context.config.repair_period;
-    let schedule = |name, period, pause, wake: &Arc<Notify>| Schedule { name, period, pause, wake: wake.clone() };
-    let (wakes, alone, stop) = (&context.wakes, Arc::new(Notify::new()), || context.shutdown.clone());
-    let mut tickets = loops::tickets::Tickets::new(context.clone());
-    let (poll, shutdown) = (schedule("tickets", context.config.dispatch_poll, Duration::ZERO, &wakes.tickets), stop());
-    let tickets = tasks::spawn("tickets", async move { tickets.run(poll, shutdown).await });
-    let hints = loops::hints::Hints::new(context.clone()).run(schedule("hints", repair, SOON, &wakes.hints), stop());
-    let reap = loops::reap::Reaper::new(context.clone()).run(schedule("reap", repair, Duration::ZERO, &alone), stop());
-    vec![
-        tickets,
-        tasks::spawn("hints", hints),
-        tasks::spawn("reap", reap),
-        spawn_loop(context, schedule("due", repair, SOON, &wakes.waits), loops::due::run_once),
-        spawn_loop(context, schedule("seal", repair * 10, Duration::ZERO, &Arc::default()), loops::seal::run_once),
-        spawn_loop(context, schedule("gauges", repair * 5, Duration::ZERO, &Arc::default()), loops::gauges::run_once),
-    ]
-}
-
-fn spawn_loop<F, Fut, E>(context: &Context, schedule: Schedule, once: F) -> tokio::task::JoinHandle<()>
-where
-    F: Fn(Context) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Next, E>> + Send + 'static,
-    E: std::error::Error + Send + 'static,
-{
-    let (context, shutdown) = (context.clone(), context.shutdown.clone());
-    tasks::spawn(schedule.name, periodic::run(schedule, shutdown, move || once(context.clone())))
 }

@@ -81,6 +81,7 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         home: &scratch.home(),
         tmp: &scratch.temp(),
         timeout: None,
+        silence: None,
         cancel: Default::default(),
         hold: Default::default(),
         output,

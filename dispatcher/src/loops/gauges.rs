@@ -1,27 +1,58 @@
-//! Fleet-wide gauges, from the leader only.
+//! Fleet-wide gauges, from the leader only. Counting a long queue takes time, so a count is followed by a pause of fifty times
+//! as long as it took.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use drydock_database::{DatabaseError, fleet};
-use drydock_runtime::periodic::Next;
+use drydock_runtime::{
+    Shutdown,
+    periodic::{self, Next, Schedule},
+};
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::context::Context;
 
-pub(crate) async fn run_once(context: Context) -> Result<Next, DatabaseError> {
-    if context.lead().is_none() {
-        return Ok(Next::Wait);
+const PAUSE: u32 = 50;
+
+/// The loop and when it may count again.
+pub(crate) struct Gauges {
+    context: Context,
+    not_before: Mutex<Instant>,
+}
+
+impl Gauges {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, not_before: Mutex::new(Instant::now()) }
     }
-    let client = context.database.client().await?;
-    let (slots, counts) = (fleet::slots(&client).await?, fleet::live_jobs(&client).await?);
-    let mut pools = BTreeMap::<String, (i64, Vec<_>)>::new();
-    for (pool, slots) in slots {
-        pools.entry(pool).or_default().0 = slots;
+
+    pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
+        periodic::run(schedule, shutdown, || self.run_once()).await;
     }
-    for (pool, state, count) in counts {
-        pools.entry(pool).or_default().1.push((state, count));
+
+    async fn run_once(&self) -> Result<Next, DatabaseError> {
+        let began = Instant::now();
+        let mut not_before = self.not_before.lock().await;
+        if self.context.lead().is_some() && began >= *not_before {
+            self.count().await?;
+            let took: Duration = began.elapsed();
+            *not_before = began + took * PAUSE;
+        }
+        Ok(Next::Wait)
     }
-    for (pool, (slots, counts)) in &pools {
-        context.metrics.pool(pool, *slots, counts);
+
+    async fn count(&self) -> Result<(), DatabaseError> {
+        let client = self.context.database.client().await?;
+        let (slots, counts) = (fleet::slots(&client).await?, fleet::live_jobs(&client).await?);
+        let mut pools = BTreeMap::<String, (i64, Vec<_>)>::new();
+        for (pool, slots) in slots {
+            pools.entry(pool).or_default().0 = slots;
+        }
+        for (pool, state, count) in counts {
+            pools.entry(pool).or_default().1.push((state, count));
+        }
+        for (pool, (slots, counts)) in &pools {
+            self.context.metrics.pool(pool, *slots, counts);
+        }
+        Ok(())
     }
-    Ok(Next::Wait)
 }

@@ -1,10 +1,61 @@
 //! The loops, one file each: idempotent, bounded, and told nothing about what changed.
 
-pub(crate) mod due;
-pub(crate) mod gauges;
-pub(crate) mod hints;
+mod due;
+mod gauges;
+mod hints;
 mod pace;
-pub(crate) mod reap;
+mod reap;
 mod relay;
-pub(crate) mod seal;
-pub(crate) mod tickets;
+mod schedules;
+mod seal;
+mod tickets;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use drydock_runtime::{
+    periodic::{self, Next, Schedule},
+    tasks,
+};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use self::{gauges::Gauges, hints::Hints, reap::Reaper, tickets::Tickets};
+use crate::context::Context;
+
+/// Shortest time between two looks that every wake-up asks for.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Starts every loop; they end with the context's shutdown.
+pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
+    let (repair, poll, wakes) = (context.config.repair_period, context.config.dispatch_poll, &context.wakes);
+    let stop = || context.shutdown.clone();
+    let tickets = Tickets::new(context.clone()).run(woken("tickets", poll, Duration::ZERO, &wakes.tickets), stop());
+    let hints = Hints::new(context.clone()).run(woken("hints", repair, SOON, &wakes.hints), stop());
+    vec![
+        tasks::spawn("tickets", tickets),
+        tasks::spawn("hints", hints),
+        tasks::spawn("reap", Reaper::new(context.clone()).run(every("reap", repair), stop())),
+        tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),
+        spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
+        spawn(context, every("schedules", repair), schedules::run_once),
+        spawn(context, every("seal", repair * 10), seal::run_once),
+    ]
+}
+
+fn every(name: &'static str, period: Duration) -> Schedule {
+    woken(name, period, Duration::ZERO, &Arc::default())
+}
+
+fn woken(name: &'static str, period: Duration, pause: Duration, wake: &Arc<Notify>) -> Schedule {
+    Schedule { name, period, pause, wake: wake.clone() }
+}
+
+/// For loops that remember nothing.
+fn spawn<F, Fut, E>(context: &Context, schedule: Schedule, once: F) -> JoinHandle<()>
+where
+    F: Fn(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Next, E>> + Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let (context, shutdown) = (context.clone(), context.shutdown.clone());
+    tasks::spawn(schedule.name, periodic::run(schedule, shutdown, move || once(context.clone())))
+}

@@ -43,7 +43,7 @@ impl Tickets {
         Self { context, state: Mutex::new(state) }
     }
 
-    pub(crate) async fn run(&mut self, schedule: Schedule, shutdown: Shutdown) {
+    pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
         let (context, state) = (&self.context, &self.state);
         periodic::run(schedule, shutdown, || async { state.lock().await.round(context).await }).await;
         self.state.lock().await.relay.close().await;

@@ -6,12 +6,14 @@ mod bucket;
 mod postgres;
 mod proxy;
 pub mod scripted_model;
+pub mod violations;
 pub mod wait;
 
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use postgres::{TestDatabase, database, empty_database};
 pub use proxy::{Direction, Pattern, Proxy};
+pub use violations::violations;
 pub use wait::until;
 
 /// The value of a variable that `make test` sets.

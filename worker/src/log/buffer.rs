@@ -46,3 +46,17 @@ impl Buffer {
         (self.bytes.split().freeze(), std::mem::take(&mut self.progress))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_holds_so_much_and_not_a_byte_more() {
+        let mut buffer = Buffer::default();
+        buffer.line(&[b'x'; MAX_INLINE - 1]);
+        assert!(buffer.fits_row());
+        buffer.line(b"");
+        assert!(!buffer.fits_row());
+    }
+}

@@ -38,12 +38,3 @@ async fn t37_a_hint_reaches_its_worker_alone() {
     publisher.hint(&[first, second]).await.unwrap();
     assert_eq!(heard(&mut to_second).await, Some(Hint));
 }
-
-#[tokio::test]
-async fn a_flood_of_hints_leaves_a_few_in_the_queue() {
-    let broker = broker();
-    let (worker, mut hints) = listener(&broker).await;
-    let mut publisher = Publisher::new(broker);
-    publisher.hint(&[worker; 200]).await.unwrap();
-    assert_eq!(heard(&mut hints).await, Some(Hint));
-}

@@ -65,6 +65,42 @@ async fn nothing_done_or_undone_is_no_change_and_stores_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_walk_alone_tells_is_found() {
+    let mut project = Project::new();
+    let directory = tempfile::tempdir().unwrap();
+    let (top, at) = (directory.path(), |name: &str| directory.path().join(name));
+    let link = |target: &str| std::os::unix::fs::symlink(target, at("link")).unwrap();
+    fs::create_dir(at("dir")).unwrap();
+    link("dir");
+    project.commit(top, Baseline::untrusted()).await;
+    let changed = async || project.push(top, Baseline::untrusted()).await.unwrap().written.is_some();
+    assert!(!changed().await);
+    let mode = fs::metadata(at("dir")).unwrap().permissions();
+    fs::set_permissions(at("dir"), fs::Permissions::from_mode(0o711)).unwrap();
+    assert!(changed().await, "a mode");
+    fs::set_permissions(at("dir"), mode).unwrap();
+    fs::remove_file(at("link")).unwrap();
+    assert!(changed().await, "something gone");
+    link("elsewhere");
+    assert!(changed().await, "a target");
+    fs::remove_file(at("link")).unwrap();
+    fs::create_dir(at("link")).unwrap();
+    assert!(changed().await, "a kind");
+    fs::remove_dir(at("link")).unwrap();
+    link("dir");
+    fs::create_dir(at("new")).unwrap();
+    assert!(changed().await, "something new");
+    fs::remove_dir(at("new")).unwrap();
+    write(top, ".codex", "");
+    assert!(changed().await, "a file where the protocol has its directory");
+    fs::remove_file(at(".codex")).unwrap();
+    fs::create_dir(at(".codex")).unwrap();
+    assert!(!changed().await);
+    write(top, ".codex/notes", "");
+    assert!(changed().await, "more than the protocol's files");
+}
+
+#[tokio::test]
 async fn an_edit_that_hides_its_times_is_found() {
     let project = project(&[("a", "one"), ("b", "two")]).await;
     let directory = tempfile::tempdir().unwrap();
