@@ -136,7 +136,9 @@ async fn break_things(run: &Arc<Run>, projects: Vec<Uuid>) -> Result<Vec<String>
         clients::meddle(api, database, meddling.seed, &meddling.can_cancel, is_over).await
     }));
     let mut troubles = round(run, 0, run.options.duration).await?;
-    for extra in 1..=EXTRA_ROUNDS {
+    // What is broken on purpose may keep an effect from ever happening.
+    let extra_rounds = if run.options.sabotage.is_some() { 0 } else { EXTRA_ROUNDS };
+    for extra in 1..=extra_rounds {
         let missing = missing_so_far(run).await?;
         if missing.is_empty() {
             break;

@@ -195,7 +195,7 @@ fn broken_invariants_are_reported() {
     let reopened = spoilt(|history| history.sightings[0].status = "error".into());
     assert!(reopened.broken_invariants[0].contains("was seen error and is completed"), "{reopened:?}");
     let uncanceled = spoilt(|history| history.canceled.push(job_id(0)));
-    assert!(uncanceled.broken_invariants[0].contains("cancellation was accepted"), "{uncanceled:?}");
+    assert!(uncanceled.broken_invariants[0].contains("was accepted, and it is succeeded"), "{uncanceled:?}");
     let running = spoilt(|history| history.attempts[0].state = "running".into());
     assert!(running.broken_invariants[0].contains("1 running attempts"), "{running:?}");
     let overlapping = spoilt(|history| history.attempts[1].finished = Some(at(5)));

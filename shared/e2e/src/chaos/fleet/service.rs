@@ -231,12 +231,18 @@ impl Service {
         Some(format!("{} did not stop within {patience:?} of SIGTERM", self.name))
     }
 
-    /// How it ended, where it did. Before it can hear SIGTERM, that ends it as it ends any program.
+    /// How it ended, where it did. Before it can hear SIGTERM, that ends it as it ends any program; and it may have given up its
+    /// start by itself.
     fn ended_well(&self) -> Option<Result<(), String>> {
         let mut state = self.state();
         let status = state.process.has_ended()?;
         let too_early = status.signal() == Some(Signal::TERM.as_raw()) && state.started.elapsed() < START;
-        Some(if status.success() || too_early { Ok(()) } else { Err(format!("{} stopped with {status}", self.name)) })
+        let gave_up = status.code() == Some(drydock_runtime::exit::UNAVAILABLE.into());
+        Some(if status.success() || too_early || gave_up {
+            Ok(())
+        } else {
+            Err(format!("{} stopped with {status}", self.name))
+        })
     }
 
     /// Waits until no other fault has this service's process.
