@@ -441,6 +441,7 @@ fn unserved() -> Vec<Op> {
         Op::Start(Start { pool: "b", isolation: Isolation::Vm, gpu: true, ..worker(2) }),
         accept([ask(0, 0), Ask { agent: Some("y"), ..ask(1, 1) }]),
         ADMIT,
+        Op::Redispatch { named: vec![0], batch: 100, stale: false },
         Op::Drain { worker: 0 },
         Op::Redispatch { named: vec![0], batch: 100, stale: false },
         ADMIT,
