@@ -17,6 +17,7 @@ mod operations;
 mod projects;
 mod router;
 mod run;
+mod schedules;
 mod state;
 mod stream;
 mod validate;

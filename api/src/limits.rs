@@ -1,7 +1,10 @@
 //! `GET /limits`: every limit a client can run into, as this server has it set.
 
 use axum::{Json, extract::State};
-use drydock_domain::instruction::{MAX_CHARS, MAX_TITLE_CHARS, MIN_PROJECT_CHARS};
+use drydock_domain::{
+    instruction::{MAX_CHARS, MAX_TITLE_CHARS, MIN_PROJECT_CHARS},
+    schedule::MAX_CRON_CHARS,
+};
 use drydock_storage::Limits;
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ use crate::{
     error::ApiError,
     extract::{MAX_PAGE, Query},
     files::{MAX_FILES_PAGE, MAX_JSON_FILE},
-    jobs::MAX_RETRIES,
+    jobs::{MAX_REASON, MAX_RETRIES},
     state::Shared,
     validate::rules,
     versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES},
@@ -28,6 +31,9 @@ pub(crate) struct LimitsView {
     labels_max: usize,
     label_name_max: usize,
     label_value_max: usize,
+    depends_on_max: usize,
+    cancel_reason_max: usize,
+    cron_max: usize,
     argv_max: usize,
     argument_max: usize,
     priority_max: u8,
@@ -61,6 +67,9 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         labels_max: rules::MAX_LABELS,
         label_name_max: rules::MAX_LABEL_NAME,
         label_value_max: rules::MAX_LABEL_VALUE,
+        depends_on_max: rules::MAX_DEPENDENCIES,
+        cancel_reason_max: MAX_REASON,
+        cron_max: MAX_CRON_CHARS,
         argv_max: rules::MAX_ARGV,
         argument_max: rules::MAX_ARG_CHARS,
         priority_max: 9,

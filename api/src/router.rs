@@ -13,7 +13,7 @@ use crate::aliases::{
 };
 use crate::{
     error::ApiError, events, files, jobs, limits, logs, middleware as own, openapi, operations::Operations, projects,
-    state::Shared, versions, workers,
+    schedules, state::Shared, versions, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -37,6 +37,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(files::archive))
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::diff_versions))
+        .routes(routes!(schedules::create_schedule, schedules::list_schedules))
+        .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
         .routes(routes!(alias_submit_job))

@@ -22,6 +22,8 @@ const FORMAT: u8 = 1;
 /// How long a start may wait for the database to take what is kept.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KEPT: &str = "json";
+/// A file that is being written; after a crash, a piece of one.
+const UNFINISHED: &str = ".part";
 /// What cannot be read is kept under another name, for people.
 const ASIDE: &str = "unreadable";
 
@@ -53,7 +55,7 @@ impl Spool {
     pub(crate) fn keep(&self, finish: &Finish) -> io::Result<()> {
         fs_err::create_dir_all(&self.directory)?;
         // Readable by its owner alone, as all temporary files: it holds what the agent said.
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let mut file = tempfile::Builder::new().suffix(UNFINISHED).tempfile_in(&self.directory)?;
         file.write_all(&serde_json::to_vec(&Kept { v: FORMAT, finish })?)?;
         file.as_file().sync_all()?;
         file.persist(self.path(finish.attempt))?;
@@ -115,7 +117,14 @@ impl Spool {
                 return Vec::new();
             }
         };
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| {
+            let unfinished = path.as_os_str().as_encoded_bytes().ends_with(UNFINISHED.as_bytes());
+            if unfinished {
+                // Asked only at a start, when nobody writes; what cannot go now goes with the next one.
+                let _gone = std::fs::remove_file(path);
+            }
+            !unfinished
+        });
         let mut kept: Vec<PathBuf> =
             paths.filter(|path| path.extension().is_some_and(|extension| extension == KEPT)).collect();
         kept.sort();
@@ -207,13 +216,14 @@ mod tests {
         let good = result();
         spool.keep(&good).unwrap();
         let newer = format!("{{\"v\":9,{}", &text(&good)[1..]);
+        fs_err::write(spool.directory.join("x.part"), "{").unwrap();
         for (name, text) in [("a", "".to_owned()), ("b", "{\"v\":1}".to_owned()), ("c", newer)] {
             fs_err::write(spool.directory.join(format!("{name}.json")), text).unwrap();
         }
         let read: Vec<_> = spool.kept().iter().filter_map(|path| spool.read(path)).collect();
         assert_eq!(read.iter().map(text).collect::<Vec<_>>(), [text(&good)]);
         assert_eq!(spool.kept().len(), 1);
-        assert_eq!(std::fs::read_dir(&spool.directory).unwrap().count(), 4, "nothing is thrown away");
+        assert_eq!(std::fs::read_dir(&spool.directory).unwrap().count(), 4, "nothing that was whole is thrown away");
     }
 
     #[tokio::test]

@@ -25,6 +25,8 @@ const AT_ONCE: usize = 2;
 const QUEUE: usize = 4096;
 /// After a batch failed, its jobs are tried so many at a time.
 const AGAIN_AT_ONCE: usize = 4;
+/// And each so often, as long as the database goes away in the middle of it.
+const TRIES: usize = 3;
 
 /// What became of a submission; with the new job as a read would show it.
 pub(crate) type Answer = Result<(Accepted, Option<JobRow>), ApiError>;
@@ -147,6 +149,16 @@ impl Writer {
     }
 
     async fn again(&self, tenant: TenantId, job: &NewJob) -> Answer {
+        for _ in 1..TRIES {
+            match self.once_more(tenant, job).await {
+                Err(ApiError::Unavailable { .. }) => {}
+                answer => return answer,
+            }
+        }
+        self.once_more(tenant, job).await
+    }
+
+    async fn once_more(&self, tenant: TenantId, job: &NewJob) -> Answer {
         let client = self.database.client().await?;
         let found = match job::accept_and_show(&client, tenant, std::slice::from_ref(job)).await {
             // Its own key, or its own row: what was asked for first had landed.

@@ -15,7 +15,7 @@ pub(crate) use self::{
     cancel::*,
     intake::Intake,
     list::*,
-    request::{DEFAULT_ISOLATION, ISOLATIONS, MAX_RETRIES, idempotency},
+    request::{Asked, DEFAULT_ISOLATION, ISOLATIONS, JobRequest, MAX_RETRIES, idempotency},
     retry::*,
     show::*,
     submit::*,

@@ -25,7 +25,7 @@ const MAX_SECONDS: i64 = i32::MAX as i64;
 pub(crate) const MAX_RETRIES: i64 = 100;
 
 /// A job as asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct JobRequest {
     job_type: JobType,
     /// Empty only for a command.

@@ -100,6 +100,14 @@ impl Fields {
         self.checked(name, outcome)
     }
 
+    /// Notes that a field is missing, unless something else was found wrong with it or inside it.
+    pub(crate) fn missing(&mut self, name: &'static str) {
+        let depth = self.source.len();
+        if !self.faults.iter().any(|(_, row)| row.loc.get(depth).is_some_and(|inside| inside == name)) {
+            self.refuse(name, Fault::missing());
+        }
+    }
+
     /// Notes a fault of a field already taken.
     pub(crate) fn refuse(&mut self, name: &'static str, fault: Fault) {
         let place = self.taken.iter().position(|taken| *taken == name).unwrap_or(self.taken.len());

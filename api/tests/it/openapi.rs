@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 28] = [
+const ROUTES: [(&str, &[&str]); 30] = [
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),
@@ -26,6 +26,8 @@ const ROUTES: [(&str, &[&str]); 28] = [
     ("/api/v1/projects/{id}/jobs/{job_id}/logs/stream", &["get"]),
     ("/api/v1/projects/{id}/versions", &["get"]),
     ("/api/v1/projects/{id}/versions/{a}/diff/{b}", &["get"]),
+    ("/api/v1/schedules", &["get", "post"]),
+    ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
     ("/api/v1/workers", &["get"]),
     ("/api/v1/{project_id}/files", &["get"]),
     ("/api/v1/{project_id}/files/{path}", &["get"]),

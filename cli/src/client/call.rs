@@ -97,6 +97,13 @@ impl<'c> Call<'c> {
         self.header(header::HeaderName::from_static("idempotency-key"), &key)
     }
 
+    /// Lets a POST be sent again that does nothing the second time.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
     /// Waits this long for the answer to begin, instead of a minute.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {

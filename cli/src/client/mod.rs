@@ -98,6 +98,16 @@ impl Client {
         self.call(Method::POST, path)
     }
 
+    /// A PATCH of `/api/v1/…`.
+    pub fn patch<S: AsRef<[u8]>>(&self, path: impl IntoIterator<Item = S>) -> Call<'_> {
+        self.call(Method::PATCH, path)
+    }
+
+    /// A DELETE of `/api/v1/…`.
+    pub fn delete<S: AsRef<[u8]>>(&self, path: impl IntoIterator<Item = S>) -> Call<'_> {
+        self.call(Method::DELETE, path)
+    }
+
     /// A GET at the root of the server, outside `/api/v1`.
     pub fn get_at_root(&self, path: &str) -> Call<'_> {
         Call::new(self, Method::GET, address::below(&self.server, [path]))

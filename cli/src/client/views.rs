@@ -1,6 +1,8 @@
 //! What answers hold, as far as this program uses it. Unknown fields are ignored and statuses are open words, so that a newer
 //! server can be talked to.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -63,7 +65,17 @@ pub struct Job {
     /// The finer state.
     pub status_detail: Option<String>,
     /// Why it waits.
-    pub waiting_reason: Option<String>,
+    pub waiting: Option<Waiting>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<String>,
+    /// The job it repeats.
+    pub retry_of: Option<String>,
+    /// Jobs that must have completed before.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Labels a worker must carry.
+    #[serde(default)]
+    pub requires: BTreeMap<String, String>,
     /// The agent's summary.
     pub summary: Option<String>,
     /// The agent's last message.
@@ -96,6 +108,45 @@ pub struct Job {
     pub timings: Timings,
 }
 
+/// What holds a job that waits.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Waiting {
+    /// The rule's word.
+    pub rule: String,
+    /// The same for people.
+    pub message: String,
+    /// Seconds until it goes on, where that is known.
+    pub estimate_s: Option<i64>,
+}
+
+/// A schedule.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Schedule {
+    /// Its id.
+    pub id: String,
+    /// Whose jobs it makes.
+    pub project_id: String,
+    /// For lists.
+    pub name: String,
+    /// When, as an expression.
+    pub cron: String,
+    /// Where the expression's clock hangs.
+    pub time_zone: String,
+    /// What becomes of missed firings.
+    pub missed: String,
+    /// Does nothing until resumed.
+    pub paused: bool,
+    /// The job it makes.
+    pub job: serde_json::Value,
+    /// Its next times.
+    #[serde(default)]
+    pub next: Vec<DateTime<Utc>>,
+    /// The time it last made a job for.
+    pub last_at: Option<DateTime<Utc>>,
+    /// That job.
+    pub last_job_id: Option<String>,
+}
+
 /// One try at a job.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Attempt {
@@ -107,6 +158,10 @@ pub struct Attempt {
     pub isolation: Option<String>,
     /// How it ended.
     pub outcome: Option<String>,
+    /// What is known of its end.
+    pub detail: Option<String>,
+    /// The version it started from.
+    pub base_version: Option<u64>,
     /// When it was claimed.
     pub started_at: Option<DateTime<Utc>>,
     /// When its agent started, where the server says so.

@@ -24,7 +24,7 @@ impl Labels {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a label is written NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -6,6 +6,7 @@ mod job;
 mod labels;
 mod list;
 mod project;
+mod schedule;
 mod version;
 mod wait;
 
@@ -84,9 +85,12 @@ enum Command {
     /// Projects: create, import, list, show, read files
     #[command(subcommand, visible_alias = "projects")]
     Project(project::ProjectCommand),
-    /// Jobs: submit, list, show, wait, read logs
+    /// Jobs: submit, list, show, cancel, retry, wait, read logs
     #[command(subcommand, visible_alias = "jobs")]
     Job(job::JobCommand),
+    /// Schedules: jobs at set times
+    #[command(subcommand, visible_alias = "schedules")]
+    Schedule(schedule::ScheduleCommand),
     /// The operator's commands, which need the database
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -135,6 +139,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
     match command {
         Command::Project(command) => project::run(context, command, deadline).await,
         Command::Job(command) => job::run(context, command, deadline).await,
+        Command::Schedule(command) => schedule::run(context, command).await,
         Command::Admin(command) => admin::run(context, command).await,
         Command::Version(args) => version::run(context, args).await,
     }
@@ -146,6 +151,7 @@ impl Command {
         match self {
             Self::Project(command) => command.timeout(),
             Self::Job(command) => command.timeout(),
+            Self::Schedule(command) => command.timeout(),
             Self::Admin(_) | Self::Version(_) => None,
         }
     }

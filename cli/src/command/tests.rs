@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 16] = [
+const LEAVES: [&[&str]; 24] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -15,8 +15,16 @@ const LEAVES: [&[&str]; 16] = [
     &["job", "show"],
     &["job", "ls"],
     &["job", "wait"],
+    &["job", "cancel"],
+    &["job", "retry"],
     &["job", "logs"],
     &["job", "events"],
+    &["schedule", "create"],
+    &["schedule", "ls"],
+    &["schedule", "show"],
+    &["schedule", "pause"],
+    &["schedule", "resume"],
+    &["schedule", "rm"],
     &["admin", "migrate"],
     &["version"],
 ];
@@ -69,6 +77,9 @@ fn the_forms_in_use_parse() {
         "job logs J -f",
         "admin migrate --stamp",
         "projects ls",
+        "job retry J --wait 5m",
+        "schedule create P --cron @daily --name n -- make",
+        "schedules ls P",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -80,6 +91,8 @@ fn the_forms_in_use_parse() {
         "job submit P",
         "admin migrate --check --stamp",
         "project import .",
+        "schedule create P --name n -i x",
+        "schedule create P --name n --cron @daily",
         "project create Print --wait soon",
         "job submit P -i x --api-key secret",
     ] {

@@ -22,7 +22,7 @@ async fn a_database_is_brought_to_the_newest_schema() {
     assert_eq!(migrate(url, &["--stamp"]).await.exit(0).line(), "nothing to stamp: the database is empty");
     let done = migrate(url, &[]).await.exit(0).text();
     assert_eq!(done, dry.replace("would apply", "applied"));
-    assert_eq!(done.lines().count(), usize::try_from(newest).unwrap());
+    assert!(done.lines().last().unwrap().starts_with(&format!("applied V{newest}__")), "{done}");
     assert_eq!(
         migrate(url, &["--check"]).await.exit(0).line(),
         format!("the schema is at {newest}, this build needs {newest}")

@@ -64,10 +64,36 @@ async fn jobs_are_listed_and_shown_as_the_api_says_them() {
         api.get(&format!("/jobs/{first}")).await
     );
     let shown = api.drydock(&format!("job show {edit}")).ok().await.text();
-    assert!(
-        shown.contains("title     do more\n") && shown.contains("waits     for the jobs of its project"),
-        "{shown}"
+    let waits = format!(
+        "waits     lane: its project is held by job {first} (queued); position 2 among those that wait for it\n"
     );
+    assert!(shown.contains("title     do more\n") && shown.contains(&waits), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_cancelled_and_run_again() {
+    let api = Api::start().await;
+    let worker = Worker::start(&api).await;
+    let (_, job) = api.project().await;
+    let words = ["job", "retry", &job];
+    api.drydock_with(&words).end().await.exit(5).says("Job is queued: only a job that is over can be run again");
+    let words = ["job", "cancel", &job, "--reason", "wrong branch"];
+    assert_eq!(api.drydock_with(&words).ok().await.line(), format!("{job} cancelled"));
+    assert_eq!(api.drydock_with(&words).ok().await.line(), format!("{job} cancelled"), "again");
+    let shown = api.drydock(&format!("job show {job}")).ok().await.text();
+    assert!(shown.contains("status  cancelled\n") || shown.contains("reason    wrong branch\n"), "{shown}");
+    let again = api.drydock(&format!("job retry {job}")).ok().await.says("drydock job logs").line();
+    let listed = api.drydock("job ls --detail queued --status queued").ok().await.text();
+    assert_eq!(listed.lines().nth(1).unwrap().split(' ').next(), Some(again.as_str()));
+    let shown = api.drydock(&format!("job show {again}")).ok().await.text();
+    assert!(shown.contains(&format!("retry of  {job}\n")), "{shown}");
+    let attempt = worker.claim(&again).await;
+    assert_eq!(api.drydock(&format!("job cancel {again}")).ok().await.line(), format!("{again} cancelling"));
+    worker.finish(&again, attempt, Outcome::Canceled, &Report::default()).await;
+    let third = api.drydock(&format!("--json job retry {again} --wait 300ms")).end().await.exit(7).json();
+    assert_eq!(third["retry_of"], again.as_str());
+    assert_eq!(api.drydock("job ls --detail dead").ok().await.text().lines().count(), 1, "only the header");
+    api.drydock("job ls --detail undead").end().await.exit(2).says("detail");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,5 +7,6 @@ mod harness;
 mod jobs;
 mod logs;
 mod projects;
+mod schedules;
 mod stand_in;
 mod worker;

@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Attempt;
 use crate::{
-    WorkerConfig, agent::Agents, boottime::BootInstant, context::Context, metrics::WorkerMetrics, running::Running,
-    workspace::ScratchRoot,
+    WorkerConfig, agent::Agents, boottime::BootInstant, breaker::Breaker, context::Context, metrics::WorkerMetrics,
+    running::Running, workspace::ScratchRoot,
 };
 
 const TENANT: TenantId = TenantId::DEFAULT;
@@ -55,14 +55,16 @@ impl Fleet {
             &Credentials::from_env().unwrap(),
             StorageMetrics::register(&registry).unwrap(),
         );
+        let metrics = WorkerMetrics::register(&registry).unwrap();
         let context = Context {
+            breaker: Breaker::new(metrics.outages.breaker_open.clone()),
             agents: Arc::new(Agents::load(&config.agents).unwrap()),
             scratch: ScratchRoot::open(&config.scratch_dir, 0).unwrap(),
             database: database.database.clone(),
             storage,
             manifests: Arc::new(ManifestCache::new(1 << 20, Limits::default())),
             waker: Waker::default(),
-            metrics: WorkerMetrics::register(&registry).unwrap(),
+            metrics,
             running: Running::default(),
             tasks: TaskTracker::new(),
             instance: "here".into(),

@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job ls --status queued,in_progress
+  drydock job ls --detail dead
   drydock job ls PROJECT --label team=web --since 2025-11-21T00:00:00Z")]
 pub(in crate::command) struct ListArgs {
     /// Only this project's
@@ -20,6 +21,9 @@ pub(in crate::command) struct ListArgs {
     /// Only with this status: queued, `in_progress`, completed, error or cancelled; several with commas
     #[arg(long, value_delimiter = ',')]
     status: Vec<String>,
+    /// Only standing exactly so, like dead or retrying; several with commas
+    #[arg(long, value_delimiter = ',')]
+    detail: Vec<String>,
     /// Only of this type: `initial_project`, edit or command; several with commas
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
@@ -42,7 +46,8 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
     }
     let labels: Vec<String> = args.labels.pairs().collect();
     let call = || {
-        let parameters = [("status", &args.status), ("type", &args.types), ("label", &labels)];
+        let parameters =
+            [("status", &args.status), ("detail", &args.detail), ("type", &args.types), ("label", &labels)];
         let pairs = parameters.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         let call = pairs.fold(client.get(path.iter()), |call, (name, value)| call.query(name, value));
         call.query_opt("since", args.since.map(|since| since.to_rfc3339()))

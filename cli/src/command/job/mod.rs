@@ -1,9 +1,12 @@
 //! `drydock job …`
 
+mod cancel;
 mod describe;
 mod events;
 mod list;
 mod logs;
+mod options;
+mod retry;
 mod submit;
 mod wait;
 
@@ -18,6 +21,8 @@ use crate::{
     client::{Document, views::Job},
 };
 
+pub(super) use self::options::{JobBody, JobOptions};
+
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
     /// Submit a job to a project
@@ -27,6 +32,10 @@ pub(super) enum JobCommand {
     /// List jobs, newest first
     #[command(visible_alias = "list")]
     Ls(list::ListArgs),
+    /// Cancel a job that is not over
+    Cancel(cancel::CancelArgs),
+    /// Run a job that is over again, as a new one
+    Retry(retry::RetryArgs),
     /// Wait until jobs are over
     Wait(wait::WaitJobsArgs),
     /// Read a job's log, or follow it
@@ -47,8 +56,9 @@ pub(super) struct ShowArgs {
 impl JobCommand {
     pub(super) const fn timeout(&self) -> Option<Duration> {
         match self {
-            // Its --timeout is the job's.
-            Self::Submit(_) => None,
+            // The --timeout of a submission is the job's; a retry bounds its wait.
+            Self::Submit(_) | Self::Retry(_) => None,
+            Self::Cancel(args) => args.patience.timeout,
             Self::Show(args) => args.patience.timeout,
             Self::Ls(args) => args.patience.timeout,
             Self::Wait(args) => args.patience.timeout,
@@ -63,6 +73,8 @@ pub(super) async fn run(context: &Context, command: JobCommand, deadline: Option
         JobCommand::Submit(args) => submit::run(context, args, deadline).await,
         JobCommand::Show(args) => show(context, args).await,
         JobCommand::Ls(args) => list::run(context, args).await,
+        JobCommand::Cancel(args) => cancel::run(context, args).await,
+        JobCommand::Retry(args) => retry::run(context, args, deadline).await,
         JobCommand::Wait(args) => wait::run(context, args, deadline).await,
         JobCommand::Logs(args) => logs::run(context, args).await,
         JobCommand::Events(args) => events::run(context, args).await,

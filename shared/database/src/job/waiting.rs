@@ -11,7 +11,7 @@ use super::read::detail;
 use crate::DatabaseError;
 
 const OPERATION: &str = "find why a job waits";
-/// Counting stops here.
+/// Counting stops here. Each range is asked for in its index's order, or the planner would rather read the whole table.
 pub(super) const MOST: i64 = 10_000;
 
 const JOB: &str = "SELECT j.state::text AS state, j.unmet > 0 AS dependent, j.run_at > now() AS early, j.run_at, j.backing_off,
@@ -36,11 +36,12 @@ const HOLDERS: &str = concat!(
 /// Those of its kind in its project that go before it: of higher priority, then earlier ones of its own.
 const AHEAD_IN_LANE: &str = "WITH w AS MATERIALIZED (SELECT * FROM job WHERE id = $1)
   SELECT count(*) AS ahead FROM (
-    (SELECT 1 FROM w JOIN job j ON j.project_id = w.project_id AND j.read_only = w.read_only
-      WHERE j.state = 'pending' AND j.priority > w.priority LIMIT $2)
-    UNION ALL
-    (SELECT 1 FROM w JOIN job j ON j.project_id = w.project_id AND j.read_only = w.read_only
-      WHERE j.state = 'pending' AND j.priority = w.priority AND (j.created_at, j.id) < (w.created_at, w.id) LIMIT $2) LIMIT $2) a";
+    SELECT 1 FROM w CROSS JOIN LATERAL (
+      (SELECT 1 FROM job j WHERE j.project_id = w.project_id AND j.read_only = w.read_only AND j.state = 'pending'
+          AND j.priority > w.priority ORDER BY j.priority DESC, j.created_at, j.id LIMIT $2)
+      UNION ALL
+      (SELECT 1 FROM job j WHERE j.project_id = w.project_id AND j.read_only = w.read_only AND j.state = 'pending'
+          AND j.priority = w.priority AND (j.created_at, j.id) < (w.created_at, w.id) ORDER BY j.created_at, j.id LIMIT $2)) a LIMIT $2) b";
 
 /// The live workers of its pool, counted down demand by demand; slots in use; its tenant's limit; who leads.
 const FLEET: &str = "SELECT j.pool, j.tenant_id, j.agent, j.job_type = 'command' AS any_agent, j.min_isolation::text AS min_isolation, j.requires,
@@ -63,27 +64,30 @@ const FLEET: &str = "SELECT j.pool, j.tenant_id, j.agent, j.job_type = 'command'
 /// Its tenant's ready jobs in its pool that go before it. A skip from demand to demand, then two ranges of each.
 const AHEAD_IN_POOL: &str = "WITH RECURSIVE w AS MATERIALIZED (SELECT * FROM job WHERE id = $1),
   demands AS (
-    (SELECT r.demand, 1 AS n FROM w JOIN job r ON r.pool = w.pool AND r.tenant_id = w.tenant_id
-      WHERE r.state = 'queued' AND NOT r.backing_off ORDER BY r.demand LIMIT 1)
+    (SELECT w.pool, w.tenant_id, x.demand, 1 AS n FROM w CROSS JOIN LATERAL (
+      SELECT r.demand FROM job r WHERE r.pool = w.pool AND r.tenant_id = w.tenant_id AND r.state = 'queued' AND NOT r.backing_off
+       ORDER BY r.demand LIMIT 1) x)
     UNION ALL
-    SELECT x.demand, d.n + 1 FROM demands d CROSS JOIN LATERAL (
-      SELECT r.demand FROM w JOIN job r ON r.pool = w.pool AND r.tenant_id = w.tenant_id
-       WHERE r.state = 'queued' AND NOT r.backing_off AND r.demand > d.demand ORDER BY r.demand LIMIT 1) x WHERE d.n < 100)
+    SELECT d.pool, d.tenant_id, x.demand, d.n + 1 FROM demands d CROSS JOIN LATERAL (
+      SELECT r.demand FROM job r WHERE r.pool = d.pool AND r.tenant_id = d.tenant_id AND r.state = 'queued' AND NOT r.backing_off
+         AND r.demand > d.demand ORDER BY r.demand LIMIT 1) x WHERE d.n < 100)
   SELECT count(*) AS ahead FROM (
     SELECT 1 FROM demands d CROSS JOIN w CROSS JOIN LATERAL (
       (SELECT 1 FROM job r WHERE r.pool = w.pool AND r.tenant_id = w.tenant_id AND r.demand = d.demand AND r.state = 'queued'
-          AND NOT r.backing_off AND r.priority > w.priority LIMIT $2)
+          AND NOT r.backing_off AND r.priority > w.priority ORDER BY r.priority DESC, r.queued_at, r.id LIMIT $2)
       UNION ALL
       (SELECT 1 FROM job r WHERE r.pool = w.pool AND r.tenant_id = w.tenant_id AND r.demand = d.demand AND r.state = 'queued'
-          AND NOT r.backing_off AND r.priority = w.priority AND (r.queued_at, r.id) < (w.queued_at, w.id) LIMIT $2)) a LIMIT $2) b";
+          AND NOT r.backing_off AND r.priority = w.priority AND (r.queued_at, r.id) < (w.queued_at, w.id)
+        ORDER BY r.queued_at, r.id LIMIT $2)) a LIMIT $2) b";
 
 /// Weights of the tenants that want or have slots of the pool.
 const CONTENDERS: &str = "WITH RECURSIVE ready AS (
-    (SELECT r.tenant_id, 1 AS n FROM job r WHERE r.pool = $1 AND r.state = 'queued' AND NOT r.backing_off ORDER BY r.tenant_id LIMIT 1)
+    (SELECT r.tenant_id, 1 AS n FROM job r WHERE r.pool = $1 AND r.state = 'queued' AND NOT r.backing_off
+      ORDER BY r.tenant_id, r.demand LIMIT 1)
     UNION ALL
     SELECT x.tenant_id, d.n + 1 FROM ready d CROSS JOIN LATERAL (
       SELECT r.tenant_id FROM job r WHERE r.pool = $1 AND r.state = 'queued' AND NOT r.backing_off AND r.tenant_id > d.tenant_id
-       ORDER BY r.tenant_id LIMIT 1) x WHERE d.n < 1000)
+       ORDER BY r.tenant_id, r.demand LIMIT 1) x WHERE d.n < 1000)
   SELECT coalesce(sum(t.weight), 0)::bigint AS weights FROM tenant t
    WHERE t.id IN (SELECT tenant_id FROM ready UNION SELECT tenant_id FROM job WHERE pool = $1 AND state IN ('dispatched', 'running'))";
 

@@ -10,6 +10,7 @@ mod faults;
 mod lanes;
 mod migrations;
 mod protocol;
+mod reads;
 mod schedules;
 mod speed;
 mod stress;

@@ -117,6 +117,8 @@ pub(crate) struct Survivor {
 pub(crate) struct History {
     /// What clients were promised.
     pub(crate) accepted: Vec<Accepted>,
+    /// Jobs whose cancellation was accepted: nothing of them may be published.
+    pub(crate) canceled: Vec<Uuid>,
     /// Ends that clients saw.
     pub(crate) sightings: Vec<Sighting>,
     /// The side log, in order.

@@ -5,6 +5,7 @@ pub mod agent;
 mod check;
 mod clients;
 mod clock;
+mod collect;
 mod effects;
 mod evidence;
 mod faults;
@@ -60,7 +61,7 @@ pub struct Options {
     /// Decides the plan and what clients ask for; some number when unset
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How long things go wrong
+    /// How long things go wrong; an effect that has not happened by then gets up to two more rounds of a minute
     #[arg(long, default_value = "90s", value_name = "TIME", value_parser = positive_duration)]
     duration: Duration,
     /// Longest time until all jobs are over once everything is healed

@@ -1,10 +1,6 @@
 //! After the healing: wait for every job's end, collect what is known from all sides, check.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
@@ -13,12 +9,13 @@ use uuid::Uuid;
 use super::{
     agent, check,
     check::Findings,
-    effects::{Effect, Seen},
+    collect,
+    effects::Effect,
     fleet::Role,
-    history::{History, Survivor},
+    history::Survivor,
     marked, rows,
     run::{Run, say},
-    side_log, sql,
+    sql,
 };
 
 /// Between two looks.
@@ -43,49 +40,28 @@ pub(super) async fn settle(run: &Run) -> Result<Ended> {
         sleep(LOOK).await;
     }
     run.metrics.look(&run.arena.fleet).await;
-    let rows = rows::read(&client).await?;
-    say(&format!("{} jobs, {} attempts, {} versions", rows.jobs.len(), rows.attempts.len(), rows.versions.len()));
+    let mut history = collect::history(run, &client).await?;
+    let (jobs, attempts, versions) = (history.jobs.len(), history.attempts.len(), history.versions.len());
+    say(&format!("{jobs} jobs, {attempts} attempts, {versions} versions"));
     let fleet = &run.arena.fleet;
-    let attempts: BTreeSet<Uuid> = rows.attempts.iter().map(|attempt| attempt.id).collect();
-    let mut survivors = survivors(&attempts).await?;
+    let attempts: BTreeSet<Uuid> = history.attempts.iter().map(|attempt| attempt.id).collect();
+    history.survivors = survivors(&attempts).await?;
     let mut troubles = Vec::new();
-    let mut effects = BTreeMap::new();
-    for project in rows.heads.keys() {
+    for project in history.heads.keys() {
         match read_effects(run, *project).await {
-            Ok(listed) => drop(effects.insert(*project, listed)),
+            Ok(listed) => drop(history.effects.insert(*project, listed)),
             Err(error) => troubles.push(format!("project {project}: {error:#}")),
         }
     }
     // Before the stop: that one is the run's end, not a fault.
     troubles.extend(fleet.services().iter().flat_map(|service| service.unexpected()));
     troubles.extend(fleet.stop(STOP).await);
-    survivors.extend(marked::of(&attempts)?.into_iter().filter(|late| !survivors.contains(late)).collect::<Vec<_>>());
-    let mut history = History {
-        accepted: run.ledger.all_accepted(),
-        sightings: run.ledger.sightings(),
-        lines: side_log::read(&run.evidence.side_log())?,
-        jobs: rows.jobs,
-        attempts: rows.attempts,
-        versions: rows.versions,
-        heads: rows.heads,
-        effects,
-        helpless: fleet.services().iter().flat_map(|service| service.helpless()).collect(),
-        survivors,
-    };
-    history.lines.sort_by_key(|line| line.at);
-    let outages = run.arena.outages();
-    let seen = Seen {
-        history: &history,
-        ledger: &run.ledger,
-        metrics: &run.metrics,
-        fleet,
-        outages: &outages,
-        stale_sent: run.arena.replay.sent(),
-        can_cancel: run.can_cancel.load(Ordering::Relaxed),
-    };
-    let effects = seen.effects();
+    let mut late = marked::of(&attempts)?;
+    late.retain(|late| !history.survivors.contains(late));
+    history.survivors.extend(late);
+    let effects = collect::effects(run, &history);
     run.evidence.write("history.json", serde_json::to_vec(&history)?)?;
-    run.evidence.write("outages.json", serde_json::to_vec(&outages)?)?;
+    run.evidence.write("outages.json", serde_json::to_vec(&run.arena.outages())?)?;
     run.evidence.write("metrics.txt", run.metrics.text())?;
     run.evidence.write("jobs.jsonl", rows::story(&client).await?)?;
     let findings = check::check(&history);

@@ -74,7 +74,9 @@ async fn a_second_signal_stops_agents_at_once_and_their_jobs_are_handed_back_all
 
 #[tokio::test]
 async fn t34_a_ticket_that_reaches_a_draining_worker_is_taken_elsewhere() {
-    let stack = Stack::start().await;
+    // Nobody sends a ticket again in the time of this test.
+    let settings = vec![("DRYDOCK_CLAIM_TIMEOUT", "10m".to_owned())];
+    let stack = Stack::with(Options { settings, ..Options::default() }).await;
     let client = stack.database.client().await.unwrap();
     // As seen by a worker whose SIGTERM is a moment old: its consumer still stands.
     let drain = "UPDATE worker SET draining = true WHERE instance LIKE '%worker-1'";

@@ -10,6 +10,7 @@ pub(super) fn check(index: &Index<'_>) -> Vec<String> {
     let mut found = Vec::new();
     keys(index, &mut found);
     sightings(index, &mut found);
+    cancellations(index, &mut found);
     attempts(index, &mut found);
     projects(index, &mut found);
     found
@@ -43,6 +44,14 @@ fn sightings(index: &Index<'_>, found: &mut Vec<String>) {
         if status != sighting.status {
             found.push(format!("job {} was seen {} and is {status} now", job.id, sighting.status));
         }
+    }
+}
+
+/// A cancellation that was accepted wins.
+fn cancellations(index: &Index<'_>, found: &mut Vec<String>) {
+    let jobs = index.history.canceled.iter().filter_map(|job| index.jobs.get(job));
+    for job in jobs.filter(|job| job.is_terminal() && job.state != "canceled") {
+        found.push(format!("the cancellation of job {} was accepted, and it is {}", job.id, job.state));
     }
 }
 

@@ -56,6 +56,7 @@ fn good() -> History {
             Accepted { key: "b".into(), job: job_id(1) },
             Accepted { key: "b".into(), job: job_id(1) },
         ],
+        canceled: Vec::new(),
         sightings: vec![Sighting { job: job_id(0), status: "completed".into() }],
         lines: vec![
             line(0, 1, Event::Start, 1000),
@@ -193,6 +194,8 @@ fn broken_invariants_are_reported() {
     assert!(unknown.broken_invariants[0].contains("no client was told"), "{unknown:?}");
     let reopened = spoilt(|history| history.sightings[0].status = "error".into());
     assert!(reopened.broken_invariants[0].contains("was seen error and is completed"), "{reopened:?}");
+    let uncanceled = spoilt(|history| history.canceled.push(job_id(0)));
+    assert!(uncanceled.broken_invariants[0].contains("cancellation was accepted"), "{uncanceled:?}");
     let running = spoilt(|history| history.attempts[0].state = "running".into());
     assert!(running.broken_invariants[0].contains("1 running attempts"), "{running:?}");
     let overlapping = spoilt(|history| history.attempts[1].finished = Some(at(5)));

@@ -20,6 +20,7 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Notes {
     accepted: Vec<Accepted>,
+    canceled: Vec<Uuid>,
     sightings: Vec<Sighting>,
     refusals: Vec<String>,
 }
@@ -48,6 +49,10 @@ impl Ledger {
         self.notes().accepted.push(Accepted { key: key.to_owned(), job });
     }
 
+    pub(super) fn canceled_soon(&self, job: Uuid) {
+        self.notes().canceled.push(job);
+    }
+
     pub(super) fn seen(&self, job: Uuid, status: &str) {
         self.notes().sightings.push(Sighting { job, status: status.to_owned() });
     }
@@ -65,6 +70,11 @@ impl Ledger {
     /// Every acceptance.
     pub(crate) fn all_accepted(&self) -> Vec<Accepted> {
         self.notes().accepted.clone()
+    }
+
+    /// Every job whose cancellation was accepted.
+    pub(crate) fn canceled(&self) -> Vec<Uuid> {
+        self.notes().canceled.clone()
     }
 
     /// Every end that was seen.

@@ -62,6 +62,10 @@ async fn cancel(api: &Api, back: usize, can_cancel: &AtomicBool) {
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => can_cancel.store(false, Ordering::Relaxed),
         status if status.is_success() => {
             Counts::add(&api.ledger().counts.cancels);
+            // 200 says that it is over, which its body shows; 202 that it will be cancelled.
+            if status == StatusCode::ACCEPTED {
+                api.ledger().canceled_soon(job);
+            }
             if let Ok(body) = answer.json().await {
                 api.note(job, &body);
             }

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use futures_util::future;
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -16,6 +17,9 @@ use crate::chaos::{
     replay::Replay,
     servers::Servers,
 };
+
+/// How long a fault waits for the one before.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where faults happen.
 pub(crate) struct Arena {
@@ -27,6 +31,10 @@ pub(crate) struct Arena {
     pub(crate) common: Common,
     /// Old tickets.
     pub(crate) replay: Replay,
+    /// Who breaks RabbitMQ has it alone.
+    rabbitmq: tokio::sync::Mutex<()>,
+    /// Who breaks PostgreSQL has it alone.
+    postgres: tokio::sync::Mutex<()>,
     outages: Mutex<Vec<Outage>>,
 }
 
@@ -44,7 +52,15 @@ pub(crate) struct Outage {
 impl Arena {
     /// An arena nothing has happened in.
     pub(crate) fn new(fleet: Arc<Fleet>, servers: Servers, common: Common, replay: Replay) -> Self {
-        Self { fleet, servers, common, replay, outages: Mutex::default() }
+        Self {
+            fleet,
+            servers,
+            common,
+            replay,
+            rabbitmq: tokio::sync::Mutex::default(),
+            postgres: tokio::sync::Mutex::default(),
+            outages: Mutex::default(),
+        }
     }
 
     /// When workers could not go on.
@@ -58,32 +74,54 @@ impl Arena {
     }
 }
 
+/// What came of a fault.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It happened.
+    Done,
+    /// It could not, because of another that was under way.
+    Missed(String),
+}
+
+impl Outcome {
+    pub(super) fn of(done: Result<()>) -> Self {
+        done.map_or_else(|error| Self::Missed(format!("{error:#}")), |()| Self::Done)
+    }
+}
+
 /// Lets a fault happen and heals it.
 ///
 /// # Errors
-/// It could not be carried out or healed.
-pub(crate) async fn carry_out(arena: &Arena, fault: &Fault) -> Result<()> {
+/// It could not be healed, or a service did not stop as it should.
+pub(crate) async fn carry_out(arena: &Arena, fault: &Fault) -> Result<Outcome> {
     let ms = Duration::from_millis(fault.length());
+    let named = |service: &str| arena.fleet.named(service);
+    let server = match fault {
+        Fault::StopRabbitmq { .. } | Fault::AlarmRabbitmq { .. } | Fault::DeleteQueue => Some(&arena.rabbitmq),
+        Fault::CrashPostgres { .. } | Fault::TerminateBackends { .. } => Some(&arena.postgres),
+        _ => None,
+    };
+    let alone = future::OptionFuture::from(server.map(|server| server.lock()));
+    let Ok(_alone) = tokio::time::timeout(PATIENCE, alone).await else {
+        return Ok(Outcome::Missed("another fault has the server".to_owned()));
+    };
     match fault {
-        Fault::Kill { service, .. } => processes::kill(arena.fleet.named(service)?, ms).await,
-        Fault::Freeze { service, .. } => processes::freeze(arena, arena.fleet.named(service)?, ms).await,
-        Fault::FreezeHost { service, .. } => processes::freeze_host(arena, arena.fleet.named(service)?, ms).await?,
+        Fault::Kill { service, .. } => processes::kill(named(service)?, ms).await,
+        Fault::Freeze { service, .. } => processes::freeze(arena, named(service)?, ms).await,
+        Fault::FreezeHost { service, .. } => processes::freeze_host(arena, named(service)?, ms).await?,
         Fault::Roll { services } => processes::roll(arena, services).await?,
-        Fault::Break { service, link, how, .. } => {
-            network::break_one(arena, arena.fleet.named(service)?, *link, *how, ms).await;
-        }
+        Fault::Break { service, link, how, .. } => network::break_one(arena, named(service)?, *link, *how, ms).await,
         Fault::BreakAll { link, how, .. } => network::break_all(arena, *link, *how, ms).await,
-        Fault::Withhold { service, reply, times, .. } => {
-            network::withhold(arena.fleet.named(service)?, *reply, *times, ms).await;
-        }
-        Fault::StopRabbitmq { .. } => servers::stop_rabbitmq(arena, ms).await?,
-        Fault::AlarmRabbitmq { .. } => servers::alarm_rabbitmq(arena, ms).await?,
-        Fault::DeleteQueue => servers::delete_queue(arena).await?,
-        Fault::CrashPostgres { .. } => servers::crash_postgres(arena, ms).await?,
-        Fault::TerminateBackends { count } => servers::terminate_backends(arena, *count).await?,
-        Fault::ReplayTickets { count } => arena.replay.some(*count).await?,
+        Fault::Withhold { service, reply, times, .. } => network::withhold(named(service)?, *reply, *times, ms).await,
+        Fault::StopRabbitmq { .. } => return servers::stop_rabbitmq(arena, ms).await,
+        Fault::AlarmRabbitmq { .. } => return servers::alarm_rabbitmq(arena, ms).await,
+        Fault::DeleteQueue => return Ok(servers::delete_queue(arena).await),
+        Fault::CrashPostgres { .. } => return servers::crash_postgres(arena, ms).await,
+        Fault::TerminateBackends { count } => return Ok(servers::terminate_backends(arena, *count).await),
+        Fault::ReplayTickets { count } => return Ok(Outcome::of(arena.replay.some(*count).await)),
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 /// Waits while something is broken.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::fleet::{Link, Service};
 
-pub(crate) use carry_out::{Arena, Outage, carry_out};
+pub(crate) use carry_out::{Arena, Outage, Outcome, carry_out};
 
 /// One fault, with everything that decides what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

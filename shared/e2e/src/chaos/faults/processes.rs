@@ -16,12 +16,14 @@ use crate::chaos::{
 const STOP: Duration = Duration::from_secs(40);
 
 pub(super) async fn kill(service: &Service, ms: Duration) {
+    let _alone = service.alone().await;
     service.kill();
     meanwhile(ms).await;
     service.revive();
 }
 
 pub(super) async fn freeze(arena: &Arena, service: &Service, ms: Duration) {
+    let _alone = service.alone().await;
     let from = Utc::now();
     service.freeze();
     meanwhile(ms).await;
@@ -34,6 +36,7 @@ pub(super) async fn freeze(arena: &Arena, service: &Service, ms: Duration) {
 /// The worker freezes first: what it starts while its agents are being frozen would be missed. It thaws last: it may want to
 /// freeze them itself, and that must not be undone.
 pub(super) async fn freeze_host(arena: &Arena, service: &Service, ms: Duration) -> Result<()> {
+    let _alone = service.alone().await;
     let from = Utc::now();
     service.freeze();
     let agents = marked::below(&service.scratch)?;
@@ -56,6 +59,7 @@ pub(super) async fn roll(arena: &Arena, services: &[String]) -> Result<()> {
     let mut bad = Vec::new();
     for name in services {
         let service = arena.fleet.named(name)?;
+        let _alone = service.alone().await;
         bad.extend(service.stop(STOP).await);
         service.revive();
     }

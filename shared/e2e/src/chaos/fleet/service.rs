@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -27,6 +28,9 @@ use crate::{
     },
     process::Process,
 };
+
+/// Until a started process can have come to hear signals, on a busy machine.
+const START: Duration = Duration::from_secs(5);
 
 /// What a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,11 +85,14 @@ pub(crate) struct Service {
     pub(crate) scratch: PathBuf,
     links: [Proxy; 3],
     state: Mutex<State>,
+    /// One fault at a time, however long another takes.
+    busy: tokio::sync::Mutex<()>,
     starts: AtomicU32,
 }
 
 struct State {
     process: Process,
+    started: Instant,
     /// Whether it should run: its keeper starts it again then.
     wanted: bool,
     /// Since when it is dead or frozen, and whether dead.
@@ -130,6 +137,7 @@ impl Service {
         let process = Process::spawn(&program, &name, &common.settings(servers)?, &own, directory);
         let state = State {
             process,
+            started: Instant::now(),
             wanted: true,
             helpless_since: None,
             helpless: Vec::new(),
@@ -141,6 +149,7 @@ impl Service {
             admin: format!("http://{admin}"),
             links: [to_postgres, to_amqp, to_s3],
             state: Mutex::new(state),
+            busy: tokio::sync::Mutex::default(),
             starts: AtomicU32::new(1),
             name,
             role,
@@ -178,6 +187,7 @@ impl Service {
             return;
         }
         state.process.restart();
+        state.started = Instant::now();
         self.starts.fetch_add(1, Ordering::Relaxed);
         state.wanted = true;
         self.is_well(&mut state);
@@ -212,13 +222,26 @@ impl Service {
         }
         let end = Instant::now() + patience;
         while Instant::now() < end {
-            if let Some(status) = self.state().process.has_ended() {
-                return (!status.success()).then(|| format!("{} stopped with {status}", self.name));
+            if let Some(status) = self.ended_well() {
+                return status.err();
             }
             sleep(Duration::from_millis(20)).await;
         }
         self.kill();
         Some(format!("{} did not stop within {patience:?} of SIGTERM", self.name))
+    }
+
+    /// How it ended, where it did. Before it can hear SIGTERM, that ends it as it ends any program.
+    fn ended_well(&self) -> Option<Result<(), String>> {
+        let mut state = self.state();
+        let status = state.process.has_ended()?;
+        let too_early = status.signal() == Some(Signal::TERM.as_raw()) && state.started.elapsed() < START;
+        Some(if status.success() || too_early { Ok(()) } else { Err(format!("{} stopped with {status}", self.name)) })
+    }
+
+    /// Waits until no other fault has this service's process.
+    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.busy.lock().await
     }
 
     /// Notes an end that nobody asked for; whether there was one.

@@ -1,0 +1,20 @@
+//! `DELETE /schedules/{id}`: it fires no more; the jobs it made stay.
+
+use axum::{extract::State, http::StatusCode};
+use drydock_database::schedule;
+
+use crate::{error::ApiError, extract::Ids, state::Shared};
+
+/// Delete a schedule
+#[utoipa::path(
+    delete, path = "/api/v1/schedules/{id}", tag = "schedules",
+    params(("id" = uuid::Uuid, Path)),
+    responses((status = 204), (status = 404))
+)]
+pub(crate) async fn delete_schedule(State(app): State<Shared>, ids: Ids) -> Result<StatusCode, ApiError> {
+    if schedule::delete(&app.client().await?, app.tenant(), ids.schedule()?).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::NO_SCHEDULE)
+    }
+}
