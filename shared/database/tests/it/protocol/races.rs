@@ -117,6 +117,14 @@ fn of_waits() -> Vec<Race> {
         race("cancel, end of what it needs", [running(), vec![needing()]].concat(), cancel(9), done.clone(), true),
         race("end of what it needs, cancel", [running(), vec![needing()]].concat(), done, cancel(9), true),
         race("cancel, fail for a dependency", [one(), vec![needing(), cancel(0)]].concat(), cancel(9), END_WAITS, true),
+        race(
+            "needing, fail for a dependency",
+            [one(), vec![accept([Ask { needs: vec![0], ..ask(9, 1) }]), cancel(0)]].concat(),
+            accept([Ask { needs: vec![9], ..ask(10, 0) }]),
+            END_WAITS,
+            true,
+        ),
+        race("ready, ready", backed_off(), END_WAITS, END_WAITS, false),
         race("admit, admit", [accept([ask(0, 0), ask(1, 1)])], ADMIT, ADMIT, false),
         race("redispatch, redispatch", one(), named(), Op::Redispatch { named: vec![], batch: 9, stale: false }, false),
         race(
@@ -129,6 +137,10 @@ fn of_waits() -> Vec<Race> {
         race("admit, another leads", [accept([ask(0, 0)])], ADMIT, Op::Lead { holder: 0 }, true),
         race("admit, cancel", [accept([ask(0, 0)])], ADMIT, cancel(0), true),
     ]
+}
+
+fn backed_off() -> Vec<Op> {
+    vec![accept([ask(0, 0)]), ADMIT, claim(0, 0), finish(0, 0, Outcome::Infra), Op::Due { job: 0 }]
 }
 
 /// Runs them all; the error names the race and what differs.

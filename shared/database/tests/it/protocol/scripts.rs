@@ -430,6 +430,8 @@ fn tickets() -> Vec<Op> {
         ADMIT,
         Op::Unclaimed { job: 0, periods: 1 },
         redispatch(),
+        claim(1, 1),
+        Op::Redispatch { named: vec![0, 1], batch: 1, stale: false },
     ]
 }
 
@@ -439,6 +441,7 @@ fn unserved() -> Vec<Op> {
         Op::Start(Start { pool: "b", isolation: Isolation::Vm, gpu: true, ..worker(2) }),
         accept([ask(0, 0), Ask { agent: Some("y"), ..ask(1, 1) }]),
         ADMIT,
+        Op::Redispatch { named: vec![0], batch: 100, stale: false },
         Op::Drain { worker: 0 },
         Op::Redispatch { named: vec![0], batch: 100, stale: false },
         ADMIT,
@@ -466,6 +469,8 @@ fn admission() -> Vec<Op> {
         ADMIT,
         some(1, 1, "a"),
         ADMIT,
+        ADMIT,
+        claim_by(1, 5, 0),
         ADMIT,
         Op::Admit { lookahead: 1, batch: 100, stale: false },
         // Slots that do not count.
@@ -553,6 +558,7 @@ fn small_batches() -> Vec<Op> {
     let past = |ask: Ask| Ask { run_at: Some(RunAt::Past), ..ask };
     let later = |job| Ask { run_at: Some(RunAt::Future), ..ask(job, 1) };
     let hurried = |job| Ask { queue_timeout: true, ..ask(job, 1) };
+    let needing = |job, need| Ask { needs: vec![need], ..ask(job, 1) };
     let one = Op::EndWaits { batch: 1 };
     vec![
         accept([ask(0, 0), past(ask(1, 0)), past(ask(2, 1)), past(reader(3, 1))]),
@@ -562,13 +568,16 @@ fn small_batches() -> Vec<Op> {
         ADMIT,
         claim(0, 0),
         finish(0, 0, Outcome::Infra),
-        Op::Return { job: 3, older: 0, pause: false },
+        accept([past(reader(10, 1))]),
         Op::Due { job: 0 },
         one.clone(),
         accept([hurried(7), hurried(8), hurried(9)]),
         Op::Expire { job: 7 },
         one.clone(),
         Op::Expire { job: 8 },
+        one.clone(),
+        accept([needing(20, 2), needing(21, 1), needing(22, 1), needing(23, 1), needing(24, 1), needing(25, 1)]),
+        cancel(2),
         one,
     ]
 }
@@ -597,7 +606,7 @@ fn dependencies() -> Vec<Op> {
         ADMIT,
         claim(0, 0),
         finish(0, 0, Outcome::Succeeded),
-        accept([needs(16, 1, &[0])]),
+        accept([Ask { read_only: true, ..needs(16, 1, &[0]) }]),
         END_WAITS,
         END_WAITS,
         Op::Due { job: 4 },
@@ -681,6 +690,8 @@ fn places() -> Vec<Op> {
         Op::Accept { tenant: 1, jobs: vec![reader(15, 2), reader(16, 2)] },
         Op::Accept { tenant: 1, jobs: vec![ask(17, 2), reader(18, 2)] },
         Op::Cancel { tenant: 1, job: 13 },
+        accept([reader(20, 1), reader(21, 1), reader(22, 1), Ask { priority: 9, ..reader(23, 1) }]),
+        cancel(10),
     ]
 }
 

@@ -211,12 +211,7 @@ fn renew() -> Vec<Mutant> {
             "UPDATE worker SET lease_until = clock_timestamp() + ttl",
             "UPDATE worker SET lease_until = lease_until",
         ),
-        lives(
-            F,
-            "IF NOT alive THEN RETURN; END IF;",
-            "",
-            "the caller reads the rows of a dead worker as nothing owned",
-        ),
+        dies(F, "IF NOT alive THEN RETURN; END IF;", ""),
         dies(F, "a.id = told.id AND a.worker_id = w AND", "a.id = told.id AND"),
         dies(F, " AND a.state = 'running' AND a.phase", " AND a.phase"),
         dies(F, " AND a.phase IS DISTINCT FROM told.phase::attempt_phase", ""),
@@ -356,7 +351,12 @@ fn accept() -> Vec<Mutant> {
         dies(F, "NOT g.read_only AND NOT l.written AND", "NOT g.read_only AND"),
         dies(F, " AND l.taken < 3 AND g.turn = 1", " AND g.turn = 1"),
         dies(F, "l.taken < 3 AND g.turn = 1", "l.taken < 3"),
-        dies(F, "g.read_only AND NOT l.read AND", "g.read_only AND"),
+        lives(
+            F,
+            "g.read_only AND NOT l.read AND",
+            "g.read_only AND",
+            "while a reader waits, all three places are taken",
+        ),
         dies(F, "3 - l.taken - (l.writer AND NOT l.written AND l.taken < 3)::int", "3 - l.taken"),
         dies(F, "3 - l.taken - (", "3 - ("),
         dies(F, "ORDER BY j.priority DESC, j.place) AS turn", "ORDER BY j.place) AS turn"),
@@ -418,7 +418,7 @@ fn ends_of_waits() -> Vec<Mutant> {
     vec![
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
         dies(N, " AND e.ended IS NOT NULL", ""),
-        dies(N, "count(*) FILTER (WHERE g.ended = 'succeeded')", "count(*)"),
+        lives(N, "count(*) FILTER (WHERE g.ended = 'succeeded')", "count(*)", "used only where all of them ended well"),
         dies(N, "FILTER (WHERE g.ended <> 'succeeded')", ""),
         dies(N, "SET unmet = unmet - d.met", "SET unmet = 0"),
         lives(

@@ -113,11 +113,21 @@ async fn each_mutant_changes_one_place() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// `DRYDOCK_MUTANTS=dd_claim_v2,dd_reap_v2` tries those functions alone.
+#[expect(clippy::disallowed_methods, reason = "how much to test is asked of whoever runs it")]
+fn wanted() -> Vec<String> {
+    std::env::var("DRYDOCK_MUTANTS").map_or_else(|_| Vec::new(), |names| names.split(',').map(str::to_owned).collect())
+}
+
 /// Every `of`-th mutant from the `part`-th on, in a database of its own; the lines of the table, and what is wrong.
 async fn part(part: usize, of: usize) -> (Vec<String>, Vec<String>) {
     let database = drydock_testing::database().await;
     let (mut table, mut wrong) = (Vec::new(), Vec::new());
+    let wanted = wanted();
     for mutant in list::all().iter().skip(part).step_by(of) {
+        if !wanted.is_empty() && !wanted.contains(&mutant.function.to_owned()) {
+            continue;
+        }
         let began = Instant::now();
         let killer = kill(&database, mutant).await;
         let name = format!("{}: '{}' → '{}'", mutant.function, mutant.find.trim(), mutant.put.trim());
