@@ -78,7 +78,7 @@ async fn t01_an_api_that_dies_after_its_commit() {
     let hold = held.transaction().await.unwrap();
     hold.execute("SELECT 1 FROM project FOR UPDATE", &[]).await.unwrap();
     let request = api.request(reqwest::Method::POST, &path).json(&edit()).header("idempotency-key", "k");
-    let first = tokio::spawn(request.send());
+    let first = tasks::spawn("first", request.send());
     until_waiting(&api, 1).await;
     // It has been asked, it will commit, and its answer will not come.
     to_database.half_open(Direction::ToClient);
@@ -102,7 +102,7 @@ async fn t02_an_api_that_dies_before_its_commit() {
     let path = format!("/projects/{project}/jobs");
     to_database.half_open(Direction::ToServer);
     let request = api.request(reqwest::Method::POST, &path).json(&edit()).header("idempotency-key", "k");
-    let first = tokio::spawn(request.send());
+    let first = tasks::spawn("first", request.send());
     drydock_testing::until("the API has written", PATIENCE, async || {
         // Its own connections answer nothing, so the metrics are the only thing to ask.
         (counted(&api, "drydock_api_accept_batch_jobs_count").await >= 1.0).then_some(())
