@@ -54,6 +54,17 @@ async fn counted(api: &Api, name: &str) -> f64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// So many accepting transactions wait for a project.
+async fn until_waiting(api: &Api, many: i64) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let watch = api.database.client().await.unwrap();
+    drydock_testing::until("they wait", PATIENCE, async || {
+        (watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == many).then_some(())
+    })
+    .await;
+}
+
 async fn until_there(api: &Api) {
     drydock_testing::until("the job is there", PATIENCE, async || (jobs(api).await == 1).then_some(())).await;
 }
@@ -63,9 +74,15 @@ async fn t01_an_api_that_dies_after_its_commit() {
     let (api, to_database) = behind_proxy().await;
     let (project, _) = api.project().await;
     let path = format!("/projects/{project}/jobs");
-    to_database.half_open(Direction::ToClient);
+    let mut held = api.database.client().await.unwrap();
+    let hold = held.transaction().await.unwrap();
+    hold.execute("SELECT 1 FROM project FOR UPDATE", &[]).await.unwrap();
     let request = api.request(reqwest::Method::POST, &path).json(&edit()).header("idempotency-key", "k");
-    let first = tokio::spawn(request.send());
+    let first = tasks::spawn("first", request.send());
+    until_waiting(&api, 1).await;
+    // It has been asked, it will commit, and its answer will not come.
+    to_database.half_open(Direction::ToClient);
+    hold.commit().await.unwrap();
     until_there(&api).await;
     assert!(!first.is_finished(), "nobody was told");
     // Dead: it can do nothing more.
@@ -85,7 +102,7 @@ async fn t02_an_api_that_dies_before_its_commit() {
     let path = format!("/projects/{project}/jobs");
     to_database.half_open(Direction::ToServer);
     let request = api.request(reqwest::Method::POST, &path).json(&edit()).header("idempotency-key", "k");
-    let first = tokio::spawn(request.send());
+    let first = tasks::spawn("first", request.send());
     drydock_testing::until("the API has written", PATIENCE, async || {
         // Its own connections answer nothing, so the metrics are the only thing to ask.
         (counted(&api, "drydock_api_accept_batch_jobs_count").await >= 1.0).then_some(())
@@ -167,13 +184,7 @@ async fn a_rotten_job_spoils_no_other() {
         .collect();
     let posts = join_all(bodies.iter().map(|body| api.post(&path, body)));
     let release = async {
-        let waiting =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let watch = api.database.client().await.unwrap();
-        drydock_testing::until("two batches wait", PATIENCE, async || {
-            (watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 2).then_some(())
-        })
-        .await;
+        until_waiting(&api, 2).await;
         hold.commit().await.unwrap();
     };
     let (answers, ()) = tokio::join!(posts, release);
