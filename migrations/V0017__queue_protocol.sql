@@ -25,6 +25,14 @@ ALTER TABLE job
   ADD CHECK (NOT backing_off OR state = 'queued'),
   ADD CHECK (unmet = 0 OR state IN ('scheduled', 'failed', 'canceled'));
 
+-- As the first version, but planned once a connection: an SQL function that writes is planned at each call.
+CREATE FUNCTION dd_status_event_v2(j job, detail text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO event (tenant_id, project_id, job_id, kind, data)
+  VALUES (j.tenant_id, j.project_id, j.id, 'status',
+          jsonb_build_object('status', dd_status_v1(j.state), 'status_detail', detail, 'attempt', j.attempts));
+END $$;
+
 CREATE FUNCTION dd_demand_v1(t job_type, agent text, least_isolation isolation, requires jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT CASE t WHEN 'command' THEN '*' ELSE agent END || ' ' || least_isolation || ' ' || requires $$;
 UPDATE job SET demand = dd_demand_v1(job_type, agent, min_isolation, requires),

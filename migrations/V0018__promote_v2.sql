@@ -20,6 +20,6 @@ BEGIN
         ORDER BY reader, priority DESC, created_at, id LIMIT greatest(0, 3 - taken))
     RETURNING *
   LOOP
-    PERFORM dd_status_event_v1(j, 'queued');
+    PERFORM dd_status_event_v2(j, 'queued');
   END LOOP;
 END $$;

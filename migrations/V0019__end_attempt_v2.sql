@@ -48,7 +48,7 @@ BEGIN
                                         WHEN 'conflict' THEN 'five times the project had moved on meanwhile'
                                         ELSE 'twenty faults of the infrastructure' END, coalesce(detail, 'no detail')) END
    WHERE id = j.id RETURNING * INTO after;
-  PERFORM dd_status_event_v1(after, CASE s WHEN 'queued' THEN 'retrying' WHEN 'dead' THEN 'dead' ELSE dd_status_v1(s) END);
+  PERFORM dd_status_event_v2(after, CASE s WHEN 'queued' THEN 'retrying' WHEN 'dead' THEN 'dead' ELSE dd_status_v1(s) END);
   IF s <> 'queued' THEN PERFORM dd_settle_v1(after); END IF;
   RETURN s;
 END $$;

@@ -11,7 +11,7 @@ BEGIN
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   FOR j IN UPDATE job SET state = 'pending' WHERE id = ANY (ids) AND state = 'scheduled' AND unmet = 0 AND run_at <= clock_timestamp() RETURNING * LOOP
     n := n + 1;
-    PERFORM dd_status_event_v1(j, 'pending');
+    PERFORM dd_status_event_v2(j, 'pending');
     projects := projects || j.project_id;
   END LOOP;
   -- Once all have arrived: the next is chosen among them, and is told of after them.
@@ -50,7 +50,7 @@ BEGIN
        WHERE id = d.job_id AND state = 'scheduled' RETURNING * INTO j;
       IF FOUND THEN
         DELETE FROM job_dependency WHERE job_id = d.job_id;
-        PERFORM dd_status_event_v1(j, 'error');
+        PERFORM dd_status_event_v2(j, 'error');
         PERFORM dd_settle_v1(j);
       END IF;
     END IF;
@@ -76,7 +76,7 @@ BEGIN
   LOOP
     n := n + 1;
     DELETE FROM job_dependency WHERE job_id = j.id;
-    PERFORM dd_status_event_v1(j, 'error');
+    PERFORM dd_status_event_v2(j, 'error');
     PERFORM dd_settle_v1(j);
   END LOOP;
   RETURN n;

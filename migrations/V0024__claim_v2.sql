@@ -18,7 +18,7 @@ BEGIN
     VALUES (a, jid, j.attempts + 1, w, head, path, wk.isolation, 'materializing', began);
     UPDATE job SET state = 'running', attempts = attempts + 1, current_attempt = a, redispatches = 0, started_at = coalesce(started_at, began)
      WHERE id = jid RETURNING * INTO j;
-    PERFORM dd_status_event_v1(j, 'materializing');
+    PERFORM dd_status_event_v2(j, 'materializing');
   ELSIF NOT EXISTS (SELECT 1 FROM attempt t WHERE t.id = a AND t.job_id = jid AND t.worker_id = w AND t.state = 'running') THEN
     outcome := 'stale'; RETURN NEXT; RETURN;
   END IF;

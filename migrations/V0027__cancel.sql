@@ -11,7 +11,7 @@ BEGIN
   IF j.state = 'running' THEN
     IF j.cancel_at IS NULL THEN
       UPDATE job SET cancel_at = clock_timestamp(), cancel_reason = reason WHERE id = jid RETURNING * INTO j;
-      PERFORM dd_status_event_v1(j, 'cancelling');
+      PERFORM dd_status_event_v2(j, 'cancelling');
     END IF;
     RETURN 'cancelling';
   END IF;
@@ -20,7 +20,7 @@ BEGIN
    WHERE id = jid RETURNING * INTO j;
   PERFORM dd_hold_edges_v1(ARRAY[jid]);
   DELETE FROM job_dependency WHERE job_id = jid;
-  PERFORM dd_status_event_v1(j, 'cancelled');
+  PERFORM dd_status_event_v2(j, 'cancelled');
   PERFORM dd_settle_v1(j);
   RETURN 'canceled';
 END $$;
