@@ -19,7 +19,7 @@ use super::table::Process;
 
 /// A number may be listed twice for an instant: it is free again once reaped, and forgotten only after the sweep.
 static STARTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
-/// Shared while a child is being started, exclusive while one is being reaped as adopted: a child is always registered
+/// Shared while a child is being started, exclusive while somebody decides who was adopted: a child is always registered
 /// before anybody can take it for an adopted one.
 static STARTING: RwLock<()> = RwLock::new(());
 static SUBREAPER: Once = Once::new();
@@ -82,8 +82,10 @@ pub(super) fn is_adopted(process: &Process, own: &Process) -> bool {
     process.parent == own.pid && process.group != own.group && !started().contains(&process.pid)
 }
 
-/// Whether `leader` is the only agent there is.
+/// Whether `leader` is the only agent there is. Asked after the table of processes was read: a child that is in it, but was
+/// not registered yet, is by the time this answers, so that nobody takes it for an adopted one.
 pub(super) fn is_alone(leader: Pid) -> bool {
+    let _exclusive = STARTING.write().unwrap_or_else(PoisonError::into_inner);
     started().iter().all(|&pid| pid == raw(leader))
 }
 

@@ -56,7 +56,7 @@ fn claim() -> Vec<Mutant> {
         dies(F, " AND t.worker_id = w", ""),
         dies(F, " AND t.state = 'running')", ")"),
         dies(F, " AND v.number = t.base_version", ""),
-        dies(F, "PERFORM dd_status_event_v1(j, 'materializing');", ""),
+        dies(F, "PERFORM dd_status_event_v2(j, 'materializing');", ""),
     ]
 }
 
