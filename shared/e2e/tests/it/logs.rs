@@ -82,7 +82,9 @@ async fn a_log_followed_over_replicas_is_the_log() {
     // Once sealed it is the same again, whole and in part.
     drydock_testing::until("the log is sealed", crate::stack::PATIENCE, || async {
         let db = stack.database.client().await.unwrap();
-        let row = db.query_one("SELECT count(*) FROM log_chunk", &[]).await.unwrap();
+        let rows =
+            "SELECT count(*) FROM log_chunk c JOIN attempt a ON a.id = c.attempt_id WHERE a.job_id = $1::text::uuid";
+        let row = db.query_one(rows, &[&job]).await.unwrap();
         (row.get::<_, i64>(0) == 0).then_some(())
     })
     .await;
