@@ -65,7 +65,7 @@ fn table() -> Result<BTreeMap<u32, Row>> {
     Ok(rows)
 }
 
-/// proc_pid_stat(5): fields 4 (parent) and 14 to 17 (utime, stime, cutime, cstime), counted from behind the name.
+/// `proc_pid_stat(5)`: fields 4 (parent) and 14 to 17 (utime, stime, cutime, cstime), counted from behind the name.
 fn parse(stat: &str) -> Option<Row> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();

@@ -98,7 +98,7 @@ async fn fill(stack: &Stack, jobs: i32) -> Result<()> {
     let (client, connection) =
         tokio_postgres::connect(secrecy::ExposeSecret::expose_secret(&stack.database.url), tokio_postgres::NoTls)
             .await?;
-    let connection = drydock_runtime::tasks::spawn("fill", async move { connection.await });
+    let connection = drydock_runtime::tasks::spawn("fill", connection);
     client.batch_execute(&sql).await.context("fill the backlog")?;
     drop(client);
     connection.await??;
