@@ -41,8 +41,11 @@ impl Fleet {
         let (database, scratch, registry) =
             (drydock_testing::database().await, tempfile::tempdir().unwrap(), Registry::new());
         let path = scratch.path().display().to_string();
+        let storage = drydock_testing::storage_config();
         let config = WorkerConfig::parse_from([
             "drydock-worker",
+            "--s3-bucket",
+            &storage.bucket,
             "--scratch-dir",
             &path,
             "--log-flush",
@@ -50,11 +53,8 @@ impl Fleet {
             "--slots",
             "4",
         ]);
-        let storage = Storage::connect(
-            &drydock_testing::storage_config(),
-            &Credentials::from_env().unwrap(),
-            StorageMetrics::register(&registry).unwrap(),
-        );
+        let storage =
+            Storage::connect(&storage, &Credentials::from_env().unwrap(), StorageMetrics::register(&registry).unwrap());
         let metrics = WorkerMetrics::register(&registry).unwrap();
         let context = Context {
             breaker: Breaker::new(metrics.outages.breaker_open.clone()),
