@@ -1,14 +1,17 @@
 //! Makes steps one after the other, compares after each, and shortens a list that fails.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 use drydock_database::Client;
+use drydock_domain::{JobState, transition::TRANSITIONS};
 use drydock_testing::violations;
 
 use super::{
     check::{Rows, Span, differences},
     driver,
     model::{When, World},
-    op::{Kind, Op, id},
+    op::{Kind, Label, Op, id},
 };
 
 /// Emptying by rows: for a few of them a TRUNCATE of so many tables and indexes takes ten times as long.
@@ -38,9 +41,31 @@ impl<'a> Runner<'a> {
         }
         let answer = driver::make(self.client, &self.world, op, from).await.map_err(|error| chain(&error))?;
         let to = Utc::now();
+        let before: BTreeMap<Label, JobState> =
+            self.world.jobs.iter().map(|(label, job)| (*label, job.state)).collect();
         self.world.apply(op, &answer, from)?;
         self.compare(Span { from, to }).await?;
+        self.judge(&before)?;
         self.stretch(to).await
+    }
+
+    /// Each move of this step, as the rows have it, stands in the table of transitions.
+    fn judge(&self, before: &BTreeMap<Label, JobState>) -> Result<(), String> {
+        for (label, job) in &self.world.jobs {
+            let known = match before.get(label) {
+                None => TRANSITIONS.iter().any(|way| way.from.is_empty() && way.to == job.state),
+                Some(from) if *from == job.state => true,
+                // A lane is joined and, where there is a place, headed in one call.
+                Some(from) => {
+                    let joined = JobState::Pending.may_follow(*from) && job.state.may_follow(JobState::Pending);
+                    job.state.may_follow(*from) || (job.state == JobState::Queued && joined)
+                }
+            };
+            if !known {
+                return Err(format!("job {label}: no transition leads from {:?} to {}", before.get(label), job.state));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn compare(&mut self, span: Span) -> Result<(), String> {
