@@ -10,6 +10,8 @@ pub(crate) struct ApiMetrics {
     pub(crate) request_seconds: HistogramVec,
     /// Open event and log streams.
     pub(crate) streams: IntGauge,
+    /// Submissions no transaction has taken up yet.
+    pub(crate) accept_waiting: IntGauge,
     /// Jobs of one accepting transaction.
     pub(crate) accept_batch_jobs: Histogram,
     /// Jobs asked for again on their own after their transaction failed, by what came of it.
@@ -25,6 +27,9 @@ impl ApiMetrics {
         let streams = IntGauge::new("drydock_api_streams", "Open event and log streams.")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(streams.clone()))?;
+        let accept_waiting =
+            IntGauge::new("drydock_api_accept_waiting", "Submissions no transaction has taken up yet.")?;
+        registry.register(Box::new(accept_waiting.clone()))?;
         let help = "Jobs of one accepting transaction.";
         let buckets = vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
         let accept_batch_jobs =
@@ -36,6 +41,6 @@ impl ApiMetrics {
         }
         registry.register(Box::new(accept_batch_jobs.clone()))?;
         registry.register(Box::new(accept_again.clone()))?;
-        Ok(Self { request_seconds, streams, accept_batch_jobs, accept_again })
+        Ok(Self { request_seconds, streams, accept_waiting, accept_batch_jobs, accept_again })
     }
 }

@@ -11,6 +11,7 @@ use drydock_database::{
 use drydock_domain::TenantId;
 use drydock_runtime::tasks;
 use futures_util::{StreamExt as _, stream};
+use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{error::ApiError, metrics::ApiMetrics};
@@ -33,7 +34,10 @@ pub(crate) type Answer = Result<(Accepted, Option<JobRow>), ApiError>;
 
 /// Takes submissions.
 #[derive(Debug)]
-pub(crate) struct Intake(mpsc::Sender<Asked>);
+pub(crate) struct Intake {
+    door: mpsc::Sender<Asked>,
+    waiting: IntGauge,
+}
 
 #[derive(Debug)]
 struct Asked {
@@ -56,14 +60,15 @@ impl Intake {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let writer = Writer { database: database.clone(), waker: waker.clone(), metrics: metrics.clone() };
         tasks::spawn("intake", collect(receiver, writer));
-        Self(sender)
+        Self { door: sender, waiting: metrics.accept_waiting.clone() }
     }
 
     /// Accepts `job`, whose request had `bytes`. An answer of `New` is durable.
     pub(crate) async fn accept(&self, tenant: TenantId, job: NewJob, bytes: usize) -> Answer {
         let (answer, answered) = oneshot::channel();
         let gone = || ApiError::Unavailable { detail: "The server is stopping", cause: None };
-        self.0.send(Asked { tenant, job, bytes, answer }).await.map_err(|_| gone())?;
+        self.door.send(Asked { tenant, job, bytes, answer }).await.map_err(|_| gone())?;
+        self.waiting.inc();
         answered.await.map_err(|_| gone())?
     }
 }
@@ -80,6 +85,7 @@ async fn collect(mut receiver: mpsc::Receiver<Asked>, writer: Writer) {
             bytes += next.bytes;
             batch.push(next);
         }
+        writer.metrics.accept_waiting.sub(i64::try_from(batch.len()).unwrap_or(0));
         tasks::spawn("accept", write(writer.clone(), batch, place));
     }
 }

@@ -65,6 +65,11 @@ async fn until_waiting(api: &Api, many: i64) {
     .await;
 }
 
+/// A metric of the API stands at `value`.
+async fn until_counted(api: &Api, name: &str, value: f64) {
+    drydock_testing::until(name, PATIENCE, async || (counted(api, name).await == value).then_some(())).await;
+}
+
 async fn until_there(api: &Api) {
     drydock_testing::until("the job is there", PATIENCE, async || (jobs(api).await == 1).then_some(())).await;
 }
@@ -182,20 +187,22 @@ async fn a_rotten_job_spoils_no_other() {
     let bodies: Vec<Value> = (0..20)
         .map(|number| json!({"job_type": "edit", "instruction": "once", "title": if number == 13 { "rotten" } else { "sound" }}))
         .collect();
-    let posts = join_all(bodies.iter().map(|body| api.post(&path, body)));
+    // Two transactions are under way, with a job each; the others will be one.
+    let posts = join_all(bodies.iter().enumerate().map(async |(at, body)| {
+        until_waiting(&api, at.min(2) as i64).await;
+        api.post(&path, body).await
+    }));
     let release = async {
-        until_waiting(&api, 2).await;
+        until_counted(&api, "drydock_api_accept_waiting", 18.0).await;
         hold.commit().await.unwrap();
     };
     let (answers, ()) = tokio::join!(posts, release);
     let failed: Vec<usize> = (0..20).filter(|at| answers[*at].status != 202).collect();
     assert_eq!(failed, [13]);
     assert_eq!((answers[13].status, jobs(&api).await), (500, 19));
-    assert!(
-        counted(&api, "drydock_api_accept_again_total{outcome=\"accepted\"").await >= 1.0,
-        "they were in one batch"
-    );
-    assert!(counted(&api, "drydock_api_accept_batch_jobs_count").await < 20.0);
+    assert_eq!(counted(&api, "drydock_api_accept_again_total{outcome=\"accepted\"").await, 17.0);
+    assert_eq!(counted(&api, "drydock_api_accept_batch_jobs_count").await, 3.0);
+    assert_eq!(counted(&api, "drydock_api_accept_waiting").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
