@@ -4,6 +4,15 @@ ALTER TABLE tenant
   ADD weight int NOT NULL DEFAULT 1 CHECK (weight BETWEEN 1 AND 1000),
   ADD max_running int CHECK (max_running > 0);
 
+-- Ranges of single columns are domains, checked where a value is made: a table's constraints are parsed and checked again
+-- with each of the five changes of a row in a job's life.
+CREATE DOMAIN job_priority AS smallint CHECK (VALUE BETWEEN 0 AND 9);
+CREATE DOMAIN retry_limit AS smallint CHECK (VALUE BETWEEN 0 AND 100);
+CREATE DOMAIN seconds AS int CHECK (VALUE > 0);
+ALTER TABLE job
+  DROP CONSTRAINT job_priority_check, DROP CONSTRAINT job_retries_check, DROP CONSTRAINT job_timeout_s_check,
+  ALTER priority TYPE job_priority, ALTER retries TYPE retry_limit, ALTER timeout_s TYPE seconds;
+
 ALTER TABLE worker ADD labels jsonb NOT NULL DEFAULT '{}';
 
 ALTER TABLE job
@@ -13,17 +22,17 @@ ALTER TABLE job
   ADD demand text NOT NULL DEFAULT '',
   ADD depends_on uuid[] NOT NULL DEFAULT '{}',
   -- Dependencies that have not ended well yet; it stays scheduled until there are none.
-  ADD unmet int NOT NULL DEFAULT 0 CHECK (unmet >= 0),
+  ADD unmet int NOT NULL DEFAULT 0,
   -- Queued, but not before run_at: keeps its place and stays out of the ready index.
   ADD backing_off boolean NOT NULL DEFAULT false,
   ADD redispatches smallint NOT NULL DEFAULT 0,
-  ADD queue_timeout_s int CHECK (queue_timeout_s > 0),
-  ADD silence_timeout_s int CHECK (silence_timeout_s > 0),
+  ADD queue_timeout_s seconds,
+  ADD silence_timeout_s seconds,
   ADD expires_at timestamptz,
   ADD cancel_reason text,
   ADD schedule_id uuid,
   ADD CHECK (NOT backing_off OR state = 'queued'),
-  ADD CHECK (unmet = 0 OR state IN ('scheduled', 'failed', 'canceled'));
+  ADD CHECK (unmet = 0 OR unmet > 0 AND state IN ('scheduled', 'failed', 'canceled'));
 
 -- As the first version, but planned once a connection: an SQL function that writes is planned at each call.
 CREATE FUNCTION dd_status_event_v2(j job, detail text) RETURNS void LANGUAGE plpgsql AS $$

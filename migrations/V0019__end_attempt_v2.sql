@@ -17,7 +17,8 @@ END $$;
 
 -- What becomes of a job whose attempt ended with `kind`: again, or over. An agent's failure is final unless the job asks for
 -- retries; our own faults repeat without charging it, up to a limit each. A job that is to run again keeps its place.
--- The caller holds the project and the job row and has closed the attempt. Returns the job's new state.
+-- The caller holds the project and the job row and has closed the attempt. What came of the run (summary, output, version,
+-- preview, files, errors) is written as it stands in `j`: one new version of the row, not two. Returns the job's new state.
 CREATE FUNCTION dd_end_attempt_v2(j job, kind attempt_state, detail text) RETURNS job_state LANGUAGE plpgsql AS $$
 DECLARE
   f int := j.failures + (kind IN ('failed', 'timeout'))::int;
@@ -42,8 +43,10 @@ BEGIN
          queued_at = CASE WHEN s = 'queued' THEN clock_timestamp() ELSE queued_at END,
          finished_at = CASE WHEN s <> 'queued' THEN clock_timestamp() END,
          failure_kind = CASE WHEN kind = 'succeeded' THEN NULL WHEN kind = 'failed' THEN 'agent' ELSE kind::text END,
-         errors = CASE WHEN s <> 'dead' THEN errors
-                       ELSE errors || format('given up: %s; the last: %s',
+         summary = j.summary, output = j.output, version = j.version, preview_url = j.preview_url,
+         created_files = j.created_files, modified_files = j.modified_files, deleted_files = j.deleted_files,
+         errors = CASE WHEN s <> 'dead' THEN j.errors
+                       ELSE j.errors || format('given up: %s; the last: %s',
                               CASE kind WHEN 'lost' THEN 'three workers were lost while they ran it'
                                         WHEN 'conflict' THEN 'five times the project had moved on meanwhile'
                                         ELSE 'twenty faults of the infrastructure' END, coalesce(detail, 'no detail')) END

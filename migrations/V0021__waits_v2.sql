@@ -32,7 +32,7 @@ CREATE FUNCTION dd_ready_v1(batch int) RETURNS int LANGUAGE sql AS $$
 CREATE FUNCTION dd_depend_v1(batch int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE ids uuid[]; d record; j job; n int := 0;
 BEGIN
-  ids := ARRAY(SELECT DISTINCT x.job_id FROM (SELECT job_id FROM job_dependency WHERE ended IS NOT NULL ORDER BY job_id LIMIT batch) x);
+  ids := ARRAY(SELECT DISTINCT job_id FROM job_dependency WHERE ended IS NOT NULL ORDER BY job_id LIMIT batch);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT project_id FROM job WHERE id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   PERFORM dd_hold_edges_v1(ids);

@@ -60,7 +60,7 @@ BEGIN
          ORDER BY j.id FOR UPDATE SKIP LOCKED)
       UPDATE job d SET state = 'dispatched', dispatch_seq = d.dispatch_seq + 1, dispatched_at = clock_timestamp()
         FROM held WHERE d.id = held.id AND d.state = 'queued'
-      RETURNING d.id, d.dispatch_seq, d.pool, d.priority;
+      RETURNING d.id, d.dispatch_seq, d.pool, d.priority::smallint;
       GET DIAGNOSTICS n = ROW_COUNT;
       room := room - n;
       EXIT WHEN n = 0 OR room <= 0 OR more IS NOT TRUE;

@@ -17,7 +17,7 @@ BEGIN
   RETURN QUERY
   UPDATE job d SET dispatch_seq = d.dispatch_seq + 1, dispatched_at = clock_timestamp(), redispatches = d.redispatches + 1
    WHERE d.id = ANY (ids) AND d.state = 'dispatched'
-  RETURNING d.id, d.dispatch_seq, d.pool, d.priority;
+  RETURNING d.id, d.dispatch_seq, d.pool, d.priority::smallint;
 END $$;
 
 -- A worker hands back a ticket it cannot serve, or the leader one the broker gave up. Only the newest ticket counts.
@@ -31,7 +31,7 @@ END $$;
 -- Tickets a worker may claim without the broker: a random few of the oldest it can run. Only reads; the claim decides.
 CREATE FUNCTION dd_pull_v1(w uuid, most int)
 RETURNS TABLE (ticket_job uuid, ticket_seq int, ticket_pool text, ticket_priority smallint) LANGUAGE sql AS $$
-  SELECT o.id, o.dispatch_seq, o.pool, o.priority
+  SELECT o.id, o.dispatch_seq, o.pool, o.priority::smallint
     FROM (SELECT j.* FROM worker k JOIN job j ON j.pool = k.pool
            WHERE k.id = w AND k.ended_at IS NULL AND NOT k.draining AND j.state = 'dispatched' AND dd_suits_v1(k, j)
            ORDER BY j.dispatched_at LIMIT 4 * most) o

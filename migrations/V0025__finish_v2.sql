@@ -51,12 +51,12 @@ BEGIN
          manifest_id = CASE WHEN NOT publish THEN decode(tree ->> 'manifest_id', 'hex') END,
          log_bytes = coalesce((report ->> 'log_bytes')::bigint, 0)
    WHERE id = a;
-  UPDATE job SET summary = report ->> 'summary', output = report ->> 'output', version = made, preview_url = report ->> 'preview_url',
-         created_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'created_files')),
-         modified_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'modified_files')),
-         deleted_files = ARRAY(SELECT jsonb_array_elements_text(report -> 'deleted_files')),
-         errors = ARRAY(SELECT jsonb_array_elements_text(report -> 'errors'))
-   WHERE id = jid RETURNING * INTO j;
+  SELECT report ->> 'summary', report ->> 'output', made, report ->> 'preview_url',
+         ARRAY(SELECT jsonb_array_elements_text(report -> 'created_files')),
+         ARRAY(SELECT jsonb_array_elements_text(report -> 'modified_files')),
+         ARRAY(SELECT jsonb_array_elements_text(report -> 'deleted_files')),
+         ARRAY(SELECT jsonb_array_elements_text(report -> 'errors'))
+    INTO j.summary, j.output, j.version, j.preview_url, j.created_files, j.modified_files, j.deleted_files, j.errors;
   PERFORM dd_end_attempt_v2(j, ended, report ->> 'detail');
   RETURN CASE ended WHEN 'conflict' THEN 'conflict' ELSE 'ok' END;
 END $$;

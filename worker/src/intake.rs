@@ -1,6 +1,7 @@
-//! From ticket to claimed job. A slot first, then a ticket; acknowledged right after the durable claim. The ticket that fills
-//! the last slot is held as the brake: with prefetch 1 nothing else can arrive, so a full worker hoards nothing. Held too
-//! long, the consumer ends instead, and starts anew when a slot frees. Where tickets stay away, PostgreSQL is asked for them.
+//! From ticket to claimed job. A slot first, then a ticket; acknowledged right after the durable claim. As many tickets can
+//! arrive as slots were set aside for them (the prefetch), and a ticket is acknowledged once the next slot is set aside: the
+//! last ones are held as the brake, claimed already, so a full worker hoards nothing. Held too long, the consumer ends
+//! instead, and starts anew when a slot frees. Where tickets stay away, PostgreSQL is asked for them.
 
 use std::{
     future::Future,
@@ -16,6 +17,7 @@ use drydock_database::{
 use drydock_domain::{AttemptId, Ticket};
 use drydock_queue::{Broker, Delivery, QueueError, Subscription};
 use drydock_runtime::{Backoff, Shutdown, exit::chain, tasks};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rand::RngExt as _;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -26,6 +28,8 @@ use tracing::Instrument as _;
 
 use crate::{context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
 
+/// Claims under way at the same time: each waits for its commit most of its time.
+const CLAIMS: usize = 4;
 /// How long a claim is tried before the ticket is given back to the broker by closing the channel.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(30);
 /// The same while this worker stops.
@@ -90,7 +94,7 @@ impl Intake {
                 Leave::Ended | Leave::Refused | Leave::Queue(_) | Leave::Scratch(_) | Leave::Database(_) => {
                     let delay = backoff.next_delay();
                     tracing::warn!(retry_ms = delay.as_millis(), "lost the subscription: {}", chain(&left));
-                    let _stopping = self.pulling(&mut None, tokio::time::sleep(delay)).await;
+                    let _stopping = self.pulling(&mut Vec::new(), tokio::time::sleep(delay)).await;
                 }
             }
         }
@@ -119,8 +123,10 @@ impl Intake {
     }
 
     async fn subscribed(&self, slot: Slot, backoff: &mut Backoff) -> Leave {
-        let mut slot = Some(slot);
-        let subscribing = self.pulling(&mut slot, self.broker.subscribe(&self.context.config.pool));
+        let mut seats = vec![slot];
+        self.set_aside(&mut seats, CLAIMS);
+        let prefetch = seats.len();
+        let subscribing = self.pulling(&mut seats, self.broker.subscribe(&self.context.config.pool, prefetch));
         let mut subscription = match subscribing.await {
             Ok(Ok(subscription)) => subscription,
             Ok(Err(error)) => return error.into(),
@@ -128,7 +134,9 @@ impl Intake {
         };
         backoff.reset();
         *self.away() = None;
-        let left = self.consume(&mut subscription, slot).await.unwrap_or_else(|left| left);
+        // Pulled jobs may have taken some.
+        self.set_aside(&mut seats, prefetch);
+        let left = self.consume(&mut subscription, seats, prefetch).await;
         for delivery in subscription.cancel().await {
             if let Err(error) = self.hand_back(delivery).await {
                 tracing::debug!("failed to hand a ticket back, it comes again: {}", chain(&error));
@@ -138,44 +146,59 @@ impl Intake {
         left
     }
 
-    async fn consume(&self, subscription: &mut Subscription, mut slot: Option<Slot>) -> Result<Leave, Leave> {
-        let mut patience = self.context.config.pull_after;
-        loop {
-            let next = self.unless_stopping(tokio::time::timeout(jittered(patience), subscription.next()));
-            let next = tokio::select! {
-                biased;
-                next = next => next?,
-                () = self.context.breaker.opened() => return Ok(Leave::Storage),
-            };
-            match (next, slot.take()) {
-                (Ok(delivery), held) => {
-                    let Some(delivery) = delivery? else { return Ok(Leave::Ended) };
-                    // Pulled jobs may have taken the slot that was meant for this one.
-                    let held = held.or_else(|| self.slots.clone().try_acquire_owned().ok());
-                    let Some(held) = held else {
-                        self.hand_back(delivery).await?;
-                        return Ok(Leave::Full);
-                    };
-                    slot = Some(self.take(delivery, held).await?);
-                    patience = self.context.config.pull_after;
-                }
-                (Err(_quiet), held) => {
-                    slot = held;
-                    let found = self.pull(&mut slot).await;
-                    patience = if found { PULL_PAUSE } else { self.context.config.pull_after };
-                    if slot.is_none() {
-                        slot = self.slots.clone().try_acquire_owned().ok();
-                    }
-                    if slot.is_none() {
-                        return Ok(Leave::Full);
-                    }
-                }
-            }
+    /// Fills up to `most` slots for tickets to come, as far as there are any.
+    fn set_aside(&self, seats: &mut Vec<Slot>, most: usize) {
+        while seats.len() < most
+            && let Ok(slot) = self.slots.clone().try_acquire_owned()
+        {
+            seats.push(slot);
         }
     }
 
+    /// Takes tickets until there is a reason not to; claims under way are then seen to their end.
+    async fn consume(&self, subscription: &mut Subscription, mut seats: Vec<Slot>, prefetch: usize) -> Leave {
+        let leaving = CancellationToken::new();
+        let mut taking = FuturesUnordered::new();
+        let mut quiet_at = Instant::now() + jittered(self.context.config.pull_after);
+        let left = loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.triggered() => break Leave::Stopping,
+                Some(taken) = taking.next() => match taken {
+                    Ok(slot) => seats.push(slot),
+                    Err(left) => break left,
+                },
+                () = self.context.breaker.opened() => break Leave::Storage,
+                next = subscription.next() => {
+                    quiet_at = Instant::now() + jittered(self.context.config.pull_after);
+                    let delivery = match next {
+                        Ok(Some(delivery)) => delivery,
+                        Ok(None) => break Leave::Ended,
+                        Err(error) => break error.into(),
+                    };
+                    let Some(slot) = seats.pop() else {
+                        break self.hand_back(delivery).await.err().unwrap_or(Leave::Full);
+                    };
+                    taking.push(self.take(delivery, slot, &leaving));
+                }
+                () = tokio::time::sleep_until(quiet_at) => {
+                    let found = self.pull(&mut seats).await;
+                    let patience = if found { PULL_PAUSE } else { self.context.config.pull_after };
+                    quiet_at = Instant::now() + jittered(patience);
+                    self.set_aside(&mut seats, prefetch - taking.len());
+                    if seats.len() + taking.len() < prefetch {
+                        break Leave::Full;
+                    }
+                }
+            }
+        };
+        leaving.cancel();
+        taking.for_each(async |_ended| ()).await;
+        left
+    }
+
     /// Claims a delivery's job and starts it; answers the slot for the next one.
-    async fn take(&self, delivery: Delivery, slot: Slot) -> Result<Slot, Leave> {
+    async fn take(&self, delivery: Delivery, slot: Slot, leaving: &CancellationToken) -> Result<Slot, Leave> {
         let attempt = match self.claim(&delivery.ticket).await {
             Ok(Some(attempt)) => attempt,
             Ok(None) => {
@@ -189,14 +212,10 @@ impl Intake {
             Err(left) => return Err(left),
         };
         self.start(attempt, slot);
-        if let Ok(next) = self.slots.clone().try_acquire_owned() {
-            delivery.ack().await?;
-            return Ok(next);
-        }
         let brake = tokio::time::timeout(self.context.config.brake_timeout, self.slot());
-        let freed = self.unless_stopping(brake).await;
+        let freed = leaving.run_until_cancelled(brake).await;
         delivery.ack().await?;
-        freed?.map_err(|_| Leave::Full)
+        freed.ok_or(Leave::Stopping)?.map_err(|_| Leave::Full)
     }
 
     /// The job is queued again at once, for whoever has a slot; nobody waits for the broker to deliver its ticket again.
@@ -210,7 +229,7 @@ impl Intake {
 
     /// Awaits `wait`, and asks PostgreSQL for tickets meanwhile once the broker has been away for long. A claim under way when
     /// the wait is over is seen to its end.
-    async fn pulling<T>(&self, slot: &mut Option<Slot>, wait: impl Future<Output = T>) -> Result<T, Leave> {
+    async fn pulling<T>(&self, seats: &mut Vec<Slot>, wait: impl Future<Output = T>) -> Result<T, Leave> {
         let since = *self.away().get_or_insert_with(Instant::now);
         let over = CancellationToken::new();
         let waiting = async {
@@ -222,7 +241,7 @@ impl Intake {
             let mut next = since + self.context.config.pull_after;
             while over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_some() {
                 if self.context.breaker.reason().is_none() {
-                    self.pull(slot).await;
+                    self.pull(seats).await;
                 }
                 next = Instant::now() + jittered(PULL_PAUSE);
             }
@@ -230,9 +249,9 @@ impl Intake {
         tokio::join!(waiting, pulling).0
     }
 
-    /// Claims what PostgreSQL has for the free slots, `slot` first; answers whether there was anything.
-    async fn pull(&self, slot: &mut Option<Slot>) -> bool {
-        let free = usize::from(slot.is_some()) + self.slots.available_permits();
+    /// Claims what PostgreSQL has for the free slots, those set aside first; answers whether there was anything.
+    async fn pull(&self, seats: &mut Vec<Slot>) -> bool {
+        let free = seats.len() + self.slots.available_permits();
         let most = i32::try_from(free).unwrap_or(i32::MAX);
         if most == 0 || self.shutdown.is_triggered() {
             return false;
@@ -245,16 +264,16 @@ impl Intake {
         });
         let found = !tickets.is_empty();
         for ticket in tickets {
-            let Some(held) = slot.take().or_else(|| self.slots.clone().try_acquire_owned().ok()) else {
+            let Some(held) = seats.pop().or_else(|| self.slots.clone().try_acquire_owned().ok()) else {
                 break;
             };
             self.context.metrics.outages.pulled.inc();
             match self.claim(&ticket).await {
                 Ok(Some(attempt)) => self.start(attempt, held),
-                Ok(None) => *slot = Some(held),
+                Ok(None) => seats.push(held),
                 Err(left) => {
                     tracing::warn!(job = %ticket.job, "failed to claim a pulled ticket: {}", chain(&left));
-                    *slot = Some(held);
+                    seats.push(held);
                     break;
                 }
             }

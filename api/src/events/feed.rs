@@ -1,12 +1,13 @@
 //! `Feed`: tells waiting requests of this process that a job has news. One reader of the event line for all of them; a
 //! hint only, what happened is read from the rows by whoever waits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use drydock_database::{Database, DatabaseError, event, wake};
 use drydock_domain::JobId;
 use drydock_runtime::{Shutdown, tasks};
 use tokio::sync::{
+    Notify,
     broadcast::{self, error::RecvError},
     watch,
 };
@@ -15,6 +16,8 @@ use tokio::sync::{
 /// over, then as the net for a wake-up that was lost.
 const SOON: Duration = Duration::from_millis(5);
 const NET: Duration = Duration::from_millis(250);
+/// While nobody listens the reader only keeps up, so that whoever comes need not wait for it to.
+const ALONE: Duration = Duration::from_millis(500);
 /// Whoever waits looks itself this often, in case the feed fails.
 const OWN_LOOK: Duration = Duration::from_secs(1);
 const BATCH: i64 = 1000;
@@ -26,6 +29,7 @@ const HINTS: usize = 1024;
 pub(crate) struct Feed {
     jobs: broadcast::Sender<JobId>,
     wakes: watch::Receiver<u64>,
+    arrival: Arc<Notify>,
 }
 
 impl Feed {
@@ -33,14 +37,18 @@ impl Feed {
     pub(crate) fn start(database: &Database, shutdown: &Shutdown) -> Self {
         let wakes = wake::listen(database, wake::Channel::Events, shutdown);
         let (jobs, _) = broadcast::channel(HINTS);
-        let feed = Self { jobs, wakes };
+        let feed = Self { jobs, wakes, arrival: Arc::default() };
         tasks::spawn_critical("event feed", shutdown, follow(database.clone(), feed.clone(), shutdown.clone()));
         feed
     }
 
     /// Starts to take notice; look at the rows after this, not before.
     pub(crate) fn watch(&self) -> Watch {
-        Watch { jobs: self.jobs.subscribe() }
+        let watch = Watch { jobs: self.jobs.subscribe() };
+        if self.jobs.receiver_count() == 1 {
+            self.arrival.notify_one();
+        }
+        watch
     }
 
     /// Counts wake-ups of any kind, log bytes included.
@@ -79,13 +87,16 @@ async fn follow(database: Database, feed: Feed, shutdown: Shutdown) {
         if let Err(error) = &step {
             tracing::debug!("failed to read new events: {}", drydock_runtime::exit::chain(error));
         }
+        let heard = feed.jobs.receiver_count() > 0;
         pause = match step {
+            _ if !heard => ALONE,
             Ok(0) | Err(_) => (pause * 2).min(NET),
             Ok(_) => SOON,
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            changed = wakes.changed() => match changed {
+            () = feed.arrival.notified() => pause = SOON,
+            changed = wakes.changed(), if heard => match changed {
                 Ok(()) => pause = SOON,
                 Err(_) => tokio::time::sleep(NET).await,
             },

@@ -1,7 +1,11 @@
 //! How fast jobs are admitted, over the last second or so.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+/// Rest between two rounds while tickets for many times as long wait in the broker.
+const REST: Duration = Duration::from_millis(20);
 /// Share of a second of claims that may wait in the broker, so that short jobs find their next ticket there.
 const LOOKAHEAD_S: f64 = 0.25;
 
@@ -29,5 +33,10 @@ impl Pace {
     #[expect(clippy::cast_possible_truncation, reason = "a rate of admissions is far below i32::MAX")]
     pub(super) fn lookahead(&self) -> i32 {
         (self.per_second * LOOKAHEAD_S) as i32
+    }
+
+    /// How long to let places come free before the next round: nothing for long jobs, nor after a pause.
+    pub(super) fn rest(&self) -> Duration {
+        if self.lookahead() >= 10 && self.since.elapsed() < Duration::from_secs(2) { REST } else { Duration::ZERO }
     }
 }

@@ -45,7 +45,13 @@ impl Tickets {
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
         let (context, state) = (&self.context, &self.state);
-        periodic::run(schedule, shutdown, || async { state.lock().await.round(context).await }).await;
+        let round = || async {
+            let mut state = state.lock().await;
+            let next = state.round(context).await;
+            tokio::time::sleep(state.pace.rest()).await;
+            next
+        };
+        periodic::run(schedule, shutdown, round).await;
         self.state.lock().await.relay.close().await;
     }
 }

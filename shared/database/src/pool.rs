@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use drydock_runtime::{Backoff, admin::Readiness, exit::chain};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{Config, NoTls};
@@ -115,6 +115,8 @@ fn pool(url: &Config, size: usize) -> Pool {
     let timeouts = Timeouts { wait: Some(ACQUIRE), create: Some(ACQUIRE), recycle: Some(ACQUIRE) };
     Pool::builder(manager)
         .max_size(size)
+        // The connection used last knows the plans: few are kept busy, and not all of them half warm.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()
@@ -124,8 +126,10 @@ fn pool(url: &Config, size: usize) -> Pool {
 fn parse(config: &DatabaseConfig, url: &SecretString) -> Result<Config, DatabaseError> {
     let mut url: Config = url.expose_secret().parse().map_err(DatabaseError::Url)?;
     let given = url.get_options().unwrap_or_default().to_owned();
+    // Every statement goes by an index, whatever its parameters are: planned once a connection, not five times or each time.
     url.options(format!(
-        "{given} -c statement_timeout={} -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c timezone=UTC",
+        "{given} -c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout=10s \
+         -c idle_in_transaction_session_timeout=10s -c timezone=UTC",
         config.database_statement_timeout.as_millis()
     ));
     url.connect_timeout(Duration::from_secs(5))

@@ -1,4 +1,4 @@
-//! Consuming tickets: prefetch 1 and a fresh consumer tag each time (a reused one can stop deliveries, rabbitmq #9151).
+//! Consuming tickets: a small prefetch and a fresh consumer tag each time (a reused one can stop deliveries, rabbitmq #9151).
 
 use std::time::Duration;
 
@@ -34,14 +34,17 @@ pub struct Delivery {
 }
 
 impl Broker {
-    /// Subscribes to a pool's queue over a connection of its own.
+    /// Subscribes to a pool's queue over a connection of its own. At most `prefetch` tickets (1 to 65,535) are delivered and
+    /// not acknowledged at any time (AMQP 0-9-1, `basic.qos`).
     ///
     /// # Errors
     /// The broker cannot be reached or refuses.
-    pub async fn subscribe(&self, pool: &str) -> Result<Subscription, QueueError> {
+    pub async fn subscribe(&self, pool: &str, prefetch: usize) -> Result<Subscription, QueueError> {
+        // AMQP has a word of 16 bits for it, in which 0 means without end.
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX).max(1);
         let link = self.open("consume").await?;
         self.declaring(topology::declare(&link.channel, pool)).await?;
-        self.within("set the prefetch", link.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        self.within("set the prefetch", link.channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let (queue, tag) = (topology::pool_queue(pool), format!("drydock-{}", Uuid::now_v7()));
         let consume = link.channel.basic_consume(
             queue.as_str().into(),
@@ -142,13 +145,13 @@ mod tests {
         let broker = Broker::new(&QueueConfig::default(), &url, metrics).unwrap();
         let ticket = Ticket::new(JobId::generate(), 1, drydock_testing::pool(), 0);
         assert_eq!(Publisher::new(broker.clone()).publish(vec![ticket.clone()]).await.confirmed.len(), 1);
-        let mut first = broker.subscribe(&ticket.pool).await.unwrap();
+        let mut first = broker.subscribe(&ticket.pool, 1).await.unwrap();
         let held = delivered(&mut first).await.unwrap();
         // 406 PRECONDITION_FAILED: nothing of that number was delivered.
         first.link.channel.basic_ack(99, BasicAckOptions::default()).await.unwrap();
         assert!(delivered(&mut first).await.is_none());
         assert!(held.ack().await.is_err());
-        let mut second = broker.subscribe(&ticket.pool).await.unwrap();
+        let mut second = broker.subscribe(&ticket.pool, 1).await.unwrap();
         assert_eq!(delivered(&mut second).await.unwrap().ticket, ticket);
     }
 }

@@ -44,7 +44,7 @@ async fn raw_channel() -> (Connection, lapin::Channel) {
 async fn tickets_arrive_once_in_order_and_one_at_a_time() {
     let (broker, pool) = (broker(), pool());
     let sent = publish(&broker, &pool, 3).await;
-    let mut subscription = broker.subscribe(&pool).await.unwrap();
+    let mut subscription = broker.subscribe(&pool, 1).await.unwrap();
     for ticket in sent {
         let delivery = next(&mut subscription).await;
         assert_eq!(delivery.ticket, ticket);
@@ -60,11 +60,11 @@ async fn tickets_arrive_once_in_order_and_one_at_a_time() {
 async fn an_unacknowledged_ticket_goes_to_the_next_consumer() {
     let (broker, pool) = (broker(), pool());
     let sent = publish(&broker, &pool, 1).await;
-    let mut first = broker.subscribe(&pool).await.unwrap();
+    let mut first = broker.subscribe(&pool, 1).await.unwrap();
     let held = next(&mut first).await;
     first.close().await;
     assert!(held.ack().await.is_err(), "its channel is gone");
-    let mut second = broker.subscribe(&pool).await.unwrap();
+    let mut second = broker.subscribe(&pool, 1).await.unwrap();
     assert_eq!(next(&mut second).await.ticket, sent[0]);
 }
 
@@ -104,7 +104,7 @@ async fn t09_returns_are_matched_by_message_id() {
 #[tokio::test]
 async fn t20_garbage_is_dropped_and_the_consumer_lives() {
     let (broker, pool) = (broker(), pool());
-    let mut subscription = broker.subscribe(&pool).await.unwrap();
+    let mut subscription = broker.subscribe(&pool, 1).await.unwrap();
     let (_connection, channel) = raw_channel().await;
     for body in [
         &b"\xff\xfe"[..],

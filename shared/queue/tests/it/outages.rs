@@ -97,12 +97,12 @@ async fn ready_tells_without_publishing_whether_the_broker_is_there() {
 #[tokio::test]
 async fn t16_a_consumer_the_broker_cancels_ends_and_the_next_has_another_tag() {
     let (broker, pool) = (broker(), pool());
-    let mut first = broker.subscribe(&pool).await.unwrap();
+    let mut first = broker.subscribe(&pool, 1).await.unwrap();
     let (_connection, channel) = raw_channel().await;
     channel.queue_delete(topology::pool_queue(&pool).as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, first.next()).await.expect("it is told");
     assert!(matches!(ended, Ok(None)), "{ended:?}");
-    let mut second = broker.subscribe(&pool).await.unwrap();
+    let mut second = broker.subscribe(&pool, 1).await.unwrap();
     assert_ne!(first.tag(), second.tag());
     first.close().await;
     let sent = publish(&broker, &pool, 1).await;
@@ -112,7 +112,7 @@ async fn t16_a_consumer_the_broker_cancels_ends_and_the_next_has_another_tag() {
 #[tokio::test]
 async fn t17_a_half_open_connection_is_noticed_within_two_heartbeats_and_a_bit() {
     let (proxy, broker) = behind_proxy().await;
-    let mut subscription = broker.subscribe(&pool()).await.unwrap();
+    let mut subscription = broker.subscribe(&pool(), 1).await.unwrap();
     let (worker, mut publisher) = (drydock_domain::WorkerId::generate(), Publisher::new(broker.clone()));
     let mut hints = broker.hints(worker).await.unwrap();
     publisher.ready().await.unwrap();

@@ -251,6 +251,11 @@ pub(super) fn dependencies() -> Vec<Op> {
         END_WAITS,
         END_WAITS,
         END_WAITS,
+        // A batch counts jobs, not what each of them waited for.
+        accept([ask(20, 0), ask(21, 0), needs(22, 1, &[20, 21]), needs(23, 1, &[20, 21])]),
+        cancel(20),
+        cancel(21),
+        Op::EndWaits { batch: 2 },
     ]
 }
 

@@ -54,7 +54,7 @@ pub(super) fn finish() -> Vec<Mutant> {
         dies(F, "'conflict'; publish := false;", "'conflict';"),
         dies(F, "UPDATE project SET head_version = made WHERE id = j.project_id;", ""),
         dies(F, "manifest_id = CASE WHEN NOT publish THEN decode(tree ->> 'manifest_id', 'hex') END,", ""),
-        dies(F, ", version = made", ""),
+        dies(F, "report ->> 'output', made,", "report ->> 'output', NULL,"),
         dies(F, "RETURN CASE ended WHEN 'conflict' THEN 'conflict' ELSE 'ok' END", "RETURN 'ok'"),
     ]
 }
@@ -101,7 +101,8 @@ pub(super) fn end_attempt() -> Vec<Mutant> {
         dies(F, "s = 'queued' AND wait > interval '0'", "wait > interval '0'"),
         dies(F, " AND wait > interval '0'", ""),
         dies(F, "IF s <> 'queued' THEN PERFORM dd_settle_v1(after); END IF;", ""),
-        dies(F, "CASE WHEN s <> 'dead' THEN errors", "CASE WHEN true THEN errors"),
+        dies(F, "CASE WHEN s <> 'dead' THEN j.errors", "CASE WHEN true THEN j.errors"),
+        dies(F, "version = j.version, ", ""),
         dies("dd_settle_v1", "PERFORM dd_promote_v2(j.project_id);", ""),
         dies("dd_settle_v1", "UPDATE job_dependency SET ended = j.state WHERE on_job = j.id AND ended IS NULL;", ""),
         dies("dd_settle_v1", "SET ended = j.state WHERE on_job = j.id AND", "SET ended = j.state WHERE"),

@@ -197,6 +197,7 @@ pub(super) fn ends_of_waits() -> Vec<Mutant> {
     const E: &str = "dd_expire_v1";
     vec![
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
+        dies(N, "SELECT DISTINCT job_id", "SELECT job_id"),
         dies(N, " AND e.ended IS NOT NULL", ""),
         lives(N, "count(*) FILTER (WHERE g.ended = 'succeeded')", "count(*)", "used only where all of them ended well"),
         dies(N, "FILTER (WHERE g.ended <> 'succeeded')", ""),
