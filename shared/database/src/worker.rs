@@ -9,10 +9,7 @@ use uuid::Uuid;
 use crate::DatabaseError;
 
 const START: &str = "SELECT dd_worker_start_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))";
-const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
-/// Asynchronous commit: a lost renewal is the next one's business. Not with news of phases, which are events.
-const RENEW_RELAXED: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-  SELECT live, owned, cancel FROM relaxed, dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
+const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_interval(secs => $2), $3, $4)";
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
@@ -92,17 +89,12 @@ pub async fn renew(
     let failed = || DatabaseError::query("renew the lease");
     let ids: Vec<Uuid> = news.iter().map(|(id, _)| id.uuid()).collect();
     let phases: Vec<&str> = news.iter().map(|(_, phase)| phase.as_str()).collect();
-    let statement = if news.is_empty() { RENEW_RELAXED } else { RENEW };
-    let statement = conn.prepare_cached(statement).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
-    let mut renewed = Renewed::default();
-    for row in rows {
-        renewed.live = row.get("live");
-        if let Some(id) = row.get::<_, Option<Uuid>>("owned") {
-            renewed.owned.push((id.into(), row.get("cancel")));
-        }
-    }
-    Ok(renewed)
+    let statement = conn.prepare_cached(RENEW).await.map_err(failed())?;
+    let row =
+        conn.query_one(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
+    let (owned, cancelled): (Vec<Uuid>, Vec<Uuid>) = (row.get("owned"), row.get("cancelled"));
+    let owned = owned.into_iter().map(|id| (id.into(), cancelled.contains(&id))).collect();
+    Ok(Renewed { live: row.get("live"), owned })
 }
 
 /// No claim succeeds for this worker any more.

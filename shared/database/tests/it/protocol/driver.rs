@@ -1,6 +1,6 @@
 //! Makes a step against the database, through the calls the services use, and tells its answer in labels.
 
-use std::{collections::HashMap, sync::LazyLock, time::Duration};
+use std::{collections::{BTreeMap, HashMap}, sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
 use drydock_database::{
@@ -62,8 +62,9 @@ pub(crate) async fn make(client: &Client, world: &World, op: &Op, now: DateTime<
             let running: Vec<_> =
                 told.iter().map(|(label, phase)| (id(Kind::Attempt, *label).into(), *phase)).collect();
             let renewed = worker::renew(client, id(Kind::Worker, *worker).into(), TTL, &running).await?;
-            let owned = renewed.owned.iter().map(|(attempt, cancel)| (label(attempt.uuid()), *cancel)).collect();
-            Ok(Answer::Owned(renewed.live.then_some(owned)))
+            let owned: BTreeMap<Label, bool> =
+                renewed.owned.iter().map(|(attempt, cancel)| (label(attempt.uuid()), *cancel)).collect();
+            Ok(Answer::Owned((renewed.live || !owned.is_empty()).then_some(owned)))
         }
         Op::Finish { job, attempt, outcome, tree } => finish(client, *job, *attempt, *outcome, *tree).await,
         Op::Cancel { tenant, job } => {

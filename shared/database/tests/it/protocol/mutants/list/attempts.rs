@@ -170,7 +170,7 @@ pub(super) fn reap() -> Vec<Mutant> {
 }
 
 pub(super) fn renew() -> Vec<Mutant> {
-    const F: &str = "dd_renew_v1";
+    const F: &str = "dd_renew_v2";
     vec![
         dies(F, "WHERE id = w AND ended_at IS NULL", "WHERE id = w"),
         dies(
@@ -178,12 +178,13 @@ pub(super) fn renew() -> Vec<Mutant> {
             "UPDATE worker SET lease_until = clock_timestamp() + ttl",
             "UPDATE worker SET lease_until = lease_until",
         ),
-        dies(F, "IF NOT alive THEN RETURN; END IF;", ""),
+        dies(F, "IF live AND cardinality", "IF cardinality"),
+        dies(F, "WHERE live AND a.worker_id", "WHERE a.worker_id"),
         dies(F, "a.id = told.id AND a.worker_id = w AND", "a.id = told.id AND"),
         dies(F, " AND a.state = 'running' AND a.phase", " AND a.phase"),
         dies(F, " AND a.phase IS DISTINCT FROM told.phase::attempt_phase", ""),
-        dies(F, "WHERE a.worker_id = w AND a.state = 'running';", "WHERE a.state = 'running';"),
-        lives(F, "WHERE a.worker_id = w AND a.state = 'running';", "WHERE a.worker_id = w;", "a current attempt runs"),
+        dies(F, "live AND a.worker_id = w AND a.state = 'running';", "live AND a.state = 'running';"),
+        lives(F, "a.worker_id = w AND a.state = 'running';", "a.worker_id = w;", "a current attempt runs"),
         lives(F, " AND j.current_attempt = a.id", "", "a running attempt is its job's current one"),
         dies(F, "j.cancel_at IS NOT NULL", "false"),
     ]

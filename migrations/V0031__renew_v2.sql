@@ -1,0 +1,28 @@
+-- Renew a worker's lease and say what it still owns. Two statements on purpose: one would read the attempts with a
+-- snapshot older than the lease it has just waited for, and could return one that was already taken back.
+-- live = false means the worker is over and owns nothing. A renewal without news of phases commits asynchronously: one that is
+-- lost is the next one's business. Phases are events, and those are never told of before they are durable.
+CREATE FUNCTION dd_renew_v2(w uuid, ttl interval, running uuid[], phases text[], OUT live boolean, OUT owned uuid[], OUT cancelled uuid[])
+LANGUAGE plpgsql AS $$
+DECLARE relaxed text;
+BEGIN
+  IF cardinality(running) = 0 THEN
+    relaxed := set_config('synchronous_commit', 'off', true);
+  END IF;
+  UPDATE worker SET lease_until = clock_timestamp() + ttl WHERE id = w AND ended_at IS NULL;
+  live := FOUND;
+  IF live AND cardinality(running) > 0 THEN
+    WITH told AS (SELECT * FROM unnest(running, phases) AS u (id, phase)),
+    moved AS (
+      UPDATE attempt a SET phase = told.phase::attempt_phase FROM told
+       WHERE a.id = told.id AND a.worker_id = w AND a.state = 'running' AND a.phase IS DISTINCT FROM told.phase::attempt_phase
+      RETURNING a.job_id, a.number, a.phase)
+    INSERT INTO event (tenant_id, project_id, job_id, kind, data)
+    SELECT j.tenant_id, j.project_id, j.id, 'status',
+           jsonb_build_object('status', 'in_progress', 'status_detail', moved.phase, 'attempt', moved.number)
+      FROM moved JOIN job j ON j.id = moved.job_id;
+  END IF;
+  SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.id) FILTER (WHERE j.cancel_at IS NOT NULL), '{}') INTO owned, cancelled
+    FROM attempt a JOIN job j ON j.id = a.job_id AND j.current_attempt = a.id
+   WHERE live AND a.worker_id = w AND a.state = 'running';
+END $$;
