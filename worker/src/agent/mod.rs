@@ -29,7 +29,6 @@ pub use agents::Agents;
 pub use config::AgentsConfig;
 pub use ending::Ending;
 pub use error::{AgentConfigError, AgentError};
-pub use exchange::write_result;
 pub use hold::Hold;
 pub use output::AgentOutput;
 pub use process::end_strays;

@@ -19,7 +19,7 @@ use super::{
     ending::Ending,
     environment,
     error::AgentError,
-    exchange::{Exchange, write_result},
+    exchange::Exchange,
     execute::execute,
     heard::Heard,
     hold::Hold,
@@ -128,6 +128,6 @@ async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToke
     }
     let logs = presence.into_iter().chain(result.logs.take());
     result.logs = Some(logs.collect::<Vec<_>>().join("\n"));
-    write_result(launch.workspace, &result)?;
+    exchange.write_result(&result).map_err(AgentError::WriteResult)?;
     Ok(AgentExit { ending, result, last_message, duration })
 }

@@ -17,20 +17,6 @@ use rustix::{
     io::Errno,
 };
 
-use super::error::AgentError;
-
-/// Writes the agent's result again, with the fleet's own file lists in it.
-///
-/// # Errors
-/// The workspace cannot be written. Call it when nothing of the agent runs any more, and not on an async thread's hot path.
-pub fn write_result(workspace: &Path, result: &AgentResult) -> Result<(), AgentError> {
-    let write = || {
-        let (exchange, _) = Exchange::open(workspace)?;
-        exchange.write(RESULT_FILE, &serde_json::to_vec_pretty(result)?)
-    };
-    write().map_err(AgentError::WriteResult)
-}
-
 /// Why there is no usable result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadResultError {
@@ -90,6 +76,11 @@ impl Exchange {
         self.write(REQUEST_FILE, &serde_json::to_vec_pretty(request)?)
     }
 
+    /// Writes the result, with what the fleet knows of the run in it. Only when nothing of the agent runs any more.
+    pub(super) fn write_result(&self, result: &AgentResult) -> io::Result<()> {
+        self.write(RESULT_FILE, &serde_json::to_vec_pretty(result)?)
+    }
+
     /// The agent's result, read to its limit and not a byte beyond.
     pub(super) fn read_result(&self) -> Result<AgentResult, ReadResultError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -109,7 +100,7 @@ impl Exchange {
         AgentResult::from_slice(&bytes).map_err(ReadResultError::Invalid)
     }
 
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.remove(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o644))?;

@@ -1,6 +1,10 @@
 //! Makes a step against the database, through the calls the services use, and tells its answer in labels.
 
-use std::{collections::{BTreeMap, HashMap}, sync::LazyLock, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use drydock_database::{
