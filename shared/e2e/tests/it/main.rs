@@ -12,4 +12,5 @@ mod main_job;
 mod outages;
 mod results;
 mod start;
+mod tickets;
 mod together;
