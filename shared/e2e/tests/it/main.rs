@@ -3,6 +3,7 @@
 
 mod stack;
 
+mod broker;
 mod codex;
 mod contact;
 mod crash;
@@ -14,3 +15,4 @@ mod results;
 mod start;
 mod tickets;
 mod together;
+mod zombie;
