@@ -8,6 +8,7 @@ mod codex;
 mod contact;
 mod crash;
 mod drain;
+mod leader;
 mod logs;
 mod main_job;
 mod outages;

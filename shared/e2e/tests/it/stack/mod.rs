@@ -119,9 +119,8 @@ impl Stack {
 
     /// Where this stack's objects are.
     pub(crate) fn storage_config(&self) -> drydock_storage::StorageConfig {
-        let prefix =
-            self.settings.iter().find(|(name, _)| name == "DRYDOCK_S3_PREFIX").expect("it is a common setting");
-        drydock_storage::StorageConfig { prefix: prefix.1.clone(), ..drydock_testing::storage_config() }
+        let prefix = self.setting("DRYDOCK_S3_PREFIX").to_owned();
+        drydock_storage::StorageConfig { prefix, ..drydock_testing::storage_config() }
     }
 
     async fn await_ready(&self) {
@@ -159,16 +158,41 @@ impl Stack {
         .await;
     }
 
-    /// The largest value of a dispatcher's metric among those that answer; `series` as it is written in /metrics.
+    /// A dispatcher's metric, while it answers; `series` as it is written in /metrics.
+    pub(crate) async fn dispatcher_says(&self, dispatcher: usize, series: &str) -> Option<f64> {
+        let text = reqwest_get(&format!("{}/metrics", self.admins[dispatcher])).await?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// The largest value of a metric among the dispatchers that answer.
     pub(crate) async fn dispatchers_say(&self, series: &str) -> Option<f64> {
         let mut most: Option<f64> = None;
-        for admin in &self.admins {
-            let Some(answer) = reqwest_get(&format!("{admin}/metrics")).await else { continue };
-            let text = answer.text().await.unwrap_or_default();
-            let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
-            most = most.into_iter().chain(value).reduce(f64::max);
+        for dispatcher in 0..self.admins.len() {
+            most = most.into_iter().chain(self.dispatcher_says(dispatcher, series).await).reduce(f64::max);
         }
         most
+    }
+
+    /// Awaits that one dispatcher leads; which.
+    pub(crate) async fn leader(&self) -> usize {
+        drydock_testing::until("somebody leads", PATIENCE, || async {
+            for dispatcher in 0..self.admins.len() {
+                if self.dispatcher_says(dispatcher, "drydock_dispatcher_leader").await == Some(1.0) {
+                    return Some(dispatcher);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// The pool of this stack alone.
+    pub(crate) fn pool(&self) -> &str {
+        self.setting("DRYDOCK_POOL")
+    }
+
+    fn setting(&self, name: &str) -> &str {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value).expect("it is a common setting")
     }
 
     /// Everything the services logged.
