@@ -103,6 +103,7 @@ async fn reaping_is_held(stack: &Stack, held: bool) {
 const ENDED: &str = "SELECT count(*) FROM worker WHERE ended_at IS NOT NULL";
 const LOST: &str = "SELECT count(*) FROM attempt WHERE state = 'lost'";
 
+/// Red when there is no such guard, when it holds for ever, and when it forgets that the network came back in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn t57_when_four_in_ten_workers_are_cut_off_at_once_nobody_is_over_for_two_leases() {
     let stack = stack(0, &[]).await;
@@ -139,6 +140,7 @@ fn done(ended: &Value) {
     );
 }
 
+/// Red when a leader judges leases from the start (`Reaper::leases_mean_something` always true).
 #[tokio::test(flavor = "multi_thread")]
 async fn t56_while_leaders_are_killed_jobs_go_on_and_nobody_is_declared_over() {
     let amnesty = TTL * 2 + GRACE;
@@ -165,6 +167,7 @@ async fn t56_while_leaders_are_killed_jobs_go_on_and_nobody_is_declared_over() {
     assert!(killed.elapsed() >= amnesty, "{:?}", killed.elapsed());
 }
 
+/// Red when a time that is to be skipped fires.
 #[tokio::test(flavor = "multi_thread")]
 async fn t58_a_schedule_fires_once_for_missed_times_whoever_leads() {
     let mut stack = stack(1, &[]).await;
@@ -199,4 +202,20 @@ async fn t58_a_schedule_fires_once_for_missed_times_whoever_leads() {
     }
     let left = "SELECT count(*) FROM job WHERE state <> 'succeeded'";
     until("all of them ran", PATIENCE, || async { (number(&sql, left).await == 0).then_some(()) }).await;
+}
+
+/// Red when the dispatcher's loop `hints` is not started.
+#[tokio::test(flavor = "multi_thread")]
+async fn t37_the_leader_tells_the_worker_of_a_cancel_long_before_its_next_renewal() {
+    let stack = stack(1, &[("DRYDOCK_LEASE_TTL", "120s")]).await;
+    let project = id(&stack.client.project(json!({"instruction": "an app to cancel"})).await);
+    let job = stack.client.submit(&project, shell("sleep 300")).await;
+    // The renewal that tells of the phase comes first, or it would bring the cancel.
+    stack.client.reaches(&job, "running").await;
+    let asked = Instant::now();
+    let (status, body) = stack.client.send(reqwest::Method::POST, &format!("/jobs/{job}/cancel"), None).await;
+    assert!(status.is_success(), "{status} {body}");
+    let ended = stack.client.ended(&job).await;
+    assert_eq!(ended["status"], "cancelled", "{ended}");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
