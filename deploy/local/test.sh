@@ -41,11 +41,20 @@ chaos_clean() {
   DRYDOCK_STATE=$STATE/chaos "$ROOT/deploy/local/clean.sh"
 }
 
+# Those of tests that were killed before they could remove them.
+brokers_clean() {
+  local left
+  for left in "$ROOT"/.local/broker-*/; do
+    [[ ! -d $left ]] || DRYDOCK_STATE=${left%/} "$ROOT/deploy/local/clean.sh"
+  done
+}
+
 state_prepare
 trap stop EXIT
 trap 'exit 130' INT TERM
 # What a run that was killed left behind.
 chaos_clean
+brokers_clean
 servers_stop
 state_remove
 state_prepare

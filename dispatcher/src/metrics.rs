@@ -11,6 +11,8 @@ pub(crate) struct DispatcherMetrics {
     transitions: IntCounter,
     pub(crate) admitted: IntCounter,
     pub(crate) redispatched: IntCounter,
+    /// By the broker's reason.
+    pub(crate) dead_letters: IntCounterVec,
     pub(crate) reaped: IntCounterVec,
     moved: IntCounterVec,
     pub(crate) fired: IntCounterVec,
@@ -40,14 +42,7 @@ impl DispatcherMetrics {
             registry.register(Box::new(counters.clone()))?;
             Ok(counters)
         };
-        let jobs = IntGaugeVec::new(
-            Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
-            &["pool", "state"],
-        )?;
-        registry.register(Box::new(jobs.clone()))?;
-        let slots =
-            IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
-        registry.register(Box::new(slots.clone()))?;
+        let [jobs, slots] = pools(registry)?;
         Ok(Self {
             leader,
             transitions: counter(
@@ -58,6 +53,11 @@ impl DispatcherMetrics {
             redispatched: counter(
                 "drydock_dispatcher_tickets_redispatched_total",
                 "Tickets sent again: unconfirmed or unclaimed.",
+            )?,
+            dead_letters: by(
+                "reason",
+                "drydock_dispatcher_dead_letters_total",
+                "Tickets that RabbitMQ gave up delivering, by its reason; their jobs were queued again or had moved on.",
             )?,
             reaped: by(
                 "state",
@@ -93,6 +93,8 @@ impl DispatcherMetrics {
         if !leads {
             self.jobs.reset();
             self.slots.reset();
+            self.relay_up.set(0);
+            self.reaping_held.set(0);
         }
     }
 
@@ -119,4 +121,17 @@ impl DispatcherMetrics {
             self.jobs.with_label_values(&[pool, state.as_str()]).set(count);
         }
     }
+}
+
+/// The gauges by pool.
+fn pools(registry: &Registry) -> prometheus::Result<[IntGaugeVec; 2]> {
+    let by = |labels: &[&str], name: &str, help: &str| -> prometheus::Result<IntGaugeVec> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    };
+    Ok([
+        by(&["pool", "state"], "drydock_jobs", "Live jobs by state; from the leader, query with max by.")?,
+        by(&["pool"], "drydock_pool_slots", "Slots of live workers; from the leader.")?,
+    ])
 }

@@ -1,5 +1,6 @@
 //! The loops, one file each: idempotent, bounded, and told nothing about what changed.
 
+mod dead;
 mod due;
 mod gauges;
 mod hints;
@@ -33,6 +34,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
     vec![
         tasks::spawn("tickets", tickets),
         tasks::spawn("hints", hints),
+        tasks::spawn("dead letters", dead::run(context.clone())),
         tasks::spawn("reap", Reaper::new(context.clone()).run(every("reap", repair), stop())),
         tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),

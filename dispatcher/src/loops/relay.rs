@@ -22,6 +22,8 @@ pub(super) struct Relay {
 /// A call to the broker that has ended.
 struct Done {
     publisher: Publisher,
+    /// Whether tickets were published, rather than a connection made.
+    published: bool,
     in_doubt: Vec<JobId>,
     error: Option<QueueError>,
 }
@@ -46,7 +48,7 @@ impl Relay {
         let mut call = tasks::spawn("publish", async move {
             let published = publisher.publish(tickets).await;
             let in_doubt = published.unconfirmed.iter().map(|ticket| ticket.job).collect();
-            Done { publisher, in_doubt, error: published.error }
+            Done { publisher, published: true, in_doubt, error: published.error }
         });
         match tokio::time::timeout(PATIENCE, &mut call).await {
             Ok(ended) => self.heed(ended.ok()),
@@ -86,11 +88,15 @@ impl Relay {
         // Nothing: the task panicked, and its connection went with it.
         let done = done.unwrap_or_else(|| Done {
             publisher: Publisher::new(self.broker.clone()),
+            published: false,
             in_doubt: Vec::new(),
             error: Some(QueueError::ChannelGone),
         });
         if done.error.is_none() && done.in_doubt.is_empty() {
-            self.backoff.reset();
+            // A broker that connects may still refuse every ticket: blocked, or its queue full.
+            if done.published {
+                self.backoff.reset();
+            }
             self.publisher = Some(done.publisher);
             return Vec::new();
         }
@@ -106,6 +112,61 @@ fn reconnect(mut publisher: Publisher, delay: Duration) -> JoinHandle<Done> {
     tasks::spawn("reconnect", async move {
         tokio::time::sleep(delay).await;
         let error = publisher.ready().await.err();
-        Done { publisher, in_doubt: Vec::new(), error }
+        Done { publisher, published: false, in_doubt: Vec::new(), error }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use drydock_queue::{QueueConfig, QueueMetrics};
+    use drydock_testing::{Proxy, until};
+
+    use super::*;
+
+    const LOOK: Duration = Duration::from_secs(4);
+    /// How a frame with the broker's confirm begins: 13 bytes of `basic.ack`.
+    const CONFIRM: &[u8] = &[0, 0, 0, 13, 0, 60, 0, 80];
+
+    /// A broker that connects and declares as always, while its confirms are cut off.
+    async fn behind_proxy() -> (Proxy, Broker) {
+        let url = drydock_testing::setting("DRYDOCK_TEST_AMQP_URL");
+        let (user, rest) = url.rsplit_once('@').unwrap();
+        let (host, vhost) = rest.split_once('/').unwrap();
+        let proxy = Proxy::start(host.to_owned()).await;
+        let through = format!("{user}@{}/{vhost}", proxy.address()).into();
+        let metrics = QueueMetrics::register(&prometheus::Registry::new()).unwrap();
+        (proxy, Broker::new(&QueueConfig::default(), &through, metrics).unwrap())
+    }
+
+    // Here, because only the loop's own pace can spin.
+    /// Red when a connection alone resets the back-off.
+    #[tokio::test]
+    async fn t10_a_broker_that_connects_and_confirms_nothing_is_tried_with_back_off() {
+        let (proxy, broker) = behind_proxy().await;
+        let pool = drydock_testing::pool();
+        let mut relay = Relay::new(broker);
+        let ticket = |seq| vec![Ticket::new(JobId::generate(), seq, pool.clone(), 0)];
+        proxy.cut_reply(CONFIRM, u32::MAX);
+        let (began, mut tries) = (Instant::now(), 0);
+        while began.elapsed() < LOOK {
+            relay.settled();
+            if relay.is_up() {
+                tries += 1;
+                assert_eq!(relay.publish(ticket(tries)).await.len(), 1, "nobody knows of it");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!((2..=12).contains(&tries), "{tries} tries in {LOOK:?}");
+        proxy.heal();
+        let mut relay = tokio::sync::Mutex::new(relay);
+        until("it takes tickets again", Duration::from_secs(30), || async {
+            let mut relay = relay.lock().await;
+            relay.settled();
+            (relay.is_up() && relay.publish(ticket(0)).await.is_empty() && relay.is_up()).then_some(())
+        })
+        .await;
+        relay.get_mut().close().await;
+    }
 }

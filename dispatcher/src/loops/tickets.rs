@@ -18,7 +18,7 @@ use super::{pace::Pace, relay::Relay};
 use crate::context::{Context, Lead};
 
 const BATCH: i32 = 200;
-/// Tickets older than this at the start of a term were perhaps never published.
+/// Tickets older than this at the start of a term were perhaps never published; younger ones get as long to be claimed.
 const INHERITED: Duration = Duration::from_secs(2);
 
 /// The loop and what it remembers.
@@ -32,6 +32,8 @@ struct State {
     /// Admitted or published, but not known to be in the broker.
     doubtful: Vec<JobId>,
     term: Option<i64>,
+    /// Tickets that another leader dispatched in its last moments may still be claimed, or were never published.
+    inheriting: bool,
     looked: Instant,
     pace: Pace,
 }
@@ -39,7 +41,8 @@ struct State {
 impl Tickets {
     pub(crate) fn new(context: Context) -> Self {
         let relay = Relay::new(context.broker.clone());
-        let state = State { relay, doubtful: Vec::new(), term: None, looked: Instant::now(), pace: Pace::new() };
+        let (doubtful, looked, pace) = (Vec::new(), Instant::now(), Pace::new());
+        let state = State { relay, doubtful, term: None, inheriting: false, looked, pace };
         Self { context, state: Mutex::new(state) }
     }
 
@@ -59,7 +62,7 @@ impl Tickets {
 impl State {
     async fn round(&mut self, context: &Context) -> Result<Next, DatabaseError> {
         let Some(lead) = context.lead() else {
-            (self.term, self.doubtful) = (None, Vec::new());
+            (self.term, self.inheriting, self.doubtful) = (None, false, Vec::new());
             return Ok(Next::Wait);
         };
         self.doubtful.extend(self.relay.settled());
@@ -91,16 +94,23 @@ impl State {
     /// Tickets to send again: in doubt, inherited from another leader, or unclaimed for too long.
     async fn again(&mut self, context: &Context, lead: Lead) -> Result<Vec<Ticket>, DatabaseError> {
         let fresh = self.term != Some(lead.term.number);
-        let timeout = context.config.claim_timeout;
-        if !fresh && self.doubtful.is_empty() && self.looked.elapsed() < timeout.min(Duration::from_secs(1)) {
+        let (timeout, age) = (context.config.claim_timeout, lead.since.elapsed());
+        let late = self.inheriting && age >= INHERITED;
+        if !fresh && !late && self.doubtful.is_empty() && self.looked.elapsed() < timeout.min(Duration::from_secs(1)) {
             return Ok(Vec::new());
         }
-        let unclaimed = if fresh { INHERITED.min(timeout) } else { timeout };
+        let unclaimed = match (fresh, late) {
+            (true, _) => INHERITED.min(timeout),
+            // All that was dispatched before this term and is still unclaimed.
+            (false, true) => age.min(timeout),
+            (false, false) => timeout,
+        };
         let client = context.database.client().await?;
         let named = self.doubtful.len().min(BATCH.unsigned_abs() as usize);
         let tickets = job::redispatch(&client, lead.term, &self.doubtful[..named], unclaimed, BATCH).await?;
         context.metrics.redispatched.inc_by(tickets.len() as u64);
         (self.term, self.looked) = (Some(lead.term.number), Instant::now());
+        self.inheriting = fresh || self.inheriting && !late;
         self.doubtful.drain(..named);
         Ok(tickets)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drydock_domain::Ticket;
 use futures_util::StreamExt as _;
 use lapin::{
-    Acker,
+    Acker, BasicProperties,
     options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
@@ -16,11 +16,26 @@ use crate::{Broker, QueueError, connection::Link, topology};
 /// How long a delivery that arrived before the end of its consumer takes to show.
 const REST: Duration = Duration::from_millis(100);
 
-/// A live consumer of one pool's queue.
+/// A live consumer of one queue: a pool's, or that of the tickets the broker gave up.
 pub struct Subscription {
     broker: Broker,
     link: Link,
     consumer: lapin::Consumer,
+}
+
+/// Why the broker gave up a ticket, in its own words as far as they are known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// It came back undelivered too often: a consumer that dies while it holds it.
+    DeliveryLimit,
+    /// Its queue was full, and dropped it.
+    MaxLength,
+    /// It lay in its queue for longer than a policy allows.
+    Expired,
+    /// A consumer refused it; none of ours does.
+    Rejected,
+    /// Anything else.
+    Unknown,
 }
 
 /// A ticket to be settled once: acknowledged right after the durable claim, or dropped with its connection and so delivered
@@ -29,6 +44,8 @@ pub struct Subscription {
 pub struct Delivery {
     /// The ticket.
     pub ticket: Ticket,
+    /// Why the broker gave up delivering it; `None` in a pool's queue.
+    pub death: Option<Death>,
     acker: Acker,
     broker: Broker,
 }
@@ -40,14 +57,28 @@ impl Broker {
     /// # Errors
     /// The broker cannot be reached or refuses.
     pub async fn subscribe(&self, pool: &str, prefetch: usize) -> Result<Subscription, QueueError> {
-        // AMQP has a word of 16 bits for it, in which 0 means without end.
-        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX).max(1);
         let link = self.open("consume").await?;
         self.declaring(topology::declare(&link.channel, pool)).await?;
+        self.consume(link, &topology::pool_queue(pool), prefetch).await
+    }
+
+    /// Subscribes to the tickets that the broker gave up, over a connection of its own.
+    ///
+    /// # Errors
+    /// The broker cannot be reached or refuses.
+    pub async fn dead_letters(&self) -> Result<Subscription, QueueError> {
+        let link = self.open("dead-letters").await?;
+        self.declaring(topology::declare_dead_letters(&link.channel)).await?;
+        self.consume(link, topology::DEAD_QUEUE, 1).await
+    }
+
+    async fn consume(&self, link: Link, queue: &str, prefetch: usize) -> Result<Subscription, QueueError> {
+        // AMQP has a word of 16 bits for it, in which 0 means without end.
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX).max(1);
         self.within("set the prefetch", link.channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let (queue, tag) = (topology::pool_queue(pool), format!("drydock-{}", Uuid::now_v7()));
+        let tag = format!("drydock-{}", Uuid::now_v7());
         let consume = link.channel.basic_consume(
-            queue.as_str().into(),
+            queue.into(),
             tag.as_str().into(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
@@ -72,7 +103,8 @@ impl Subscription {
             self.broker.metrics.delivered.inc();
             match Ticket::decode(&delivery.data) {
                 Ok(ticket) => {
-                    return Ok(Some(Delivery { ticket, acker: delivery.acker, broker: self.broker.clone() }));
+                    let death = Death::of(&delivery.properties);
+                    return Ok(Some(Delivery { ticket, death, acker: delivery.acker, broker: self.broker.clone() }));
                 }
                 Err(error) => {
                     self.broker.metrics.malformed.inc();
@@ -106,6 +138,25 @@ impl Subscription {
     /// elsewhere.
     pub async fn close(self) {
         self.link.close().await;
+    }
+}
+
+impl Death {
+    /// The word for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeliveryLimit => "delivery_limit",
+            Self::MaxLength => "maxlen",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn of(properties: &BasicProperties) -> Option<Self> {
+        let word = properties.headers().as_ref()?.inner().get("x-first-death-reason")?.as_long_string()?.to_string();
+        let known = [Self::DeliveryLimit, Self::MaxLength, Self::Expired, Self::Rejected];
+        Some(known.into_iter().find(|death| death.as_str() == word).unwrap_or(Self::Unknown))
     }
 }
 

@@ -12,7 +12,7 @@ pub mod topology;
 
 pub use config::QueueConfig;
 pub use connection::Broker;
-pub use consumer::{Delivery, Subscription};
+pub use consumer::{Death, Delivery, Subscription};
 pub use control::{Hint, Hints};
 pub use error::QueueError;
 pub use metrics::QueueMetrics;

@@ -15,7 +15,7 @@ use crate::QueueError;
 pub const DISPATCH: &str = "dd.dispatch";
 /// Where the broker puts tickets it gave up delivering.
 pub const DEAD_LETTER: &str = "dd.dlx";
-/// The queue behind [`DEAD_LETTER`]: a signal for people, not a store.
+/// The queue behind [`DEAD_LETTER`]: a signal for the dispatcher, not a store.
 pub const DEAD_QUEUE: &str = "dd.dead.v1";
 
 /// The exchange for hints to single workers; nothing depends on one arriving.
@@ -42,6 +42,16 @@ pub async fn declare(channel: &Channel, pool: &str) -> Result<(), QueueError> {
     declare_pool(channel, pool)
         .await
         .map_err(|source| QueueError::Operation { operation: "declare the pool's queue", source })
+}
+
+/// Declares what the tickets need that the broker gives up.
+///
+/// # Errors
+/// The broker refuses, or the connection is lost.
+pub async fn declare_dead_letters(channel: &Channel) -> Result<(), QueueError> {
+    declare_exchanges(channel)
+        .await
+        .map_err(|source| QueueError::Operation { operation: "declare the exchanges", source })
 }
 
 /// Declares what hints need.

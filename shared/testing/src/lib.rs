@@ -6,6 +6,7 @@ mod bucket;
 mod postgres;
 mod proxy;
 pub mod scripted_model;
+mod tap;
 pub mod violations;
 pub mod wait;
 
@@ -13,6 +14,7 @@ pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use postgres::{TestDatabase, database, empty_database};
 pub use proxy::{Direction, Pattern, Proxy};
+pub use tap::Tap;
 pub use violations::violations;
 pub use wait::until;
 

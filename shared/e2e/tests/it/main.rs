@@ -3,13 +3,17 @@
 
 mod stack;
 
+mod broker;
 mod codex;
 mod contact;
 mod crash;
 mod drain;
+mod leader;
 mod logs;
 mod main_job;
 mod outages;
 mod results;
 mod start;
+mod tickets;
 mod together;
+mod zombie;

@@ -9,12 +9,18 @@ use crate::stack::{
 };
 use drydock_testing::{Proxy, setting};
 
-/// `setting` of the test servers with its host and port replaced by the proxy's.
-pub(crate) async fn through_proxy(url: &str) -> (Proxy, String) {
+/// What stands before the host and port of a server's URL, those two, and what stands behind.
+pub(crate) fn at_host(url: &str) -> (&str, &str, &str) {
     let after_user = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |at| at + 3), |at| at + 1);
     let end = url[after_user..].find('/').map_or(url.len(), |at| after_user + at);
-    let proxy = Proxy::start(url[after_user..end].to_owned()).await;
-    let through = format!("{}{}{}", &url[..after_user], proxy.address(), &url[end..]);
+    (&url[..after_user], &url[after_user..end], &url[end..])
+}
+
+/// `setting` of the test servers with its host and port replaced by the proxy's.
+pub(crate) async fn through_proxy(url: &str) -> (Proxy, String) {
+    let (before, target, after) = at_host(url);
+    let proxy = Proxy::start(target.to_owned()).await;
+    let through = format!("{before}{}{after}", proxy.address());
     (proxy, through)
 }
 

@@ -66,6 +66,9 @@ async fn pump(
     let mut piece = vec![0; PIECE];
     loop {
         let len = from.read(&mut piece).await?;
+        if !way.borrow().passes(direction) {
+            traps.hold(len);
+        }
         let Ok(now) = way.wait_for(|now| now.passes(direction)).await.map(|now| *now) else {
             return Err(io::ErrorKind::ConnectionReset.into());
         };

@@ -61,6 +61,12 @@ impl Proxy {
         });
     }
 
+    /// How many bytes arrived so far while their direction was held: more than none, and somebody is in the middle of saying
+    /// something.
+    pub fn held(&self) -> u64 {
+        self.traps.held()
+    }
+
     /// Carries each piece this much later.
     pub fn delay(&self, delay: Duration) {
         self.way.send_modify(|way| way.delay = delay);

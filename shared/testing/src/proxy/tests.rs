@@ -96,6 +96,7 @@ async fn half_open_holds_one_direction() {
         proxy.heal();
         hears(&mut socket, b"x").await;
     }
+    assert_eq!(proxy.held(), 2);
 }
 
 #[tokio::test]

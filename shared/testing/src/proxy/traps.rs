@@ -14,6 +14,7 @@ pub type Pattern = &'static [u8];
 pub(super) struct Traps {
     armed: Mutex<Armed>,
     replies_cut: AtomicU64,
+    held: AtomicU64,
 }
 
 #[derive(Default)]
@@ -45,6 +46,15 @@ impl Traps {
 
     pub(super) fn replies_cut(&self) -> u64 {
         self.replies_cut.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that arrived while their way was held.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
     }
 
     pub(super) fn judge(&self, direction: Direction, piece: &[u8]) -> Verdict {

@@ -1,5 +1,6 @@
 //! A stack of its own for one test: own database, own pool, own bucket prefix, own processes, which die with it.
 
+pub(crate) mod broker;
 pub(crate) mod client;
 
 use std::{path::PathBuf, time::Duration};
@@ -17,13 +18,19 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     pub(crate) database: TestDatabase,
     pub(crate) workers: Vec<Process>,
+    pub(crate) dispatchers: Vec<Process>,
     pub(crate) scratch: tempfile::TempDir,
-    services: Vec<Process>,
+    apis: Vec<Process>,
+    /// Where the dispatchers' metrics are.
+    admins: Vec<String>,
+    /// What all processes were started with.
+    settings: Vec<(String, String)>,
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.services.clear();
+        self.apis.clear();
+        self.dispatchers.clear();
         self.workers.clear();
         // Killed workers leave their agents behind; only a successor would end them.
         drydock_worker::agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
@@ -65,34 +72,55 @@ impl Stack {
         let scratch = tempfile::tempdir().unwrap();
         let mut settings = common(&database, scratch.path().to_owned());
         settings.extend(options.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let slots = options.slots.unwrap_or(2).to_string();
-        let (mut services, mut apis) = (Vec::new(), Vec::new());
+        let (mut apis, mut dispatchers, mut bases, mut admins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in 1..=2 {
             let port = free_port();
-            apis.push(format!("http://127.0.0.1:{port}"));
+            bases.push(format!("http://127.0.0.1:{port}"));
             let api = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}"))];
-            services.push(Process::spawn("drydock-api", &format!("api-{number}"), &settings, &api, scratch.path()));
-            services.push(Process::spawn(
-                "drydock-dispatcher",
-                &format!("dispatcher-{number}"),
-                &settings,
-                &admin(),
-                scratch.path(),
-            ));
+            apis.push(Process::spawn("drydock-api", &format!("api-{number}"), &settings, &api, scratch.path()));
+            let (name, admin) = (format!("dispatcher-{number}"), admin());
+            admins.push(format!("http://{}", admin[0].1));
+            dispatchers.push(Process::spawn("drydock-dispatcher", &name, &settings, &admin, scratch.path()));
         }
-        let workers = (1..=options.workers.unwrap_or(2))
-            .map(|number| {
-                let name = format!("worker-{number}");
-                let place = scratch.path().join(&name).display().to_string();
-                let mut own = admin().to_vec();
-                own.extend([("DRYDOCK_SCRATCH_DIR", place), ("DRYDOCK_SLOTS", slots.clone())]);
-                own.extend(options.worker_settings.iter().cloned());
-                Process::spawn("drydock-worker", &name, &settings, &own, scratch.path())
-            })
-            .collect::<Vec<_>>();
-        let stack = Self { client: Client::new(apis), database, workers, scratch, services };
+        let mut stack = Self {
+            client: Client::new(bases),
+            database,
+            workers: Vec::new(),
+            dispatchers,
+            scratch,
+            apis,
+            admins,
+            settings,
+        };
+        for _ in 0..options.workers.unwrap_or(2) {
+            stack.add_worker(options.slots, &options.worker_settings);
+        }
         stack.await_ready().await;
         stack
+    }
+
+    /// Starts one more worker, with settings of its own; two slots when unset.
+    pub(crate) fn add_worker(&mut self, slots: Option<u16>, own: &[(&'static str, String)]) {
+        let name = format!("worker-{}", self.workers.len() + 1);
+        let place = self.scratch.path().join(&name).display().to_string();
+        let mut settings = admin().to_vec();
+        settings.extend([("DRYDOCK_SCRATCH_DIR", place), ("DRYDOCK_SLOTS", slots.unwrap_or(2).to_string())]);
+        settings.extend(own.iter().cloned());
+        self.workers.push(Process::spawn("drydock-worker", &name, &self.settings, &settings, self.scratch.path()));
+    }
+
+    /// Which worker has the newest attempt of a job.
+    pub(crate) async fn holder(&self, job: &str) -> usize {
+        let shown = self.client.get(&format!("/jobs/{job}")).await;
+        let newest = shown["attempts"].as_array().and_then(|attempts| attempts.last()).expect("it was claimed");
+        let instance = newest["worker"].as_str().unwrap();
+        instance.rsplit_once("worker-").unwrap().1.parse::<usize>().unwrap() - 1
+    }
+
+    /// Where this stack's objects are.
+    pub(crate) fn storage_config(&self) -> drydock_storage::StorageConfig {
+        let prefix = self.setting("DRYDOCK_S3_PREFIX").to_owned();
+        drydock_storage::StorageConfig { prefix, ..drydock_testing::storage_config() }
     }
 
     async fn await_ready(&self) {
@@ -128,6 +156,43 @@ impl Stack {
             self.leftovers().is_empty().then_some(())
         })
         .await;
+    }
+
+    /// A dispatcher's metric, while it answers; `series` as it is written in /metrics.
+    pub(crate) async fn dispatcher_says(&self, dispatcher: usize, series: &str) -> Option<f64> {
+        let text = reqwest_get(&format!("{}/metrics", self.admins[dispatcher])).await?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// The largest value of a metric among the dispatchers that answer.
+    pub(crate) async fn dispatchers_say(&self, series: &str) -> Option<f64> {
+        let mut most: Option<f64> = None;
+        for dispatcher in 0..self.admins.len() {
+            most = most.into_iter().chain(self.dispatcher_says(dispatcher, series).await).reduce(f64::max);
+        }
+        most
+    }
+
+    /// Awaits that one dispatcher leads; which.
+    pub(crate) async fn leader(&self) -> usize {
+        drydock_testing::until("somebody leads", PATIENCE, || async {
+            for dispatcher in 0..self.admins.len() {
+                if self.dispatcher_says(dispatcher, "drydock_dispatcher_leader").await == Some(1.0) {
+                    return Some(dispatcher);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// The pool of this stack alone.
+    pub(crate) fn pool(&self) -> &str {
+        self.setting("DRYDOCK_POOL")
+    }
+
+    fn setting(&self, name: &str) -> &str {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value).expect("it is a common setting")
     }
 
     /// Everything the services logged.
