@@ -7,6 +7,8 @@ mod codex;
 mod contact;
 mod crash;
 mod drain;
+mod failover;
+mod load;
 mod logs;
 mod main_job;
 mod outages;
