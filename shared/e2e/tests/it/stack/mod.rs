@@ -18,6 +18,7 @@ pub(crate) struct Stack {
     pub(crate) database: TestDatabase,
     pub(crate) workers: Vec<Process>,
     pub(crate) scratch: tempfile::TempDir,
+    pub(crate) pool: String,
     services: Vec<Process>,
 }
 
@@ -90,7 +91,8 @@ impl Stack {
                 Process::spawn("drydock-worker", &name, &settings, &own, scratch.path())
             })
             .collect::<Vec<_>>();
-        let stack = Self { client: Client::new(apis), database, workers, scratch, services };
+        let pool = settings.iter().find(|(name, _)| name == "DRYDOCK_POOL").unwrap().1.clone();
+        let stack = Self { client: Client::new(apis), database, workers, scratch, pool, services };
         stack.await_ready().await;
         stack
     }
