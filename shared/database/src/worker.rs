@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, Isolation, Phase, WorkerId};
 use uuid::Uuid;
@@ -19,8 +20,7 @@ const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs =
 const LEASES: &str = "SELECT count(*) AS workers,
     count(*) FILTER (WHERE lease_until + make_interval(secs => $1) <= clock_timestamp()) AS expired
   FROM worker WHERE ended_at IS NULL";
-const DATABASE_UP_FOR: &str =
-    "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds";
+const SERVER_STARTED: &str = "SELECT pg_postmaster_start_time()";
 
 /// What a worker says of itself at start.
 #[derive(Clone, Debug)]
@@ -155,12 +155,13 @@ pub async fn leases(conn: &impl GenericClient, grace: Duration) -> Result<Leases
     Ok(Leases { workers: row.get("workers"), expired: row.get("expired") })
 }
 
-/// How long PostgreSQL has been up: leases say nothing about an outage of ours.
+/// When the server that answers was started, by its own clock. Good for telling one server from another, or from itself before
+/// a restart: after a failover, a standby that started long ago answers, and its clock may be another.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn database_up_for(conn: &impl GenericClient) -> Result<Duration, DatabaseError> {
-    let row =
-        conn.query_one(DATABASE_UP_FOR, &[]).await.map_err(DatabaseError::query("read the database's start time"))?;
-    Ok(Duration::from_secs_f64(row.get::<_, f64>("seconds").max(0.0)))
+pub async fn server_started(conn: &impl GenericClient) -> Result<DateTime<Utc>, DatabaseError> {
+    let failed = || DatabaseError::query("read the database's start time");
+    let statement = conn.prepare_cached(SERVER_STARTED).await.map_err(failed())?;
+    Ok(conn.query_one(&statement, &[]).await.map_err(failed())?.get(0))
 }

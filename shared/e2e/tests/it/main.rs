@@ -3,6 +3,7 @@
 
 mod stack;
 
+mod amnesty;
 mod codex;
 mod contact;
 mod crash;

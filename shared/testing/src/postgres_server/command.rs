@@ -11,7 +11,13 @@ const USER: &str = "postgres";
 
 /// `program` of the newest PostgreSQL here, as the server's user, with nothing of our environment.
 pub(super) fn command(program: &str) -> Command {
-    let mut command = as_user(&directory().join(program));
+    command_with(&[], program)
+}
+
+/// The same with `environment` (`NAME=value`), which no program before it sees.
+pub(super) fn command_with(environment: &[String], program: &str) -> Command {
+    let mut command = as_user();
+    command.args(environment).arg(directory().join(program));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8").current_dir("/").stdin(Stdio::null());
     command
 }
@@ -38,13 +44,13 @@ pub(super) fn hand_over(path: &Path) {
     }
 }
 
-/// setpriv execs, so the pid stays the same.
-fn as_user(program: &Path) -> Command {
+/// Both exec, so the pid stays the same.
+fn as_user() -> Command {
     if !is_root() {
-        return Command::new(program);
+        return Command::new("env");
     }
     let mut command = Command::new("setpriv");
-    command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--init-groups", "--"]).arg(program);
+    command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--init-groups", "--", "env"]);
     command
 }
 

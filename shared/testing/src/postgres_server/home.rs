@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::command::{command, hand_over, run};
+use super::command::{command, command_with, hand_over, run};
 
 /// Small and fast: nothing of a test needs to survive a power failure, and a killed server still recovers.
 const SETTINGS: &str = "
@@ -75,19 +75,24 @@ impl Home {
     }
 
     pub(super) fn spawn(&self, port: u16) -> Child {
-        let mut postgres = command("postgres");
+        let mut postgres = command_with(&self.clock(), "postgres");
         postgres.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
-        if self.skew != 0.0 {
-            postgres.env("LD_PRELOAD", faketime()).env("FAKETIME", format!("{:+}s", self.skew));
-            postgres.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        }
         let log = fs_err::File::options().create(true).append(true).open(self.place.path().join("log"));
         let log = log.expect("our directory can be written").into_parts().0;
         postgres.stdout(log.try_clone().expect("a descriptor is free")).stderr(log);
         postgres.spawn().expect("PostgreSQL is installed")
     }
 
-    /// pg_ctl with `arguments`, to its end.
+    fn clock(&self) -> Vec<String> {
+        if self.skew == 0.0 {
+            return Vec::new();
+        }
+        let preload = format!("LD_PRELOAD={}", faketime().display());
+        let monotonic = "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned();
+        vec![preload, format!("FAKETIME={:+}s", self.skew), monotonic]
+    }
+
+    /// `pg_ctl` with `arguments`, to its end.
     pub(super) async fn control(&self, arguments: &[&str]) {
         run(self.pg_ctl(arguments)).await;
     }
