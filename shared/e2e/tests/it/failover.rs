@@ -47,7 +47,7 @@ impl Pair {
 }
 
 /// Every job the database has is over, and its rules hold.
-async fn settles(stack: &Stack) {
+pub(crate) async fn settles(stack: &Stack) {
     let waiting = "SELECT count(*) FROM job WHERE finished_at IS NULL";
     until("every job is over", PATIENCE, || async {
         let row = stack.database.client().await.ok()?.query_one(waiting, &[]).await.ok()?;
@@ -58,7 +58,7 @@ async fn settles(stack: &Stack) {
 }
 
 /// Those of `jobs` that did not complete, or are not there.
-async fn not_completed(stack: &Stack, jobs: &[String]) -> Vec<String> {
+pub(crate) async fn not_completed(stack: &Stack, jobs: &[String]) -> Vec<String> {
     let sql = "SELECT id::text FROM unnest($1::text[]) AS u (id)
       WHERE NOT EXISTS (SELECT 1 FROM job WHERE job.id = u.id::uuid AND state = 'succeeded')";
     let rows = stack.database.client().await.unwrap().query(sql, &[&jobs]).await.unwrap();
@@ -75,7 +75,7 @@ async fn t42_a_synchronous_standby_takes_over_with_every_accepted_job_and_no_att
     // A limit on statements must not end the wait for the standby.
     let settings = vec![("DRYDOCK_DATABASE_STATEMENT_TIMEOUT", "1s".to_owned())];
     let stack = Stack::on(database, Options { settings, ..Options::default() }).await;
-    let load = Load::start(&stack, 4).await;
+    let load = Load::of(&stack, 4, "true", 100).await;
     load.accepts(15).await;
     pair.link.stall();
     let before = load.accepted().len();
@@ -108,14 +108,14 @@ struct Window {
 }
 
 /// A script that notes its process as `name`, then waits for the file `name`.end.
-fn held(stack: &Stack, name: &str) -> Value {
+pub(crate) fn held(stack: &Stack, name: &str) -> Value {
     let place = stack.scratch.path().join(name);
     let place = place.display();
     shell(&format!("echo $$ > {place}; while [ ! -e {place}.end ]; do sleep 0.02; done; echo x > {name}.txt"))
 }
 
 /// Awaits its process; a path that is there as long as the process is.
-async fn starts(stack: &Stack, name: &str) -> PathBuf {
+pub(crate) async fn starts(stack: &Stack, name: &str) -> PathBuf {
     let place = stack.scratch.path().join(name);
     until("the agent runs", PATIENCE, || async {
         let pid = fs_err::read_to_string(&place).unwrap_or_default();
@@ -124,7 +124,7 @@ async fn starts(stack: &Stack, name: &str) -> PathBuf {
     .await
 }
 
-fn end(stack: &Stack, name: &str) {
+pub(crate) fn end(stack: &Stack, name: &str) {
     fs_err::write(stack.scratch.path().join(format!("{name}.end")), "").unwrap();
 }
 

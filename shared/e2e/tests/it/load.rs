@@ -22,8 +22,6 @@ use crate::stack::{
 
 /// How long a submitter waits for an answer before it asks for another job.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Between two jobs of one submitter.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Load {
     accepted: Arc<Mutex<Vec<String>>>,
@@ -33,13 +31,13 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// One submitter a project, over all APIs.
-    pub(crate) async fn start(stack: &Stack, projects: usize) -> Self {
+    /// One submitter a project, over all APIs, of jobs that run `script`, so many milliseconds apart.
+    pub(crate) async fn of(stack: &Stack, projects: usize, script: &str, pause_ms: u64) -> Self {
         let made = (0..projects).map(|_| stack.client.project(json!({"instruction": "an app under load"})));
         let projects: Vec<String> = join_all(made).await.iter().map(id).collect();
         let notes = stack.scratch.path().join("notes");
         let job = shell(&format!(
-            "echo $DRYDOCK_JOB_ID $DRYDOCK_ATTEMPT $DRYDOCK_ATTEMPT_ID >> {}; echo x > x.txt",
+            "echo $DRYDOCK_JOB_ID $DRYDOCK_ATTEMPT $DRYDOCK_ATTEMPT_ID >> {}; {script}; echo x > x.txt",
             notes.display()
         ));
         let (accepted, stopped) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
@@ -47,7 +45,8 @@ impl Load {
         for (number, project) in projects.into_iter().enumerate() {
             let base = &stack.client.bases()[number % stack.client.bases().len()];
             let url = format!("{base}/api/v1/projects/{project}/jobs");
-            submitters.spawn(submit(url, job.clone(), accepted.clone(), stopped.clone()));
+            let pause = Duration::from_millis(pause_ms);
+            submitters.spawn(submit(url, job.clone(), pause, accepted.clone(), stopped.clone()));
         }
         Self { accepted, stopped, submitters: Mutex::new(submitters), notes }
     }
@@ -91,7 +90,7 @@ impl Load {
     }
 }
 
-async fn submit(url: String, job: Value, accepted: Arc<Mutex<Vec<String>>>, stopped: Arc<AtomicBool>) {
+async fn submit(url: String, job: Value, pause: Duration, accepted: Arc<Mutex<Vec<String>>>, stopped: Arc<AtomicBool>) {
     while !stopped.load(Ordering::Relaxed) {
         let answer = http().post(&url).json(&job).timeout(ANSWER).send().await;
         if let Ok(answer) = answer
@@ -100,6 +99,6 @@ async fn submit(url: String, job: Value, accepted: Arc<Mutex<Vec<String>>>, stop
         {
             accepted.lock().unwrap().push(id(&job));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }

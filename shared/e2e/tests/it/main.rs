@@ -4,6 +4,7 @@
 mod stack;
 
 mod amnesty;
+mod churn;
 mod codex;
 mod contact;
 mod crash;

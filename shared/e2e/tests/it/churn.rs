@@ -1,0 +1,109 @@
+//! Load through what happens every day: workers restarted one after the other, database connections that break.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use drydock_testing::until;
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::{
+    failover::{end, held, not_completed, settles, starts},
+    load::Load,
+    stack::{Options, PATIENCE, Stack, client::id},
+};
+
+/// How attempts ended, and how often.
+async fn outcomes(stack: &Stack) -> BTreeMap<String, i64> {
+    let sql = "SELECT state::text, count(*) FROM attempt GROUP BY 1";
+    let rows = stack.database.client().await.unwrap().query(sql, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Workers that live, and whose lease stands.
+async fn leases(stack: &Stack) -> (i64, i64) {
+    let sql =
+        "SELECT count(*), count(*) FILTER (WHERE lease_until > clock_timestamp()) FROM worker WHERE ended_at IS NULL";
+    let row = stack.database.client().await.unwrap().query_one(sql, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+/// Red when a worker that stops lets its attempts end as the agent's failure, and when it hands nothing back (they are lost).
+#[tokio::test(flavor = "multi_thread")]
+async fn t35_rolling_restarts_of_all_workers_charge_no_job() {
+    // Agents take longer than a stopping worker waits, so that many are interrupted.
+    let settings = vec![("DRYDOCK_DRAIN_TIMEOUT", "100ms".to_owned())];
+    let mut stack = Stack::with(Options { settings, ..Options::default() }).await;
+    let load = Load::of(&stack, 4, "sleep 0.4", 1000).await;
+    for _round in 0..3 {
+        for number in 0..stack.workers.len() {
+            load.accepts(2).await;
+            stack.workers[number].signal(Signal::TERM);
+            assert!(stack.workers[number].ended().await.success());
+            stack.workers[number].restart();
+            until("it is back", PATIENCE, || async { (leases(&stack).await == (2, 2)).then_some(()) }).await;
+        }
+    }
+    let accepted = load.stop().await;
+    settles(&stack).await;
+    assert_eq!(not_completed(&stack, &accepted).await, Vec::<String>::new());
+    let outcomes = outcomes(&stack).await;
+    let kinds: Vec<_> = outcomes.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["interrupted", "succeeded"], "{outcomes:?}");
+    let charged = "SELECT count(*) FROM job WHERE failures + losses + infra_faults + conflicts > 0 OR state = 'dead'";
+    let charged = stack.database.client().await.unwrap().query_one(charged, &[]).await.unwrap();
+    assert_eq!(charged.get::<_, i64>(0), 0);
+    load.assert_no_attempt_twice();
+    stack.await_clean().await;
+}
+
+/// Ends a random connection to the test's database ten times a second until the task is aborted.
+async fn terminate(stack: &Stack) -> tokio::task::JoinHandle<()> {
+    let client = stack.database.client().await.unwrap();
+    let sql = "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) AS chosen";
+    drydock_runtime::tasks::spawn("terminate", async move {
+        loop {
+            client.query(sql, &[]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+}
+
+/// Red when a finish without an answer is not asked again: the attempt is ended as our fault and the job runs twice. Red when a
+/// slot is kept by an attempt that had to ask twice: not all slots can be used any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn t44_connections_terminated_at_random_cost_no_attempt_no_slot_and_no_lease() {
+    let stack = Stack::start().await;
+    let load = Load::of(&stack, 4, "true", 200).await;
+    let terminating = terminate(&stack).await;
+    let until_then = tokio::time::Instant::now() + Duration::from_secs(5);
+    load.accepts(20).await;
+    tokio::time::sleep_until(until_then).await;
+    let accepted = load.stop().await;
+    terminating.abort();
+    settles(&stack).await;
+    assert_eq!(not_completed(&stack, &accepted).await, Vec::<String>::new());
+    let ended = outcomes(&stack).await;
+    assert_eq!(ended.keys().collect::<Vec<_>>(), ["succeeded"], "{ended:?}");
+    load.assert_no_attempt_twice();
+    assert_eq!(leases(&stack).await, (2, 2), "nobody was declared over, nobody registered twice");
+    // All four slots at once.
+    let made = (0..4).map(|_| stack.client.project(json!({"instruction": "an app for each slot"})));
+    let projects: Vec<String> = join_all(made).await.iter().map(id).collect();
+    let mut jobs = Vec::new();
+    for (number, project) in projects.iter().enumerate() {
+        jobs.push(stack.client.submit(project, held(&stack, &format!("slot-{number}"))).await);
+    }
+    for number in 0..4 {
+        starts(&stack, &format!("slot-{number}")).await;
+    }
+    for (number, job) in jobs.iter().enumerate() {
+        end(&stack, &format!("slot-{number}"));
+        assert_eq!(stack.client.ended(job).await["status"], "completed");
+    }
+    // Six processes with a pool of six, and a few connections apart.
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
+    let open = stack.database.client().await.unwrap().query_one(open, &[]).await.unwrap();
+    assert!(open.get::<_, i64>(0) <= 6 * (6 + 3) + 8, "{} connections", open.get::<_, i64>(0));
+}
