@@ -57,15 +57,20 @@ async fn t35_rolling_restarts_of_all_workers_charge_no_job() {
     stack.await_clean().await;
 }
 
-/// Ends a random connection to the test's database ten times a second until the task is aborted.
+/// Ends a random connection to the test's database ten times a second until the task is aborted: one in the middle of a
+/// statement, where there is one in that time.
 async fn terminate(stack: &Stack) -> tokio::task::JoinHandle<()> {
     let client = stack.database.client().await.unwrap();
-    let sql = "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
-      WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) AS chosen";
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() AND (state = 'active' OR $1)
+      ORDER BY random() LIMIT 1) AS chosen";
     drydock_runtime::tasks::spawn("terminate", async move {
         loop {
-            client.query(sql, &[]).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let next = tokio::time::Instant::now() + Duration::from_millis(100);
+            while client.query_one(sql, &[&(tokio::time::Instant::now() > next)]).await.unwrap().get::<_, i64>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+            tokio::time::sleep_until(next).await;
         }
     })
 }
