@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobId, TenantId};
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const ORPHANED: &str = "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
   WHERE w.ended_at IS NOT NULL ORDER BY a.id LIMIT $1";
@@ -44,10 +44,7 @@ pub async fn job_of(conn: &impl GenericClient, attempt: AttemptId) -> Result<Opt
 /// # Errors
 /// The database does not answer.
 pub async fn reap(conn: &impl GenericClient, attempt: AttemptId, grace: Duration) -> Result<String, DatabaseError> {
-    let row = conn
-        .query_one(REAP, &[&attempt.uuid(), &grace.as_secs_f64()])
-        .await
-        .map_err(DatabaseError::query("take back an attempt"))?;
+    let row = again::row(conn, "take back an attempt", REAP, &[&attempt.uuid(), &grace.as_secs_f64()]).await?;
     Ok(row.get("answer"))
 }
 

@@ -1,5 +1,6 @@
 //! The only crate that knows SQL: one module per table, every transition a stored function behind a named constant.
 
+pub mod again;
 pub mod attempt;
 pub mod config;
 pub mod error;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, Isolation, Phase, WorkerId};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const START: &str = "SELECT dd_worker_start_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))";
 const RENEW: &str = "SELECT live, owned, cancel FROM dd_renew_v1($1, make_interval(secs => $2), $3, $4)";
@@ -59,23 +60,19 @@ pub struct Renewed {
 /// # Errors
 /// The database does not answer.
 pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
-    conn.execute(
-        START,
-        &[
-            &worker.id.uuid(),
-            &worker.instance,
-            &worker.pool,
-            &worker.slots,
-            &worker.agents,
-            &worker.labels,
-            &worker.isolation.as_str(),
-            &worker.rung,
-            &worker.build,
-            &ttl.as_secs_f64(),
-        ],
-    )
-    .await
-    .map_err(DatabaseError::query("register the worker"))?;
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &worker.id.uuid(),
+        &worker.instance,
+        &worker.pool,
+        &worker.slots,
+        &worker.agents,
+        &worker.labels,
+        &worker.isolation.as_str(),
+        &worker.rung,
+        &worker.build,
+        &ttl.as_secs_f64(),
+    ];
+    again::row(conn, "register the worker", START, &parameters).await?;
     Ok(())
 }
 
@@ -89,12 +86,11 @@ pub async fn renew(
     ttl: Duration,
     news: &[(AttemptId, Phase)],
 ) -> Result<Renewed, DatabaseError> {
-    let failed = || DatabaseError::query("renew the lease");
     let ids: Vec<Uuid> = news.iter().map(|(id, _)| id.uuid()).collect();
     let phases: Vec<&str> = news.iter().map(|(_, phase)| phase.as_str()).collect();
     let statement = if news.is_empty() { RENEW_RELAXED } else { RENEW };
-    let statement = conn.prepare_cached(statement).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
+    let parameters: [&(dyn ToSql + Sync); 4] = [&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases];
+    let rows = again::rows(conn, "renew the lease", statement, &parameters).await?;
     let mut renewed = Renewed::default();
     for row in rows {
         renewed.live = row.get("live");
@@ -110,7 +106,7 @@ pub async fn renew(
 /// # Errors
 /// The database does not answer.
 pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(DRAIN, &[&worker.uuid()]).await.map_err(DatabaseError::query("drain the worker"))?;
+    again::row(conn, "drain the worker", DRAIN, &[&worker.uuid()]).await?;
     Ok(())
 }
 
@@ -119,7 +115,7 @@ pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), Da
 /// # Errors
 /// The database does not answer; the lease then runs out by itself.
 pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(END, &[&worker.uuid()]).await.map_err(DatabaseError::query("end the worker"))?;
+    again::row(conn, "end the worker", END, &[&worker.uuid()]).await?;
     Ok(())
 }
 
@@ -128,11 +124,7 @@ pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), Data
 /// # Errors
 /// The database does not answer.
 pub async fn end_expired(conn: &impl GenericClient, grace: Duration) -> Result<i32, DatabaseError> {
-    let row = conn
-        .query_one(END_EXPIRED, &[&grace.as_secs_f64()])
-        .await
-        .map_err(DatabaseError::query("end expired workers"))?;
-    Ok(row.get("ended"))
+    Ok(again::row(conn, "end expired workers", END_EXPIRED, &[&grace.as_secs_f64()]).await?.get("ended"))
 }
 
 /// How many workers there are, and how many of them let their lease run out.
