@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 pub mod event;
 pub mod fleet;
+pub mod horizon;
 pub mod job;
 pub mod leader;
 pub mod log_chunk;

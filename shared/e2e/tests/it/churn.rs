@@ -6,11 +6,15 @@ use drydock_testing::until;
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::json;
+use tokio_postgres::IsolationLevel;
 
 use crate::{
     failover::{end, held, not_completed, settles, starts},
     load::Load,
-    stack::{Options, PATIENCE, Stack, client::id},
+    stack::{
+        Options, PATIENCE, Stack,
+        client::{http, id},
+    },
 };
 
 /// How attempts ended, and how often.
@@ -111,4 +115,47 @@ async fn t44_connections_terminated_at_random_cost_no_attempt_no_slot_and_no_lea
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
     let open = stack.database.client().await.unwrap().query_one(open, &[]).await.unwrap();
     assert!(open.get::<_, i64>(0) <= 6 * (6 + 3) + 8, "{} connections", open.get::<_, i64>(0));
+}
+
+/// The highest value of a gauge that any dispatcher tells.
+async fn gauge(stack: &Stack, name: &str) -> f64 {
+    let mut highest = 0.0_f64;
+    for dispatcher in &stack.dispatchers {
+        let text = http().get(format!("{dispatcher}/metrics")).send().await.unwrap().text().await.unwrap();
+        let values = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok());
+        highest = values.fold(highest, f64::max);
+    }
+    highest
+}
+
+/// Red when sessions that do nothing at the moment are left out of the query: that is how transactions are forgotten. Red when
+/// nobody is warned.
+#[tokio::test(flavor = "multi_thread")]
+async fn t46_a_transaction_that_stays_open_is_named_while_the_load_goes_on() {
+    const AGE: &str = "drydock_database_oldest_transaction_seconds";
+    let settings = vec![("DRYDOCK_TRANSACTION_ALARM", "3s".to_owned())];
+    let stack = Stack::with(Options { settings, ..Options::default() }).await;
+    let load = Load::of(&stack, 4, "true", 250).await;
+    let mut forgotten = stack.database.client().await.unwrap();
+    forgotten.batch_execute("SET application_name = 'a forgotten report'").await.unwrap();
+    let pid: i32 = forgotten.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    forgotten.batch_execute("SET idle_in_transaction_session_timeout = 0").await.unwrap();
+    let reading = forgotten.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await.unwrap();
+    reading.query("SELECT count(*) FROM job", &[]).await.unwrap();
+    until("its age is known", PATIENCE, || async { (gauge(&stack, AGE).await >= 3.0).then_some(()) }).await;
+    let warning = "a transaction has been open for long";
+    until("there is a warning", PATIENCE, || async { stack.process_logs().contains(warning).then_some(()) }).await;
+    let logs = stack.process_logs();
+    let line = logs.lines().find(|line| line.contains(warning)).unwrap();
+    for part in ["a forgotten report", &format!("pg_terminate_backend({pid})")] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    load.accepts(10).await;
+    drop(reading);
+    drop(forgotten);
+    until("it is over", PATIENCE, || async { (gauge(&stack, AGE).await < 3.0).then_some(()) }).await;
+    let accepted = load.stop().await;
+    settles(&stack).await;
+    assert_eq!(not_completed(&stack, &accepted).await, Vec::<String>::new());
+    assert_eq!(stack.process_logs().matches(warning).count(), 1, "once");
 }

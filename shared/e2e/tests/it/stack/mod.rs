@@ -19,6 +19,8 @@ pub(crate) struct Stack {
     pub(crate) workers: Vec<Process>,
     pub(crate) scratch: tempfile::TempDir,
     pub(crate) pool: String,
+    /// Where the dispatchers tell their metrics.
+    pub(crate) dispatchers: Vec<String>,
     services: Vec<Process>,
 }
 
@@ -67,19 +69,15 @@ impl Stack {
         let mut settings = common(&database, scratch.path().to_owned());
         settings.extend(options.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let slots = options.slots.unwrap_or(2).to_string();
-        let (mut services, mut apis) = (Vec::new(), Vec::new());
+        let (mut services, mut apis, mut dispatchers) = (Vec::new(), Vec::new(), Vec::new());
         for number in 1..=2 {
             let port = free_port();
             apis.push(format!("http://127.0.0.1:{port}"));
             let api = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}"))];
             services.push(Process::spawn("drydock-api", &format!("api-{number}"), &settings, &api, scratch.path()));
-            services.push(Process::spawn(
-                "drydock-dispatcher",
-                &format!("dispatcher-{number}"),
-                &settings,
-                &admin(),
-                scratch.path(),
-            ));
+            let (name, own) = (format!("dispatcher-{number}"), admin());
+            dispatchers.push(format!("http://{}", own[0].1));
+            services.push(Process::spawn("drydock-dispatcher", &name, &settings, &own, scratch.path()));
         }
         let workers = (1..=options.workers.unwrap_or(2))
             .map(|number| {
@@ -92,7 +90,7 @@ impl Stack {
             })
             .collect::<Vec<_>>();
         let pool = settings.iter().find(|(name, _)| name == "DRYDOCK_POOL").unwrap().1.clone();
-        let stack = Self { client: Client::new(apis), database, workers, scratch, pool, services };
+        let stack = Self { client: Client::new(apis), database, workers, scratch, pool, dispatchers, services };
         stack.await_ready().await;
         stack
     }
