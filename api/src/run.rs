@@ -88,6 +88,7 @@ async fn connect(
     let broken = |error: prometheus::Error| Exit::Failure(error.into());
     let api_metrics = ApiMetrics::register(registry).map_err(broken)?;
     let storage_metrics = StorageMetrics::register(registry).map_err(broken)?;
+    drydock_database::again::register(registry).map_err(broken)?;
     let storage = Storage::connect(&config.storage, &secrets.credentials, storage_metrics);
     let database = Database::connect(&config.database, &secrets.database_url).await.map_err(|error| match error {
         DatabaseError::Url(_) => Exit::Usage(error.into()),

@@ -60,6 +60,7 @@ state_remove
 state_prepare
 
 packages_for_build
+packages_for_tests
 servers_choose_ports
 services_choose_ports
 (servers_start_installed && "$ROOT/deploy/local/agents.sh") &

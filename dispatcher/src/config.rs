@@ -35,6 +35,9 @@ pub struct DispatcherConfig {
     /// Time between two looks for dead workers, due jobs and unsealed logs
     #[arg(long, env = "DRYDOCK_REPAIR_PERIOD", default_value = "1s", value_parser = positive_duration)]
     pub repair_period: Duration,
+    /// How long a transaction of anybody's may stay open in the database before there is a warning
+    #[arg(long, env = "DRYDOCK_TRANSACTION_ALARM", default_value = "1m", value_parser = positive_duration)]
+    pub transaction_alarm: Duration,
     /// Process log
     #[command(flatten)]
     pub telemetry: TelemetryConfig,

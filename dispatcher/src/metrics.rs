@@ -2,7 +2,7 @@
 
 use drydock_database::job::Moved;
 use drydock_domain::JobState;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) sealed: IntCounter,
     pub(crate) reaping_held: IntGauge,
     relay_up: IntGauge,
+    pub(crate) oldest_transaction_seconds: Gauge,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
 }
@@ -43,6 +44,11 @@ impl DispatcherMetrics {
             Ok(counters)
         };
         let [jobs, slots] = pools(registry)?;
+        let oldest_transaction_seconds = Gauge::new(
+            "drydock_database_oldest_transaction_seconds",
+            "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
+        )?;
+        registry.register(Box::new(oldest_transaction_seconds.clone()))?;
         Ok(Self {
             leader,
             transitions: counter(
@@ -80,6 +86,7 @@ impl DispatcherMetrics {
             )?,
             relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
+            oldest_transaction_seconds,
             jobs,
             slots,
         })
@@ -95,6 +102,7 @@ impl DispatcherMetrics {
             self.slots.reset();
             self.relay_up.set(0);
             self.reaping_held.set(0);
+            self.oldest_transaction_seconds.set(0.0);
         }
     }
 

@@ -66,6 +66,7 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
     let (database_url, amqp_url) = (drydock_database::config::url()?, drydock_queue::config::url()?);
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
     let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
+    drydock_database::again::register(registry)?;
     let database = Database::connect(&config.database, &database_url).await?;
     broker.wait().await?;
     storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drydock_database::{Database, wake::Waker, worker::NewWorker};
-use drydock_domain::{AttemptId, Isolation, JobId, WorkerId};
+use drydock_domain::{AttemptId, Isolation, WorkerId};
 use drydock_storage::{ManifestCache, Storage};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -43,7 +43,7 @@ impl Context {
     pub(crate) const ISOLATION: Isolation = Isolation::None;
 
     /// What the lease needs of all this.
-    pub(crate) fn lease(&self, unknown: mpsc::UnboundedSender<(JobId, AttemptId)>) -> Setup {
+    pub(crate) fn lease(&self, unknown: mpsc::UnboundedSender<AttemptId>) -> Setup {
         let (context, config) = (self.clone(), &self.config);
         Setup {
             terms: Terms {

@@ -286,6 +286,7 @@ impl Intake {
         let id = AttemptId::generate();
         // Before the claim: a full disk must not cost a job an attempt.
         let scratch = self.context.scratch.create(id)?;
+        let _until_registered = self.context.running.claiming(id);
         match self.ask(ticket, id, &scratch.workspace().display().to_string()).await? {
             Claimed::Mine(claim) => Ok(Some(Attempt::new(&self.context, ticket.job, id, *claim, scratch))),
             Claimed::Stale => Ok(None),
@@ -310,10 +311,7 @@ impl Intake {
                     tracing::warn!(job = %ticket.job, "failed to claim, trying again: {}", chain(&error));
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
-                Err(error) => {
-                    self.context.running.doubt(ticket.job, id);
-                    return Err(error);
-                }
+                // Where it was ours all the same, a renewal will say so.
                 answer => return answer,
             }
         }

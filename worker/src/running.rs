@@ -1,12 +1,12 @@
 //! The attempts this process runs: what the lease tells of them, and how they are held up or told to stop.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use drydock_domain::{AttemptId, JobId, Phase};
+use drydock_domain::{AttemptId, Phase};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -91,8 +91,10 @@ impl Permit {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running {
     attempts: Arc<Mutex<HashMap<AttemptId, Entry>>>,
-    /// Claims whose answer never came: the job may be ours without our running it.
-    doubtful: Arc<Mutex<HashMap<AttemptId, JobId>>>,
+    /// Claims under way: the job may be ours before we know.
+    claiming: Arc<Mutex<HashSet<AttemptId>>>,
+    /// Attempts that nobody runs and that are being ended.
+    ending: Arc<Mutex<HashSet<AttemptId>>>,
     changed: Arc<Notify>,
     /// Until when the lease surely stands.
     pub(crate) deadline: Deadline,
@@ -125,6 +127,19 @@ pub(crate) struct Registration {
     pub(crate) permit: Permit,
 }
 
+/// A claim under way, until dropped.
+#[derive(Debug)]
+pub(crate) struct Claiming {
+    running: Running,
+    id: AttemptId,
+}
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        locked(&self.running.claiming).remove(&self.id);
+    }
+}
+
 /// What is known when a renewal leaves.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
@@ -138,8 +153,9 @@ pub(crate) struct Asked {
 pub(crate) struct Heeded {
     /// Attempts told to stop because they are not ours any more.
     pub(crate) lost: usize,
-    /// Ours by a claim whose answer never came: nobody runs them.
-    pub(crate) unknown: Vec<(JobId, AttemptId)>,
+    /// Ours, and nobody runs them: the answer to the claim never came, or the database forgot our finish (it failed over to a
+    /// standby that was behind). Named once, until [`Running::settled`].
+    pub(crate) unknown: Vec<AttemptId>,
 }
 
 impl Running {
@@ -157,14 +173,15 @@ impl Running {
         Registration { running: self.clone(), id, permit }
     }
 
-    /// A claim was given up without an answer.
-    pub(crate) fn doubt(&self, job: JobId, id: AttemptId) {
-        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).insert(id, job);
+    /// A claim as `id` begins. To be held until it is registered or given up.
+    pub(crate) fn claiming(&self, id: AttemptId) -> Claiming {
+        locked(&self.claiming).insert(id);
+        Claiming { running: self.clone(), id }
     }
 
-    /// A doubtful claim is settled.
+    /// Nobody is ending this attempt any more.
     pub(crate) fn settled(&self, id: AttemptId) {
-        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        locked(&self.ending).remove(&id);
     }
 
     /// What to tell with a renewal that leaves now.
@@ -202,9 +219,17 @@ impl Running {
             }
             lost
         });
-        let doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = doubtful.iter().filter(|(id, _)| owned.contains_key(id)).map(|(id, job)| (*job, *id));
-        Heeded { lost, unknown: unknown.collect() }
+        Heeded { lost, unknown: self.unknown(asked, owned.into_keys()) }
+    }
+
+    /// Those of `owned` that were not ours to run when it was `asked`, nor are now.
+    fn unknown(&self, asked: &Asked, owned: impl Iterator<Item = AttemptId>) -> Vec<AttemptId> {
+        let mut ending = locked(&self.ending);
+        // Claims first: what is claimed meanwhile is registered before it leaves them.
+        let claiming = locked(&self.claiming).clone();
+        let strange = owned.filter(|id| !asked.known.contains(id) && !claiming.contains(id));
+        let unknown = self.with(|attempts| strange.filter(|id| !attempts.contains_key(id)).collect::<Vec<_>>());
+        unknown.into_iter().filter(|id| ending.insert(*id)).collect()
     }
 
     /// Stops every attempt; answers how many were not stopping already.
@@ -241,8 +266,12 @@ impl Running {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<AttemptId, Entry>) -> T) -> T {
-        change(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut locked(&self.attempts))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registration {
@@ -314,14 +343,25 @@ mod tests {
         assert_eq!(running.ask().news, [(attempt.id, Phase::Pushing)], "reached while the renewal was under way");
     }
 
+    /// Red when claims under way are not remembered, when what was known when asked is not left out, and when an attempt is
+    /// named with every renewal.
     #[test]
-    fn a_claim_without_an_answer_is_named_once_it_shows_as_ours() {
-        let (running, id, job) = (Running::default(), AttemptId::generate(), JobId::generate());
-        running.doubt(job, id);
-        assert_eq!(running.heed(&running.ask(), &[]).unknown, []);
-        assert_eq!(running.heed(&running.ask(), &[(id, false)]).unknown, [(job, id)]);
+    fn what_is_ours_and_nobody_runs_is_named_once_and_a_claim_under_way_is_not() {
+        let (running, id) = (Running::default(), AttemptId::generate());
+        let heed = |asked: &Asked| running.heed(asked, &[(id, false)]).unknown;
+        let claim = running.claiming(id);
+        let asked = running.ask();
+        assert_eq!(heed(&asked), [], "its answer is still to come");
+        let attempt = running.register(id);
+        drop(claim);
+        assert_eq!(heed(&asked), [], "it came while the renewal was under way");
+        let asked = running.ask();
+        drop(attempt);
+        assert_eq!(heed(&asked), [], "it ended while the renewal was under way");
+        assert_eq!(heed(&running.ask()), [id], "the database forgot its end, or the claim's answer never came");
+        assert_eq!(heed(&running.ask()), [], "it is being ended");
         running.settled(id);
-        assert_eq!(running.heed(&running.ask(), &[(id, false)]).unknown, []);
+        assert_eq!(heed(&running.ask()), [id], "that did not work");
     }
 
     #[tokio::test]

@@ -70,7 +70,7 @@ pub(crate) async fn cancel_job(
 async fn cancel(app: &App, id: JobId, reason: Option<&str>) -> Result<Canceled, DatabaseError> {
     let client = app.client().await?;
     match job::cancel(&client, app.tenant(), id, reason).await {
-        Err(error) if error.is_unavailable() => {
+        Err(error) if error.is_unavailable() && !error.is_timeout() => {
             drop(client);
             let again = job::cancel(&app.client().await?, app.tenant(), id, reason).await?;
             // Who was not told that it landed has to wake whoever waits.

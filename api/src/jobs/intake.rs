@@ -26,7 +26,7 @@ const AT_ONCE: usize = 2;
 const QUEUE: usize = 4096;
 /// After a batch failed, its jobs are tried so many at a time.
 const AGAIN_AT_ONCE: usize = 4;
-/// And each so often, as long as the database goes away in the middle of it.
+/// And each so often, as long as the database goes away in the middle of it; after a timeout nothing is tried again.
 const TRIES: usize = 3;
 
 /// What became of a submission; with the new job as a read would show it.
@@ -136,7 +136,8 @@ impl Writer {
         error: DatabaseError,
     ) {
         tracing::debug!(jobs = jobs.len(), "failed to accept a batch: {}", drydock_runtime::exit::chain(&error));
-        if jobs.len() == 1 && !error.is_unavailable() {
+        // What took too long for one takes too long again; of several, one is to blame.
+        if jobs.len() == 1 && (!error.is_unavailable() || error.is_timeout()) {
             let error = ApiError::from(error);
             return callers.into_iter().for_each(|caller| tell(caller, Err(error.again())));
         }
@@ -157,14 +158,14 @@ impl Writer {
     async fn again(&self, tenant: TenantId, job: &NewJob) -> Answer {
         for _ in 1..TRIES {
             match self.once_more(tenant, job).await {
-                Err(ApiError::Unavailable { .. }) => {}
-                answer => return answer,
+                Err(error) if error.is_unavailable() && !error.is_timeout() => {}
+                answer => return Ok(answer?),
             }
         }
-        self.once_more(tenant, job).await
+        Ok(self.once_more(tenant, job).await?)
     }
 
-    async fn once_more(&self, tenant: TenantId, job: &NewJob) -> Answer {
+    async fn once_more(&self, tenant: TenantId, job: &NewJob) -> Result<(Accepted, Option<JobRow>), DatabaseError> {
         let client = self.database.client().await?;
         let found = match job::accept_and_show(&client, tenant, std::slice::from_ref(job)).await {
             // Its own key, or its own row: what was asked for first had landed.
@@ -174,9 +175,13 @@ impl Writer {
                 None => None,
             },
             Err(error) if error.is_duplicate() => find(&client, tenant, job).await?,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        let row = found.ok_or_else(|| ApiError::Internal(format!("job {} is neither there nor not", job.id)))?;
+        let neither = || DatabaseError::Row {
+            operation: "accept a job again",
+            reason: format!("job {} is neither there nor not", job.id),
+        };
+        let row = found.ok_or_else(neither)?;
         Ok((Accepted::New(job.id), Some(row)))
     }
 }

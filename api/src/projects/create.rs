@@ -9,6 +9,7 @@ use axum::{
 };
 use drydock_database::{
     Client, DatabaseError,
+    again::Again,
     job::{self, Accepted, NewJob},
     project::{self, NewProject},
 };
@@ -71,7 +72,7 @@ pub(crate) async fn create_project(
     let mut first = first_job(&new, title);
     first.idempotency = idempotency(&headers, "POST /projects", &raw)?;
     let mut client = app.client().await?;
-    let (job, replayed) = match create(&mut client, &new, &first).await? {
+    let (job, replayed) = match create_unless_undone(&mut client, &new, &first).await? {
         Accepted::New(job) => {
             app.waker.wake_all();
             (job, false)
@@ -93,6 +94,21 @@ pub(crate) async fn create_project(
     let mut view = ProjectView::from(row);
     view.job_id = Some(job);
     Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/projects/{id}"), replayed, &view))
+}
+
+/// Tried again where PostgreSQL undid it for another transaction's sake.
+async fn create_unless_undone(
+    client: &mut Client,
+    new: &NewProject,
+    first: &NewJob,
+) -> Result<Accepted, DatabaseError> {
+    let mut again = Again::default();
+    loop {
+        match create(client, new, first).await {
+            Err(error) => again.after(error).await?,
+            answer => return answer,
+        }
+    }
 }
 
 /// Both or none: a request that came before leaves no second project behind.

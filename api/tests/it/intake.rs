@@ -231,3 +231,43 @@ async fn one_key_is_one_job_whoever_is_first() {
     let count = api.database.client().await.unwrap().query_one(count, &[]).await.unwrap();
     assert_eq!(count.get::<_, i64>(0), 1);
 }
+
+/// Raises `code` in so many transactions that accept a job, and counts them.
+async fn inject(api: &Api, code: &str, times: i64) {
+    let faults = format!(
+        "CREATE SEQUENCE IF NOT EXISTS fault;
+         ALTER SEQUENCE fault RESTART;
+         CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF nextval('fault') <= {times} THEN RAISE EXCEPTION 'injected' USING ERRCODE = '{code}'; END IF;
+           RETURN NULL;
+         END $$;
+         CREATE OR REPLACE TRIGGER fault AFTER INSERT ON job FOR EACH STATEMENT EXECUTE FUNCTION fault();"
+    );
+    api.database.client().await.unwrap().batch_execute(&faults).await.unwrap();
+}
+
+/// Red when a timeout is taken for an answer that was lost (without `is_timeout`, it is asked for four times), and when a deadlock
+/// is told to the user or a new project's transaction is not begun again.
+#[tokio::test(flavor = "multi_thread")]
+async fn t45_what_postgres_undid_is_tried_again_and_what_took_too_long_is_not() {
+    let api = Api::start().await;
+    let (project, _) = api.project().await;
+    let path = format!("/projects/{project}/jobs");
+    let tried = async || -> i64 {
+        let tried = api.database.client().await.unwrap().query_one("SELECT last_value FROM fault", &[]).await;
+        tried.unwrap().get(0)
+    };
+    for timeout in ["57014", "55P03"] {
+        inject(&api, timeout, i64::MAX).await;
+        api.post(&path, &edit()).await.expect(503);
+        assert_eq!(tried().await, 1, "{timeout}");
+    }
+    for undone in ["40P01", "40001"] {
+        inject(&api, undone, 2).await;
+        api.post(&path, &edit()).await.expect(202);
+        assert_eq!(tried().await, 3, "{undone}");
+        inject(&api, undone, 2).await;
+        api.post("/projects", &json!({"instruction": "an app in a jam"})).await.expect(201);
+        assert_eq!(tried().await, 3, "{undone}");
+    }
+}

@@ -50,6 +50,12 @@ packages_for_servers() {
   ((version >= POSTGRES_MIN)) || fail "PostgreSQL $version is too old" "install PostgreSQL $POSTGRES_MIN or newer"
 }
 
+# For tests that start a PostgreSQL whose clock differs.
+packages_for_tests() {
+  local found=(/usr/lib/*/faketime/libfaketime.so.1)
+  [[ -e ${found[0]} ]] || packages_install "libfaketime, for tests of clocks that differ" libfaketime
+}
+
 packages_for_agents() {
   local missing=()
   command -v node >/dev/null || missing+=(nodejs)

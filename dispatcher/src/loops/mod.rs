@@ -4,6 +4,7 @@ mod dead;
 mod due;
 mod gauges;
 mod hints;
+mod horizon;
 mod pace;
 mod reap;
 mod relay;
@@ -19,7 +20,7 @@ use drydock_runtime::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-use self::{gauges::Gauges, hints::Hints, reap::Reaper, tickets::Tickets};
+use self::{gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets};
 use crate::context::Context;
 
 /// Shortest time between two looks that every wake-up asks for.
@@ -37,6 +38,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
         tasks::spawn("dead letters", dead::run(context.clone())),
         tasks::spawn("reap", Reaper::new(context.clone()).run(every("reap", repair), stop())),
         tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),
+        tasks::spawn("horizon", Horizon::new(context.clone()).run(every("horizon", repair * 5), stop())),
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),

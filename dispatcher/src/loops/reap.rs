@@ -1,8 +1,9 @@
-//! Taking back the attempts of workers that are over. A lease that ran out while the database was away says nothing about
-//! its worker, so nobody is declared over before this leader and PostgreSQL have both been up for a whole lease and its grace
-//! (amnesty). Many leases that run out together more likely tell of a network than of dead workers: then nobody is declared
+//! Taking back the attempts of workers that are over. A lease that ran out while the database was away, or that another server
+//! with another clock gave, says nothing about its worker, so nobody is declared over before this leader has led, and one and
+//! the same PostgreSQL has answered it, for a whole lease and its grace (amnesty). Many leases that run out together more likely tell of a network than of dead workers: then nobody is declared
 //! over for two more leases (the idea is Kubernetes' eviction rate of unhealthy zones).
 
+use chrono::{DateTime, Utc};
 use drydock_database::{Client, DatabaseError, attempt, worker};
 use drydock_runtime::{
     Shutdown,
@@ -22,11 +23,13 @@ const MASS_SHARE: f64 = 0.3;
 pub(crate) struct Reaper {
     context: Context,
     held_since: Mutex<Option<Instant>>,
+    /// When the server that answers was started, and since when it answers.
+    server: Mutex<Option<(DateTime<Utc>, Instant)>>,
 }
 
 impl Reaper {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, held_since: Mutex::new(None) }
+        Self { context, held_since: Mutex::new(None), server: Mutex::new(None) }
     }
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
@@ -62,7 +65,17 @@ impl Reaper {
 
     async fn leases_mean_something(&self, client: &Client, lead: Lead) -> Result<bool, DatabaseError> {
         let amnesty = self.context.config.lease_ttl + self.context.config.lease_grace;
-        Ok(lead.since.elapsed() >= amnesty && worker::database_up_for(client).await? >= amnesty)
+        let answers = self.answers_since(worker::server_started(client).await?).await;
+        Ok(lead.since.elapsed() >= amnesty && answers.elapsed() >= amnesty)
+    }
+
+    /// Since when the server that started then answers us. A failover may be over before anything else tells of it.
+    async fn answers_since(&self, started: DateTime<Utc>) -> Instant {
+        let mut server = self.server.lock().await;
+        match *server {
+            Some((known, since)) if known == started => since,
+            _ => server.insert((started, Instant::now())).1,
+        }
     }
 
     /// Whether so many leases ran out together that it is better to wait.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
-use drydock_domain::{AttemptId, TenantId};
+use drydock_domain::{AttemptId, JobId, TenantId};
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const ORPHANED: &str = "SELECT a.id FROM worker w JOIN attempt a ON a.worker_id = w.id AND a.state = 'running'
   WHERE w.ended_at IS NOT NULL ORDER BY a.id LIMIT $1";
+const JOB_OF: &str = "SELECT job_id FROM attempt WHERE id = $1 AND state = 'running'";
 const REAP: &str = "SELECT dd_reap_v2($1, make_interval(secs => $2)) AS answer";
 const UNSEALED: &str = "SELECT a.id, j.tenant_id FROM attempt a JOIN job j ON j.id = a.job_id
   WHERE a.finished_at < clock_timestamp() - make_interval(secs => $1) AND a.log_object IS NULL AND a.log_bytes > 32768
@@ -27,15 +28,23 @@ pub async fn orphaned(conn: &impl GenericClient, limit: i64) -> Result<Vec<Attem
     Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
 }
 
+/// The job of an attempt that runs.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn job_of(conn: &impl GenericClient, attempt: AttemptId) -> Result<Option<JobId>, DatabaseError> {
+    let failed = || DatabaseError::query("find the job of an attempt");
+    let statement = conn.prepare_cached(JOB_OF).await.map_err(failed())?;
+    let row = conn.query_opt(&statement, &[&attempt.uuid()]).await.map_err(failed())?;
+    Ok(row.map(|row| row.get::<_, Uuid>("job_id").into()))
+}
+
 /// Takes an attempt back; the answer is `moved_on`, `alive`, or the job's new state.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn reap(conn: &impl GenericClient, attempt: AttemptId, grace: Duration) -> Result<String, DatabaseError> {
-    let row = conn
-        .query_one(REAP, &[&attempt.uuid(), &grace.as_secs_f64()])
-        .await
-        .map_err(DatabaseError::query("take back an attempt"))?;
+    let row = again::row(conn, "take back an attempt", REAP, &[&attempt.uuid(), &grace.as_secs_f64()]).await?;
     Ok(row.get("answer"))
 }
 

@@ -62,12 +62,54 @@ impl DatabaseError {
         matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
 
+    /// Whether PostgreSQL rolled the transaction back for another one's sake: it has done nothing, and may be tried again at once.
+    pub fn conflict(&self) -> Option<Conflict> {
+        match self {
+            Self::Query { source, .. } if source.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {
+                Some(Conflict::Deadlock)
+            }
+            Self::Query { source, .. } if source.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {
+                Some(Conflict::Serialization)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a statement was ended because it took, or waited for a lock, too long: asked at once again, it does the same again.
+    pub fn is_timeout(&self) -> bool {
+        let codes = [&SqlState::QUERY_CANCELED, &SqlState::LOCK_NOT_AVAILABLE];
+        matches!(self, Self::Query { source, .. } if source.code().is_some_and(|code| codes.contains(&code)))
+    }
+
+    /// Whether an earlier statement of the same transaction had failed.
+    pub(crate) fn is_in_failed_transaction(&self) -> bool {
+        matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION))
+    }
+
     /// Whether the database is away or overloaded, so that the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Pool(_) => true,
             Self::Query { source, .. } => source.is_closed() || source.code().is_none_or(is_transient),
             _ => false,
+        }
+    }
+}
+
+/// Why a transaction was rolled back for another one's sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Each waited for a lock of the other.
+    Deadlock,
+    /// They could not be put in an order.
+    Serialization,
+}
+
+impl Conflict {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deadlock => "deadlock",
+            Self::Serialization => "serialization",
         }
     }
 }

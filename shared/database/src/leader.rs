@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::GenericClient;
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 /// The fleet's lead; shards come later.
 pub const FLEET: &str = "fleet";
@@ -18,9 +18,7 @@ const RESIGN: &str = "SELECT dd_resign_v1($1, $2)";
 /// # Errors
 /// The database does not answer.
 pub async fn lead(conn: &impl GenericClient, holder: Uuid, ttl: Duration) -> Result<Option<i64>, DatabaseError> {
-    let failed = || DatabaseError::query("take the lead");
-    let statement = conn.prepare_cached(LEAD).await.map_err(failed())?;
-    let row = conn.query_one(&statement, &[&FLEET, &holder, &ttl.as_secs_f64()]).await.map_err(failed())?;
+    let row = again::row(conn, "take the lead", LEAD, &[&FLEET, &holder, &ttl.as_secs_f64()]).await?;
     Ok(row.get("term"))
 }
 

@@ -1,10 +1,12 @@
 //! The only crate that knows SQL: one module per table, every transition a stored function behind a named constant.
 
+pub mod again;
 pub mod attempt;
 pub mod config;
 pub mod error;
 pub mod event;
 pub mod fleet;
+pub mod horizon;
 pub mod job;
 pub mod leader;
 pub mod log_chunk;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, Isolation, Phase, WorkerId};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const START: &str = "SELECT dd_worker_start_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))";
 const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_interval(secs => $2), $3, $4)";
@@ -16,8 +18,7 @@ const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs =
 const LEASES: &str = "SELECT count(*) AS workers,
     count(*) FILTER (WHERE lease_until + make_interval(secs => $1) <= clock_timestamp()) AS expired
   FROM worker WHERE ended_at IS NULL";
-const DATABASE_UP_FOR: &str =
-    "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS seconds";
+const SERVER_STARTED: &str = "SELECT pg_postmaster_start_time()";
 
 /// What a worker says of itself at start.
 #[derive(Clone, Debug)]
@@ -56,23 +57,19 @@ pub struct Renewed {
 /// # Errors
 /// The database does not answer.
 pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
-    conn.execute(
-        START,
-        &[
-            &worker.id.uuid(),
-            &worker.instance,
-            &worker.pool,
-            &worker.slots,
-            &worker.agents,
-            &worker.labels,
-            &worker.isolation.as_str(),
-            &worker.rung,
-            &worker.build,
-            &ttl.as_secs_f64(),
-        ],
-    )
-    .await
-    .map_err(DatabaseError::query("register the worker"))?;
+    let parameters: [&(dyn ToSql + Sync); 10] = [
+        &worker.id.uuid(),
+        &worker.instance,
+        &worker.pool,
+        &worker.slots,
+        &worker.agents,
+        &worker.labels,
+        &worker.isolation.as_str(),
+        &worker.rung,
+        &worker.build,
+        &ttl.as_secs_f64(),
+    ];
+    again::row(conn, "register the worker", START, &parameters).await?;
     Ok(())
 }
 
@@ -86,12 +83,10 @@ pub async fn renew(
     ttl: Duration,
     news: &[(AttemptId, Phase)],
 ) -> Result<Renewed, DatabaseError> {
-    let failed = || DatabaseError::query("renew the lease");
     let ids: Vec<Uuid> = news.iter().map(|(id, _)| id.uuid()).collect();
     let phases: Vec<&str> = news.iter().map(|(_, phase)| phase.as_str()).collect();
-    let statement = conn.prepare_cached(RENEW).await.map_err(failed())?;
-    let row =
-        conn.query_one(&statement, &[&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases]).await.map_err(failed())?;
+    let parameters: [&(dyn ToSql + Sync); 4] = [&worker.uuid(), &ttl.as_secs_f64(), &ids, &phases];
+    let row = again::row(conn, "renew the lease", RENEW, &parameters).await?;
     let (owned, cancelled): (Vec<Uuid>, Vec<Uuid>) = (row.get("owned"), row.get("cancelled"));
     let owned = owned.into_iter().map(|id| (id.into(), cancelled.contains(&id))).collect();
     Ok(Renewed { live: row.get("live"), owned })
@@ -102,7 +97,7 @@ pub async fn renew(
 /// # Errors
 /// The database does not answer.
 pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(DRAIN, &[&worker.uuid()]).await.map_err(DatabaseError::query("drain the worker"))?;
+    again::row(conn, "drain the worker", DRAIN, &[&worker.uuid()]).await?;
     Ok(())
 }
 
@@ -111,7 +106,7 @@ pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), Da
 /// # Errors
 /// The database does not answer; the lease then runs out by itself.
 pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
-    conn.execute(END, &[&worker.uuid()]).await.map_err(DatabaseError::query("end the worker"))?;
+    again::row(conn, "end the worker", END, &[&worker.uuid()]).await?;
     Ok(())
 }
 
@@ -120,11 +115,7 @@ pub async fn end(conn: &impl GenericClient, worker: WorkerId) -> Result<(), Data
 /// # Errors
 /// The database does not answer.
 pub async fn end_expired(conn: &impl GenericClient, grace: Duration) -> Result<i32, DatabaseError> {
-    let row = conn
-        .query_one(END_EXPIRED, &[&grace.as_secs_f64()])
-        .await
-        .map_err(DatabaseError::query("end expired workers"))?;
-    Ok(row.get("ended"))
+    Ok(again::row(conn, "end expired workers", END_EXPIRED, &[&grace.as_secs_f64()]).await?.get("ended"))
 }
 
 /// How many workers there are, and how many of them let their lease run out.
@@ -147,12 +138,13 @@ pub async fn leases(conn: &impl GenericClient, grace: Duration) -> Result<Leases
     Ok(Leases { workers: row.get("workers"), expired: row.get("expired") })
 }
 
-/// How long PostgreSQL has been up: leases say nothing about an outage of ours.
+/// When the server that answers was started, by its own clock. Good for telling one server from another, or from itself before
+/// a restart: after a failover, a standby that started long ago answers, and its clock may be another.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn database_up_for(conn: &impl GenericClient) -> Result<Duration, DatabaseError> {
-    let row =
-        conn.query_one(DATABASE_UP_FOR, &[]).await.map_err(DatabaseError::query("read the database's start time"))?;
-    Ok(Duration::from_secs_f64(row.get::<_, f64>("seconds").max(0.0)))
+pub async fn server_started(conn: &impl GenericClient) -> Result<DateTime<Utc>, DatabaseError> {
+    let failed = || DatabaseError::query("read the database's start time");
+    let statement = conn.prepare_cached(SERVER_STARTED).await.map_err(failed())?;
+    Ok(conn.query_one(&statement, &[]).await.map_err(failed())?.get(0))
 }

@@ -4,6 +4,7 @@
 mod broker;
 mod bucket;
 mod postgres;
+mod postgres_server;
 mod proxy;
 pub mod scripted_model;
 mod tap;
@@ -13,6 +14,7 @@ pub mod wait;
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use postgres::{TestDatabase, database, empty_database};
+pub use postgres_server::PostgresServer;
 pub use proxy::{Direction, Pattern, Proxy};
 pub use tap::Tap;
 pub use violations::violations;
@@ -24,4 +26,11 @@ pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run `make test`, or `deploy/local/with-env.sh COMMAND` while its servers run")
     })
+}
+
+/// A port that was free a moment ago, not from the range of outgoing connections (32768 and up), so that it stays free while
+/// its server is down.
+pub fn free_port() -> u16 {
+    let mut ports = (0..1000).map(|_| rand::RngExt::random_range(&mut rand::rng(), 20_000..30_000_u16));
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("loopback has a free port")
 }

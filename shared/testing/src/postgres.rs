@@ -8,13 +8,21 @@ use uuid::Uuid;
 /// Serialises who makes the template.
 const TEMPLATE_LOCK: &str = "SELECT pg_advisory_lock(7165430275)";
 
-/// A test's own database, dropped with this value.
+/// A test's own database, dropped with this value unless it is a private server's.
 pub struct TestDatabase {
     /// Its pool.
     pub database: Database,
     /// Its URL.
     pub url: SecretString,
-    name: String,
+    /// On the shared server.
+    name: Option<String>,
+}
+
+impl TestDatabase {
+    /// One that goes with its server.
+    pub(crate) fn lent(url: SecretString) -> Self {
+        Self { database: open(&url), url, name: None }
+    }
 }
 
 impl std::ops::Deref for TestDatabase {
@@ -27,7 +35,7 @@ impl std::ops::Deref for TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let name = self.name.clone();
+        let Some(name) = self.name.take() else { return };
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime
@@ -77,10 +85,10 @@ pub async fn empty_database() -> TestDatabase {
 
 fn adopt(name: String) -> TestDatabase {
     let url = url_of(&name);
-    TestDatabase { database: open(&url), url, name }
+    TestDatabase { database: open(&url), url, name: Some(name) }
 }
 
-fn open(url: &SecretString) -> Database {
+pub(crate) fn open(url: &SecretString) -> Database {
     let config = DatabaseConfig { database_pool_size: 8, ..DatabaseConfig::default() };
     Database::new(&config, url).expect("the URL was made here")
 }
@@ -96,10 +104,9 @@ fn url_of(name: &str) -> SecretString {
     format!("{base}/{name}").into()
 }
 
-async fn connect(url: &SecretString) -> Client {
-    let config: Config = url.expose_secret().parse().expect("DRYDOCK_TEST_DATABASE_URL is a PostgreSQL URL");
-    let (client, connection) =
-        config.connect(NoTls).await.expect("the PostgreSQL of DRYDOCK_TEST_DATABASE_URL answers");
+pub(crate) async fn connect(url: &SecretString) -> Client {
+    let config: Config = url.expose_secret().parse().expect("it is a PostgreSQL URL");
+    let (client, connection) = config.connect(NoTls).await.expect("the test's PostgreSQL answers");
     drydock_runtime::tasks::spawn("test connection", connection);
     client
 }

@@ -1,26 +1,41 @@
-//! Attempts that are ours by a claim whose answer never came. Nobody runs them, so they end as a fault of ours.
+//! Attempts that are ours without our running them: the answer to the claim never came, or PostgreSQL failed over to a standby
+//! that had not heard of our finish. They end as a fault of ours, so that their jobs run again.
 
-use drydock_database::{job::Finish, report::Report};
-use drydock_domain::{AttemptId, JobId, Outcome};
+use drydock_database::{
+    DatabaseError, attempt,
+    job::{Finish, Finished},
+    report::Report,
+};
+use drydock_domain::{AttemptId, Outcome};
 use drydock_runtime::exit::chain;
 use tokio::sync::mpsc;
 
 use crate::{context::Context, spool};
 
 /// Ends each attempt it hears of; one that cannot be ended is heard of again with the next renewal.
-pub(crate) async fn end_unknown(context: Context, mut unknown: mpsc::UnboundedReceiver<(JobId, AttemptId)>) {
-    while let Some((job, id)) = unknown.recv().await {
-        let text = "the answer to its claim was lost".to_owned();
-        let report = Report { detail: Some(text.clone()), errors: vec![text], ..Report::default() };
-        let finish = Finish::new(job, id, Outcome::Infra, report);
-        match spool::tell(&context.database, &finish).await {
-            Ok(answer) => {
-                context.running.settled(id);
+pub(crate) async fn end_unknown(context: Context, mut unknown: mpsc::UnboundedReceiver<AttemptId>) {
+    while let Some(id) = unknown.recv().await {
+        match end(&context, id).await {
+            Ok(true) => {
                 context.waker.wake_all();
                 context.metrics.ended(Outcome::Infra);
-                tracing::warn!(job.id = %job, attempt.id = %id, ?answer, "ended an attempt whose claim had no answer");
+                tracing::warn!(attempt.id = %id, "ended an attempt that is ours and that nobody runs");
             }
-            Err(error) => tracing::warn!(job.id = %job, "failed to end an attempt: {}", chain(&error)),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(attempt.id = %id, "failed to end an attempt: {}", chain(&error)),
         }
+        context.running.settled(id);
     }
+}
+
+/// Whether it was there to be ended.
+async fn end(context: &Context, id: AttemptId) -> Result<bool, DatabaseError> {
+    let Some(job) = attempt::job_of(&context.database.client().await?, id).await? else {
+        return Ok(false);
+    };
+    let text =
+        "the worker does not run it: the answer to its claim, or the database's memory of its end, was lost".to_owned();
+    let report = Report { detail: Some(text.clone()), errors: vec![text], ..Report::default() };
+    let answer = spool::tell(&context.database, &Finish::new(job, id, Outcome::Infra, report)).await?;
+    Ok(answer == Finished::Ok)
 }

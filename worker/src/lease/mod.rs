@@ -14,7 +14,7 @@ use drydock_database::{
     wake::Waker,
     worker::{self, NewWorker},
 };
-use drydock_domain::{AttemptId, JobId, WorkerId};
+use drydock_domain::{AttemptId, WorkerId};
 use drydock_runtime::{
     Shutdown,
     exit::{Exit, chain},
@@ -58,8 +58,8 @@ pub(crate) struct Setup {
     pub(crate) running: Running,
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
-    /// Attempts that are ours by a claim whose answer never came.
-    pub(crate) unknown: mpsc::UnboundedSender<(JobId, AttemptId)>,
+    /// Attempts that are ours, and nobody runs them.
+    pub(crate) unknown: mpsc::UnboundedSender<AttemptId>,
 }
 
 /// The running lease. Ends with [`Self::release`], not with the orderly stop: what is handed back needs it.

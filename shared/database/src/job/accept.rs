@@ -15,7 +15,7 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::read::JobRow;
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const ACCEPT: &str = "SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2) ORDER BY place";
 const OPERATION: &str = "accept jobs";
@@ -193,10 +193,8 @@ async fn accepted_rows(
     tenant: TenantId,
     jobs: &[impl Borrow<NewJob> + Serialize],
 ) -> Result<Vec<Row>, DatabaseError> {
-    let failed = || DatabaseError::query(OPERATION);
     let asked = RawJson(serde_json::to_vec(jobs).map_err(|error| bad(error.to_string()))?);
-    let statement = conn.prepare_cached(ACCEPT).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&tenant.uuid(), &asked]).await.map_err(failed())?;
+    let rows = again::rows(conn, OPERATION, ACCEPT, &[&tenant.uuid(), &asked]).await?;
     if rows.len() == jobs.len() {
         Ok(rows)
     } else {

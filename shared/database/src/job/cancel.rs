@@ -4,7 +4,7 @@ use deadpool_postgres::GenericClient;
 use drydock_domain::{JobId, TenantId, WorkerId};
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const CANCEL: &str = "SELECT dd_cancel_v1($1, $2, $3) AS answer";
 const CANCELLING: &str = "SELECT DISTINCT a.worker_id FROM job j JOIN attempt a ON a.id = j.current_attempt
@@ -34,10 +34,7 @@ pub async fn cancel(
     reason: Option<&str>,
 ) -> Result<Canceled, DatabaseError> {
     const OPERATION: &str = "cancel a job";
-    let row = conn
-        .query_one(CANCEL, &[&tenant.uuid(), &job.uuid(), &reason])
-        .await
-        .map_err(DatabaseError::query(OPERATION))?;
+    let row = again::row(conn, OPERATION, CANCEL, &[&tenant.uuid(), &job.uuid(), &reason]).await?;
     match row.get::<_, &str>("answer") {
         "canceled" => Ok(Canceled::Now),
         "cancelling" => Ok(Canceled::Soon),

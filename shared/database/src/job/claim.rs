@@ -5,7 +5,7 @@ use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobType, ProjectId, TenantId, Ticket, WorkerId};
 use serde::Deserialize;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const CLAIM: &str =
     "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v2($1, $2, $3, $4, $5)";
@@ -77,12 +77,8 @@ pub async fn claim(
     workspace_path: &str,
 ) -> Result<Claimed, DatabaseError> {
     const OPERATION: &str = "claim a job";
-    let failed = || DatabaseError::query(OPERATION);
-    let statement = conn.prepare_cached(CLAIM).await.map_err(failed())?;
-    let row = conn
-        .query_one(&statement, &[&ticket.job.uuid(), &ticket.seq, &attempt.uuid(), &worker.uuid(), &workspace_path])
-        .await
-        .map_err(failed())?;
+    let (job, attempt, worker) = (ticket.job.uuid(), attempt.uuid(), worker.uuid());
+    let row = again::row(conn, OPERATION, CLAIM, &[&job, &ticket.seq, &attempt, &worker, &workspace_path]).await?;
     let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
     match row.get::<_, &str>("outcome") {
         "stale" => Ok(Claimed::Stale),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
 use drydock_domain::{JobId, Ticket, WorkerId};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 /// Asynchronous commit: a lost admission leaves the job queued, and its ticket fails the claim.
 const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
@@ -36,9 +36,7 @@ pub async fn admit(
     lookahead: i32,
     batch: i32,
 ) -> Result<Vec<Ticket>, DatabaseError> {
-    let failed = || DatabaseError::query("admit jobs");
-    let statement = conn.prepare_cached(ADMIT).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&term.holder, &term.number, &lookahead, &batch]).await.map_err(failed())?;
+    let rows = again::rows(conn, "admit jobs", ADMIT, &[&term.holder, &term.number, &lookahead, &batch]).await?;
     Ok(rows.iter().map(ticket).collect())
 }
 
@@ -53,13 +51,10 @@ pub async fn redispatch(
     unclaimed: Duration,
     batch: i32,
 ) -> Result<Vec<Ticket>, DatabaseError> {
-    let failed = || DatabaseError::query("dispatch tickets again");
     let ids: Vec<Uuid> = unconfirmed.iter().map(|id| id.uuid()).collect();
-    let statement = conn.prepare_cached(REDISPATCH).await.map_err(failed())?;
-    let rows = conn
-        .query(&statement, &[&term.holder, &term.number, &ids, &unclaimed.as_secs_f64(), &batch])
-        .await
-        .map_err(failed())?;
+    let unclaimed = unclaimed.as_secs_f64();
+    let parameters: [&(dyn ToSql + Sync); 5] = [&term.holder, &term.number, &ids, &unclaimed, &batch];
+    let rows = again::rows(conn, "dispatch tickets again", REDISPATCH, &parameters).await?;
     Ok(rows.iter().map(ticket).collect())
 }
 
@@ -68,11 +63,8 @@ pub async fn redispatch(
 /// # Errors
 /// The database does not answer; the ticket is then sent again for being unclaimed.
 pub async fn return_ticket(conn: &impl GenericClient, ticket: &Ticket, pause: Duration) -> Result<bool, DatabaseError> {
-    let row = conn
-        .query_one(RETURN_TICKET, &[&ticket.job.uuid(), &ticket.seq, &pause.as_secs_f64()])
-        .await
-        .map_err(DatabaseError::query("hand back a ticket"))?;
-    Ok(row.get("returned"))
+    let parameters: [&(dyn ToSql + Sync); 3] = [&ticket.job.uuid(), &ticket.seq, &pause.as_secs_f64()];
+    Ok(again::row(conn, "hand back a ticket", RETURN_TICKET, &parameters).await?.get("returned"))
 }
 
 /// Tickets of dispatched jobs that `worker` could claim now, at most `most`, read from PostgreSQL instead of the broker.

@@ -5,7 +5,7 @@ use drydock_domain::{AttemptId, JobId, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatabaseError,
+    DatabaseError, again,
     report::{LogTail, Report, StoredTree},
 };
 
@@ -56,30 +56,28 @@ pub enum Finished {
 /// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
 pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finished, DatabaseError> {
     const OPERATION: &str = "finish an attempt";
-    let failed = || DatabaseError::query(OPERATION);
     let json = |error: serde_json::Error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() };
     let report = without_nul(serde_json::to_value(&finish.report).map_err(json)?);
     let tree = finish.tree.as_ref().map(serde_json::to_value).transpose().map_err(json)?;
     let tail = finish.tail.as_ref();
     let progress: Vec<String> = finish.progress.iter().map(|text| text.replace('\0', "\u{fffd}")).collect();
-    let statement = conn.prepare_cached(FINISH).await.map_err(failed())?;
-    let row = conn
-        .query_one(
-            &statement,
-            &[
-                &finish.job.uuid(),
-                &finish.attempt.uuid(),
-                &finish.outcome.as_str(),
-                &report,
-                &tree,
-                &tail.map(|tail| tail.seq),
-                &tail.map(|tail| tail.offset),
-                &tail.map(|tail| tail.data.as_slice()),
-                &progress,
-            ],
-        )
-        .await
-        .map_err(failed())?;
+    let row = again::row(
+        conn,
+        OPERATION,
+        FINISH,
+        &[
+            &finish.job.uuid(),
+            &finish.attempt.uuid(),
+            &finish.outcome.as_str(),
+            &report,
+            &tree,
+            &tail.map(|tail| tail.seq),
+            &tail.map(|tail| tail.offset),
+            &tail.map(|tail| tail.data.as_slice()),
+            &progress,
+        ],
+    )
+    .await?;
     match row.get::<_, &str>("answer") {
         "ok" => Ok(Finished::Ok),
         "already" => Ok(Finished::Already),

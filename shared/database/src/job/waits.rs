@@ -3,7 +3,7 @@
 use deadpool_postgres::GenericClient;
 use futures_util::future::try_join4;
 
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 const DUE: &str = "SELECT dd_due_v2($1) AS moved";
 const READY: &str = "SELECT dd_ready_v1($1) AS moved";
@@ -51,7 +51,5 @@ pub async fn end_waits(conn: &impl GenericClient, batch: i32) -> Result<Moved, D
 }
 
 async fn moved(conn: &impl GenericClient, sql: &str, batch: i32) -> Result<i32, DatabaseError> {
-    let failed = || DatabaseError::query("move jobs whose wait is over");
-    let statement = conn.prepare_cached(sql).await.map_err(failed())?;
-    Ok(conn.query_one(&statement, &[&batch]).await.map_err(failed())?.get("moved"))
+    Ok(again::row(conn, "move jobs whose wait is over", sql, &[&batch]).await?.get("moved"))
 }

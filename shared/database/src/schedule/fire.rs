@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::read::missed;
-use crate::DatabaseError;
+use crate::{DatabaseError, again};
 
 /// `now()` and not the volatile clock, which no index can be searched with.
 const DUE: &str = "SELECT s.id, s.project_id, s.cron, s.time_zone, s.missed, s.job, s.next_at, clock_timestamp() AS now
@@ -83,12 +83,10 @@ pub async fn fire(
     fires: bool,
 ) -> Result<Fired, DatabaseError> {
     const OPERATION: &str = "fire a schedule";
-    let failed = || DatabaseError::query(OPERATION);
     let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
     let job = JobId::generate();
     let asked = fires.then(|| asked(due, job)).transpose().map_err(bad)?;
-    let statement = conn.prepare_cached(FIRE).await.map_err(failed())?;
-    let row = conn.query_one(&statement, &[&due.id.uuid(), &due.due_at, &next, &asked]).await.map_err(failed())?;
+    let row = again::row(conn, OPERATION, FIRE, &[&due.id.uuid(), &due.due_at, &next, &asked]).await?;
     match row.get::<_, &str>("outcome") {
         "accepted" => Ok(Fired::Job(job)),
         "skipped" => Ok(Fired::Skipped),

@@ -27,7 +27,7 @@ async fn one_worker_apart(settings: &[(&'static str, &str)]) -> (Proxy, Stack) {
     (proxy, Stack::on(database, options).await)
 }
 
-async fn appears(path: &Path) -> String {
+pub(crate) async fn appears(path: &Path) -> String {
     until(&format!("{} is there", path.display()), PATIENCE, || async {
         fs_err::read_to_string(path).ok().filter(|text| !text.trim().is_empty())
     })
@@ -35,7 +35,7 @@ async fn appears(path: &Path) -> String {
 }
 
 /// Counts until told to end; a second attempt ends at once.
-fn counting(place: &Path) -> String {
+pub(crate) fn counting(place: &Path) -> String {
     let place = place.display();
     format!(
         "if ! mkdir {place}/once; then echo second > done.txt; exit; fi; echo $$ > {place}/pid; i=0; \
@@ -46,7 +46,7 @@ fn counting(place: &Path) -> String {
 
 /// Stopped by a signal, and therefore silent. A shell caught between vfork(2) and its child's execve(2) waits for a child
 /// that is stopped instead.
-async fn stands_still(place: &Path) {
+pub(crate) async fn stands_still(place: &Path) {
     let pid = appears(&place.join("pid")).await;
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
     let count = || fs_err::read_to_string(place.join("count")).unwrap();
@@ -65,7 +65,7 @@ async fn is_gone(pid: &str) {
     until("the agent is gone", PATIENCE, || async { (!proc.exists()).then_some(()) }).await;
 }
 
-fn outcomes(job: &Value) -> Vec<&str> {
+pub(crate) fn outcomes(job: &Value) -> Vec<&str> {
     job["attempts"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].as_str().unwrap_or("none")).collect()
 }
 

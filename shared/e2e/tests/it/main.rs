@@ -3,12 +3,16 @@
 
 mod stack;
 
+mod amnesty;
 mod broker;
+mod churn;
 mod codex;
 mod contact;
 mod crash;
 mod drain;
+mod failover;
 mod leader;
+mod load;
 mod logs;
 mod main_job;
 mod outages;

@@ -8,16 +8,24 @@ mod way;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{net::TcpListener, sync::watch};
 
 pub use self::{traps::Pattern, way::Direction};
 use self::{traps::Traps, way::Way};
 
+/// Where new connections lead.
+type Target = Arc<Mutex<String>>;
+
 /// A way to one server.
 pub struct Proxy {
     address: SocketAddr,
+    target: Target,
     way: Arc<watch::Sender<Way>>,
     traps: Arc<Traps>,
     accepting: tokio::task::JoinHandle<()>,
@@ -29,8 +37,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (way, traps) = (Arc::new(watch::Sender::new(Way::default())), Arc::new(Traps::default()));
-        let accepting = drydock_runtime::tasks::spawn("proxy", accept(listener, target, way.clone(), traps.clone()));
-        Self { address, way, traps, accepting }
+        let target = Arc::new(Mutex::new(target));
+        let accepting =
+            drydock_runtime::tasks::spawn("proxy", accept(listener, target.clone(), way.clone(), traps.clone()));
+        Self { address, target, way, traps, accepting }
     }
 
     /// Where to connect instead of the server.
@@ -46,6 +56,12 @@ impl Proxy {
     /// Resets the connections there are; new ones pass.
     pub fn reset(&self) {
         self.way.send_modify(|way| way.epoch += 1);
+    }
+
+    /// Leads to another server from now on, as a virtual address that moves: the connections there are are reset.
+    pub fn redirect(&self, target: String) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
+        self.reset();
     }
 
     /// Carries nothing more, but keeps connections open and accepts new ones, as a partition does.
@@ -102,8 +118,9 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: String, way: Arc<watch::Sender<Way>>, traps: Arc<Traps>) {
+async fn accept(listener: TcpListener, target: Target, way: Arc<watch::Sender<Way>>, traps: Arc<Traps>) {
     while let Ok((client, _)) = listener.accept().await {
-        drydock_runtime::tasks::spawn("proxied", carry::carry(client, target.clone(), way.subscribe(), traps.clone()));
+        let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        drydock_runtime::tasks::spawn("proxied", carry::carry(client, target, way.subscribe(), traps.clone()));
     }
 }
