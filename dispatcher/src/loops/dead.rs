@@ -43,12 +43,22 @@ pub(super) async fn run(context: Context) {
 
 /// Until the lead or the connection is lost, or the process stops.
 async fn listen(context: &Context, backoff: &mut Backoff) -> Result<(), Ended> {
-    let mut letters = context.broker.dead_letters().await?;
+    let over = async {
+        tokio::select! {
+            () = leading(context, false) => {}
+            () = context.shutdown.triggered() => {}
+        }
+    };
+    let mut over = std::pin::pin!(over);
+    let mut letters = tokio::select! {
+        biased;
+        () = &mut over => return Ok(()),
+        letters = context.broker.dead_letters() => letters?,
+    };
     backoff.reset();
     let heard = tokio::select! {
         heard = heed(context, &mut letters) => heard,
-        () = leading(context, false) => Ok(()),
-        () = context.shutdown.triggered() => Ok(()),
+        () = over => Ok(()),
     };
     letters.close().await;
     heard

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use drydock_domain::Ticket;
+use drydock_queue::Publisher;
 use drydock_testing::until;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -139,4 +141,16 @@ async fn t21_a_ticket_given_up_for_its_workers_deaths_is_told_and_its_job_is_que
     let counts = "SELECT dispatch_seq, losses FROM job WHERE id = $1";
     let row = client.query_one(counts, &[&job.parse::<Uuid>().unwrap()]).await.unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, i16>(1)), (2, 0), "no attempt was made, none was lost");
+    // One of a job that is over: told, and without effect.
+    stack.workers[0].kill();
+    let policy = r#"{"message-ttl": 50, "dead-letter-exchange": "dd.dlx"}"#;
+    broker.control(&["set_policy", "--apply-to", "queues", "dd-pool", r"^dd\.pool\.", policy]).await;
+    let late = Ticket::new(job.parse().unwrap(), 2, stack.pool().to_owned(), 0);
+    let mut publisher = Publisher::new(broker.client());
+    assert_eq!(publisher.publish(vec![late]).await.confirmed.len(), 1);
+    publisher.disconnect().await;
+    let counted = "drydock_dispatcher_dead_letters_total{reason=\"expired\"}";
+    until("it is counted", PATIENCE, || async { (stack.dispatchers_say(counted).await? > 0.5).then_some(()) }).await;
+    assert!(stack.process_logs().contains("RabbitMQ gave up a ticket and its job had moved on"));
+    assert_eq!(stack.client.get(&format!("/jobs/{job}")).await["status"], "completed");
 }

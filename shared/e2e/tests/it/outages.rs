@@ -1,13 +1,15 @@
 //! A server that goes away while everything runs: work waits, nothing is lost, and it goes on by itself.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::json;
 
 use crate::stack::{
-    Options, Stack,
+    Options, PATIENCE, Stack,
     client::{id, shell},
 };
-use drydock_testing::{Proxy, setting};
+use drydock_testing::{Proxy, setting, until};
 
 /// What stands before the host and port of a server's URL, those two, and what stands behind.
 pub(crate) fn at_host(url: &str) -> (&str, &str, &str) {
@@ -90,4 +92,29 @@ async fn without_postgres_the_api_says_so_and_a_running_job_still_finishes() {
     proxy.heal();
     let ended = stack.client.ended(&job).await;
     assert_eq!((&ended["status"], ended["attempts"].as_array().unwrap().len()), (&json!("completed"), 1), "{ended}");
+}
+
+/// Red when the listener to dead letters does not look for the stop while it connects.
+#[tokio::test(flavor = "multi_thread")]
+async fn t13_a_dispatcher_stops_in_time_while_rabbitmq_accepts_connections_and_says_nothing() {
+    let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_AMQP_URL")).await;
+    let mut stack = stack_behind("DRYDOCK_AMQP_URL", url).await;
+    let leader = stack.leader().await;
+    until("its connections stand", PATIENCE, || async {
+        let up = "drydock_amqp_connection_up{role=\"dead-letters\"}";
+        (stack.dispatcher_says(leader, up).await? > 0.5).then_some(())
+    })
+    .await;
+    proxy.stall();
+    proxy.reset();
+    until("it has noticed", PATIENCE, || async {
+        stack.process_logs().contains("dead letters are not heard").then_some(())
+    })
+    .await;
+    // The first back-off is 200 ms at most; then it connects, and hangs.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    stack.dispatchers[leader].signal(rustix::process::Signal::TERM);
+    let asked = Instant::now();
+    assert!(stack.dispatchers[leader].ended().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
 }

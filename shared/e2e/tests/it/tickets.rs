@@ -122,7 +122,7 @@ fn until_told(place: &Path, name: &str) -> String {
     format!("touch {place}/{name}; while [ ! -e {place}/end ]; do sleep 0.02; done")
 }
 
-/// Red when the brake has no timeout (`tokio::time::timeout(brake_timeout, …)` in `Intake::take` taken away).
+/// Red when the brake has no timeout, and when a full worker keeps its consumer after it (both in `Intake::take`).
 #[tokio::test(flavor = "multi_thread")]
 async fn t22_a_busy_worker_holds_no_ticket_and_others_take_them() {
     const BRAKE: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use drydock_queue::{Broker, QueueConfig, QueueMetrics};
 use uuid::Uuid;
 
 /// A private RabbitMQ; it ends and its files go when this is dropped, or with `make clean` where the test was killed.
@@ -24,6 +25,12 @@ impl PrivateBroker {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A way to it for the test itself.
+    pub(crate) fn client(&self) -> Broker {
+        let metrics = QueueMetrics::register(&prometheus::Registry::new()).unwrap();
+        Broker::new(&QueueConfig::default(), &self.url.clone().into(), metrics).unwrap()
     }
 
     /// What `rabbitmqctl` says.
