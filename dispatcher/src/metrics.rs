@@ -41,19 +41,7 @@ impl DispatcherMetrics {
             registry.register(Box::new(counters.clone()))?;
             Ok(counters)
         };
-        let jobs = IntGaugeVec::new(
-            Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
-            &["pool", "state"],
-        )?;
-        registry.register(Box::new(jobs.clone()))?;
-        let slots =
-            IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
-        registry.register(Box::new(slots.clone()))?;
-        let oldest_transaction_seconds = Gauge::new(
-            "drydock_database_oldest_transaction_seconds",
-            "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
-        )?;
-        registry.register(Box::new(oldest_transaction_seconds.clone()))?;
+        let (jobs, slots, oldest_transaction_seconds) = of_the_fleet(registry)?;
         Ok(Self {
             leader,
             transitions: counter(
@@ -127,4 +115,22 @@ impl DispatcherMetrics {
             self.jobs.with_label_values(&[pool, state.as_str()]).set(count);
         }
     }
+}
+
+/// What only the leader knows.
+fn of_the_fleet(registry: &Registry) -> prometheus::Result<(IntGaugeVec, IntGaugeVec, Gauge)> {
+    let jobs = IntGaugeVec::new(
+        Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
+        &["pool", "state"],
+    )?;
+    registry.register(Box::new(jobs.clone()))?;
+    let slots =
+        IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
+    registry.register(Box::new(slots.clone()))?;
+    let oldest_transaction_seconds = Gauge::new(
+        "drydock_database_oldest_transaction_seconds",
+        "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
+    )?;
+    registry.register(Box::new(oldest_transaction_seconds.clone()))?;
+    Ok((jobs, slots, oldest_transaction_seconds))
 }
