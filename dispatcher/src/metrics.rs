@@ -43,12 +43,7 @@ impl DispatcherMetrics {
             registry.register(Box::new(counters.clone()))?;
             Ok(counters)
         };
-        let [jobs, slots] = pools(registry)?;
-        let oldest_transaction_seconds = Gauge::new(
-            "drydock_database_oldest_transaction_seconds",
-            "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
-        )?;
-        registry.register(Box::new(oldest_transaction_seconds.clone()))?;
+        let (jobs, slots, oldest_transaction_seconds) = of_the_fleet(registry)?;
         Ok(Self {
             leader,
             transitions: counter(
@@ -131,15 +126,20 @@ impl DispatcherMetrics {
     }
 }
 
-/// The gauges by pool.
-fn pools(registry: &Registry) -> prometheus::Result<[IntGaugeVec; 2]> {
-    let by = |labels: &[&str], name: &str, help: &str| -> prometheus::Result<IntGaugeVec> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        registry.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    };
-    Ok([
-        by(&["pool", "state"], "drydock_jobs", "Live jobs by state; from the leader, query with max by.")?,
-        by(&["pool"], "drydock_pool_slots", "Slots of live workers; from the leader.")?,
-    ])
+/// What only the leader knows.
+fn of_the_fleet(registry: &Registry) -> prometheus::Result<(IntGaugeVec, IntGaugeVec, Gauge)> {
+    let jobs = IntGaugeVec::new(
+        Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
+        &["pool", "state"],
+    )?;
+    registry.register(Box::new(jobs.clone()))?;
+    let slots =
+        IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
+    registry.register(Box::new(slots.clone()))?;
+    let oldest_transaction_seconds = Gauge::new(
+        "drydock_database_oldest_transaction_seconds",
+        "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
+    )?;
+    registry.register(Box::new(oldest_transaction_seconds.clone()))?;
+    Ok((jobs, slots, oldest_transaction_seconds))
 }
