@@ -94,7 +94,7 @@ async fn connect(
         DatabaseError::Url(_) => Exit::Usage(error.into()),
         other => Exit::Unavailable(other.into()),
     })?;
-    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
+    storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     let waker = Waker::start(&database, shutdown);
     Ok(Arc::new(App {
         manifests: ManifestCache::new(config.manifest_cache, Limits::default()),

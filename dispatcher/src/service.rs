@@ -69,7 +69,7 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
     drydock_database::again::register(registry)?;
     let database = Database::connect(&config.database, &database_url).await?;
     broker.wait().await?;
-    storage.check().await.map_err(|error| Exit::Unavailable(error.into()))?;
+    storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
 }
 

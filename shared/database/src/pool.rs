@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
-use drydock_runtime::{Backoff, admin::Readiness, exit::chain};
+use drydock_runtime::{admin::Readiness, exit::chain, start};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{Config, NoTls};
 
@@ -52,20 +52,8 @@ impl Database {
     /// The URL does not parse, PostgreSQL cannot be reached in time, or the schema is older than this build needs.
     pub async fn connect(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let database = Self::new(config, url)?;
-        let deadline = tokio::time::Instant::now() + config.database_start_timeout;
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-        loop {
-            let error = match database.check().await {
-                Ok(()) => return Ok(database),
-                Err(error) => error,
-            };
-            let delay = backoff.next_delay().max(Duration::from_millis(50));
-            if tokio::time::Instant::now() + delay >= deadline {
-                return Err(error);
-            }
-            tracing::warn!(retry_ms = delay.as_millis(), "waiting for the database: {}", chain(&error));
-            tokio::time::sleep(delay).await;
-        }
+        start::wait_for("the database", config.database_start_timeout, |_| true, || database.check()).await?;
+        Ok(database)
     }
 
     /// Whether PostgreSQL answers and has the schema this build needs.

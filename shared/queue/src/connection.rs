@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use drydock_runtime::Backoff;
+use drydock_runtime::start;
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -51,24 +51,7 @@ impl Broker {
     /// # Errors
     /// It does not answer in time.
     pub async fn wait(&self) -> Result<(), QueueError> {
-        let deadline = tokio::time::Instant::now() + self.start_timeout;
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
-        loop {
-            let error = match self.check().await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            let delay = backoff.next_delay().max(Duration::from_millis(50));
-            if tokio::time::Instant::now() + delay >= deadline {
-                return Err(error);
-            }
-            tracing::warn!(
-                retry_ms = delay.as_millis(),
-                "waiting for RabbitMQ: {}",
-                drydock_runtime::exit::chain(&error)
-            );
-            tokio::time::sleep(delay).await;
-        }
+        start::wait_for("RabbitMQ", self.start_timeout, |_| true, || self.check()).await
     }
 
     /// Whether the broker accepts a connection.

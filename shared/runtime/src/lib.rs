@@ -8,6 +8,7 @@ pub mod exit;
 pub mod metrics;
 pub mod periodic;
 pub mod shutdown;
+pub mod start;
 pub mod tasks;
 pub mod telemetry;
 

@@ -23,6 +23,9 @@ pub struct StorageConfig {
     /// Longest wait for one answer; uploads get more by their size
     #[arg(long = "s3-timeout", env = "DRYDOCK_S3_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
     pub timeout: Duration,
+    /// How long to wait at start for the bucket before giving up
+    #[arg(long = "s3-start-timeout", env = "DRYDOCK_S3_START_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
+    pub start_timeout: Duration,
 }
 
 /// The key pair that signs requests.

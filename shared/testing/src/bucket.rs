@@ -13,6 +13,7 @@ pub fn storage_config() -> StorageConfig {
         prefix: format!("test-{}/", Uuid::now_v7().simple()),
         region: "us-east-1".to_owned(),
         timeout: Duration::from_secs(10),
+        start_timeout: Duration::from_secs(10),
     }
 }
 

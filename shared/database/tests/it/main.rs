@@ -14,7 +14,6 @@ mod migrations;
 mod protocol;
 mod reads;
 mod schedules;
-mod speed;
 mod stress;
 mod support;
 mod touch;

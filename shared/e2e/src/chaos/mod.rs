@@ -64,7 +64,7 @@ pub struct Options {
     /// How long things go wrong; an effect that has not happened by then gets up to two more rounds of a minute
     #[arg(long, default_value = "90s", value_name = "TIME", value_parser = positive_duration)]
     duration: Duration,
-    /// Longest time until all jobs are over once everything is healed
+    /// Longest time without the end of a job, until all are over, once everything is healed
     #[arg(long, default_value = "120s", value_name = "TIME", value_parser = positive_duration)]
     settle: Duration,
     /// Clients that submit

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
@@ -35,10 +36,7 @@ pub(super) struct Ended {
 
 pub(super) async fn settle(run: &Run) -> Result<Ended> {
     let client = sql::connect(&run.database).await?;
-    let end = Instant::now() + run.options.settle;
-    while rows::open_jobs(&client).await? > 0 && Instant::now() < end {
-        sleep(LOOK).await;
-    }
+    until_over(&client, run.options.settle).await?;
     run.metrics.look(&run.arena.fleet).await;
     let mut history = collect::history(run, &client).await?;
     let (jobs, attempts, versions) = (history.jobs.len(), history.attempts.len(), history.versions.len());
@@ -67,6 +65,24 @@ pub(super) async fn settle(run: &Run) -> Result<Ended> {
     let findings = check::check(&history);
     clean(run)?;
     Ok(Ended { findings, effects, troubles })
+}
+
+/// Waits for the end of every job; gives up once none has ended for `patience`, and after ten times as long.
+async fn until_over(client: &Client, patience: Duration) -> Result<()> {
+    let began = Instant::now();
+    let (mut least, mut since) = (i64::MAX, began);
+    while since.elapsed() < patience && began.elapsed() < patience * 10 {
+        let open = rows::open_jobs(client).await?;
+        if open == 0 {
+            return Ok(());
+        }
+        if open < least {
+            (least, since) = (open, Instant::now());
+        }
+        sleep(LOOK).await;
+    }
+    say(&format!("{least} jobs are not over, none has ended for {:?}", since.elapsed()));
+    Ok(())
 }
 
 /// What still lives when it had its time.

@@ -1,9 +1,10 @@
-//! A worker that dies while its agent runs: the job finishes elsewhere, once.
+//! A worker that dies while its agent runs: the job finishes elsewhere, or with its successor, once.
 
+use drydock_testing::until;
 use serde_json::json;
 
 use crate::stack::{
-    Stack,
+    Options, PATIENCE, Stack,
     client::{id, shell},
 };
 
@@ -74,4 +75,36 @@ async fn a_stopped_worker_hands_its_job_back_uncharged() {
         ended["attempts"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].clone()).collect();
     assert_eq!((&ended["status"], outcomes), (&json!("completed"), vec![json!("interrupted"), json!("succeeded")]));
     stack.await_clean().await;
+}
+
+/// Red when a worker starts without ending what its predecessor left running. The lease is too long for anything but the start to
+/// free the job.
+#[tokio::test]
+async fn t24_a_worker_that_starts_again_ends_its_strays_and_gets_the_job_at_once() {
+    let settings = vec![("DRYDOCK_LEASE_TTL", "60s".to_owned()), ("DRYDOCK_LEASE_GRACE", "15s".to_owned())];
+    let mut stack = Stack::with(Options { workers: Some(1), settings, ..Options::default() }).await;
+    let project = id(&stack.client.project(json!({"instruction": "an app that is in two places"})).await);
+    let mark = tempfile::tempdir().unwrap();
+    let place = mark.path().display();
+    // Out of its process group, so that only the sweep finds it.
+    let script = format!(
+        "if mkdir {place}/once; then setsid sleep 300 & echo $! > {place}/new && mv {place}/new {place}/stray; sleep 300; fi; \
+         if [ -e /proc/$(cat {place}/stray)/cwd ]; then touch {place}/together; fi; echo second > done.txt"
+    );
+    let job = stack.client.submit(&project, shell(&script)).await;
+    until("the agent runs", PATIENCE, || async { mark.path().join("stray").exists().then_some(()) }).await;
+    stack.workers[0].kill();
+    stack.workers[0].restart();
+    let ended = stack.client.ended(&job).await;
+    let outcomes: Vec<_> =
+        ended["attempts"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].clone()).collect();
+    assert_eq!((&ended["status"], outcomes), (&json!("completed"), vec![json!("lost"), json!("succeeded")]), "{ended}");
+    assert!(!mark.path().join("together").exists(), "the first attempt's process was alive in the second");
+    let sql = stack.database.client().await.unwrap();
+    let soon = "SELECT extract(epoch FROM a.started_at - w.started_at)::float8, (SELECT count(*) FROM worker WHERE ended_at IS NULL)
+        FROM attempt a JOIN worker w ON w.id = a.worker_id WHERE a.job_id = $1::text::uuid AND a.number = 2";
+    let row = sql.query_one(soon, &[&job]).await.unwrap();
+    let (seconds, living): (f64, i64) = (row.get(0), row.get(1));
+    assert!(seconds <= 3.0, "{seconds} s from its start to the second attempt");
+    assert_eq!(living, 1, "the one before it is over");
 }

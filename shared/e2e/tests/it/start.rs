@@ -19,6 +19,7 @@ fn settings(database: &drydock_testing::TestDatabase) -> Vec<(&'static str, Stri
         ("DRYDOCK_DATABASE_START_TIMEOUT", "300ms".to_owned()),
         ("DRYDOCK_AMQP_START_TIMEOUT", "300ms".to_owned()),
         ("DRYDOCK_S3_TIMEOUT", "1s".to_owned()),
+        ("DRYDOCK_S3_START_TIMEOUT", "300ms".to_owned()),
         ("DRYDOCK_API_ADDR", format!("127.0.0.1:{}", free_port())),
         ("DRYDOCK_ADMIN_ADDR", format!("127.0.0.1:{}", free_port())),
     ]

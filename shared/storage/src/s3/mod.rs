@@ -22,12 +22,13 @@ use aws_smithy_http_client::tls;
 use base64::Engine as _;
 use bytes::Bytes;
 use drydock_domain::TenantId;
+use drydock_runtime::start;
 use secrecy::ExposeSecret as _;
 use tempfile::NamedTempFile;
 
 use self::fold::{CHECK, DELETE, GET, HEAD, Operation, PUT, fold, unavailable};
 use crate::{
-    Credentials, StorageConfig, StorageError, StorageMetrics,
+    Credentials, StorageConfig, StorageError, StorageErrorKind, StorageMetrics,
     keys::{Keys, ObjectKey},
 };
 
@@ -48,6 +49,7 @@ struct Inner {
     bucket: String,
     prefix: String,
     timeout: Duration,
+    start_timeout: Duration,
     metrics: StorageMetrics,
 }
 
@@ -94,6 +96,7 @@ impl Storage {
                 bucket: config.bucket.clone(),
                 prefix: config.prefix.clone(),
                 timeout: config.timeout,
+                start_timeout: config.start_timeout,
                 metrics,
             }),
         }
@@ -102,6 +105,12 @@ impl Storage {
     /// The keys of a tenant's objects.
     pub fn keys(&self, tenant: TenantId) -> Keys<'_> {
         Keys::new(&self.inner.prefix, tenant)
+    }
+
+    /// Waits at start until the bucket can be reached. A wrong bucket or key does not pass by itself and fails at once.
+    pub async fn wait(&self) -> Result<(), StorageError> {
+        let passes: fn(&StorageError) -> bool = |error| error.kind() == StorageErrorKind::Unavailable;
+        start::wait_for("object storage", self.inner.start_timeout, passes, || self.check()).await
     }
 
     /// Whether the bucket can be reached with these credentials; one try, for readiness and start-up.

@@ -1,6 +1,6 @@
 //! Clients that submit jobs and follow them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -17,6 +17,8 @@ use super::{api::Api, kinds};
 const FOLLOW: Duration = Duration::from_secs(4);
 /// One wait of it.
 const WAIT: Duration = Duration::from_millis(1000);
+/// Jobs a client leaves open before it waits for the oldest of them: a slow machine gets a longer run, not a longer queue.
+const OPEN: usize = 12;
 /// Between two jobs of a client.
 const THINK: std::ops::Range<u64> = 0..300;
 /// One in so many submissions is repeated although it was answered.
@@ -70,7 +72,7 @@ pub(crate) struct Desk {
 /// A submission is refused: no client should see that.
 pub(crate) async fn submit(desk: Desk, number: u64, over: watch::Receiver<bool>) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(desk.seed ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut count = 0;
+    let (mut count, mut open) = (0, VecDeque::new());
     while !*over.borrow() {
         count += 1;
         let project = desk.projects[rng.random_range(0..desk.projects.len())];
@@ -83,19 +85,28 @@ pub(crate) async fn submit(desk: Desk, number: u64, over: watch::Receiver<bool>)
             job = desk.api.submit(&path, &key, &body).await?.id;
             desk.api.ledger().accepted(&key, job);
         }
-        follow(&desk.api, job, &over).await;
+        if !follow(&desk.api, job, &over).await {
+            open.push_back(job);
+        }
+        while open.len() >= OPEN && !*over.borrow() {
+            if follow(&desk.api, open[0], &over).await {
+                open.pop_front();
+            }
+        }
         sleep(Duration::from_millis(rng.random_range(THINK))).await;
     }
     Ok(())
 }
 
-async fn follow(api: &Api, job: Uuid, over: &watch::Receiver<bool>) {
+/// Whether it ended while it was followed.
+async fn follow(api: &Api, job: Uuid, over: &watch::Receiver<bool>) -> bool {
     let end = Instant::now() + FOLLOW;
     while Instant::now() < end && !*over.borrow() {
         match api.look(job, WAIT).await {
-            Ok(body) if body["finished_at"].is_string() => return,
+            Ok(body) if body["finished_at"].is_string() => return true,
             Ok(_) => {}
             Err(_) => sleep(Duration::from_millis(200)).await,
         }
     }
+    false
 }
