@@ -1,7 +1,8 @@
--- Renew a worker's lease and say what it still owns. Two statements on purpose: one would read the attempts with a
--- snapshot older than the lease it has just waited for, and could return one that was already taken back.
--- live = false means the worker is over and owns nothing. A renewal without news of phases commits asynchronously: one that is
--- lost is the next one's business. Phases are events, and those are never told of before they are durable.
+-- Renew a worker's lease and say what it still owns, and what of that is to be cancelled. The lease and the attempts are two
+-- statements on purpose: one would read the attempts with a snapshot older than the lease it has just waited for, and could
+-- return one that was already taken back. An idle worker costs these two and no more. live = false means the worker is over
+-- and owns nothing. A renewal without news of phases commits asynchronously: one that is lost is the next one's business. Phases
+-- are events, and those are never told of before they are durable.
 CREATE FUNCTION dd_renew_v2(w uuid, ttl interval, running uuid[], phases text[], OUT live boolean, OUT owned uuid[], OUT cancelled uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE relaxed text;
@@ -22,7 +23,9 @@ BEGIN
            jsonb_build_object('status', 'in_progress', 'status_detail', moved.phase, 'attempt', moved.number)
       FROM moved JOIN job j ON j.id = moved.job_id;
   END IF;
-  SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.id) FILTER (WHERE j.cancel_at IS NOT NULL), '{}') INTO owned, cancelled
-    FROM attempt a JOIN job j ON j.id = a.job_id AND j.current_attempt = a.id
-   WHERE live AND a.worker_id = w AND a.state = 'running';
+  owned := ARRAY(SELECT a.id FROM attempt a WHERE live AND a.worker_id = w AND a.state = 'running');
+  cancelled := '{}';
+  IF owned <> '{}' THEN
+    cancelled := ARRAY(SELECT a.id FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.id = ANY (owned) AND j.cancel_at IS NOT NULL);
+  END IF;
 END $$;

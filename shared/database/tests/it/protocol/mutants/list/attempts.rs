@@ -183,9 +183,10 @@ pub(super) fn renew() -> Vec<Mutant> {
         dies(F, "a.id = told.id AND a.worker_id = w AND", "a.id = told.id AND"),
         dies(F, " AND a.state = 'running' AND a.phase", " AND a.phase"),
         dies(F, " AND a.phase IS DISTINCT FROM told.phase::attempt_phase", ""),
-        dies(F, "live AND a.worker_id = w AND a.state = 'running';", "live AND a.state = 'running';"),
-        lives(F, "a.worker_id = w AND a.state = 'running';", "a.worker_id = w;", "a current attempt runs"),
-        lives(F, " AND j.current_attempt = a.id", "", "a running attempt is its job's current one"),
+        dies(F, "live AND a.worker_id = w AND a.state", "live AND a.state"),
+        dies(F, "a.worker_id = w AND a.state = 'running');", "a.worker_id = w);"),
+        lives(F, "a.id = ANY (owned) AND j.cancel_at", "j.cancel_at", "the worker asks it of those it owns alone"),
+        lives(F, "IF owned <> '{}' THEN", "IF true THEN", "of none, none is cancelled"),
         dies(F, "j.cancel_at IS NOT NULL", "false"),
     ]
 }
