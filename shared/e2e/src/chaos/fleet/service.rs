@@ -93,6 +93,8 @@ pub(crate) struct Service {
 struct State {
     process: Process,
     started: Instant,
+    /// Since when it stands still; that time is none in which it could have begun to hear signals.
+    frozen: Option<Instant>,
     /// Whether it should run: its keeper starts it again then.
     wanted: bool,
     /// Since when it is dead or frozen, and whether dead.
@@ -138,6 +140,7 @@ impl Service {
         let state = State {
             process,
             started: Instant::now(),
+            frozen: None,
             wanted: true,
             helpless_since: None,
             helpless: Vec::new(),
@@ -187,7 +190,7 @@ impl Service {
             return;
         }
         state.process.restart();
-        state.started = Instant::now();
+        (state.started, state.frozen) = (Instant::now(), None);
         self.starts.fetch_add(1, Ordering::Relaxed);
         state.wanted = true;
         self.is_well(&mut state);
@@ -199,6 +202,7 @@ impl Service {
         if state.process.has_ended().is_none() {
             state.helpless_since.get_or_insert_with(|| (now(), false));
             state.process.signal(Signal::STOP);
+            state.frozen.get_or_insert_with(Instant::now);
         }
     }
 
@@ -207,6 +211,9 @@ impl Service {
         let mut state = self.state();
         if state.process.has_ended().is_none() {
             state.process.signal(Signal::CONT);
+            if let Some(frozen) = state.frozen.take() {
+                state.started += frozen.elapsed();
+            }
             self.is_well(&mut state);
         }
     }
