@@ -160,14 +160,7 @@ impl Storage {
 
     /// Bytes of an object.
     pub async fn length(&self, key: &ObjectKey) -> Result<u64, StorageError> {
-        self.retry(HEAD, || {
-            let head = self.inner.client.head_object().bucket(&self.inner.bucket).key(key.as_str()).send();
-            self.timed(HEAD, self.inner.timeout, async move {
-                let head = head.await.map_err(|error| self.fold(HEAD, Some(key), error))?;
-                Ok(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default())
-            })
-        })
-        .await
+        self.retry(HEAD, || self.head_once(key)).await
     }
 
     /// Deletes an object; that it does not exist is no error.
@@ -206,9 +199,27 @@ impl Storage {
             match request.send().await {
                 Ok(_) => self.inner.metrics.sent.inc_by(len),
                 Err(error) if fold::status(&error) == Some(412) => {}
+                // A server that has the object may answer and close before it has read the body, and the answer is lost
+                // with the connection.
+                Err(SdkError::DispatchFailure(cut)) if cut.is_io() && self.exists(key).await => {}
                 Err(error) => return Err(self.fold(PUT, Some(key), error)),
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// Whether a single look at the object finds it.
+    async fn exists(&self, key: &ObjectKey) -> bool {
+        // Boxed: a request of the SDK inside another one is much for a stack.
+        Box::pin(self.head_once(key)).await.is_ok()
+    }
+
+    async fn head_once(&self, key: &ObjectKey) -> Result<u64, StorageError> {
+        let head = self.inner.client.head_object().bucket(&self.inner.bucket).key(key.as_str()).send();
+        self.timed(HEAD, self.inner.timeout, async {
+            let head = head.await.map_err(|error| self.fold(HEAD, Some(key), error))?;
+            Ok(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default())
         })
         .await
     }
