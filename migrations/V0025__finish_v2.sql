@@ -1,10 +1,11 @@
 -- Finish an attempt: fence, version compare-and-swap, attempt, the rest of its log, job, lane hand-over, all in one transaction.
 -- `tree` is {tree_id, manifest_id (hex), packs: [{id (hex), bytes}], file_count, total_bytes} or NULL where nothing changed.
--- `tail` is what of the log was not written yet (NULL: nothing), at `tail_seq` and `tail_offset`; `said` the progress not yet told.
+-- `tail` is what of the log was not written yet (NULL: nothing), at `tail_seq` and `tail_offset`; `said` the progress not yet told (an
+-- array of texts).
 -- Answers: ok | already (an earlier call of mine landed) | fenced (not mine any more: drop everything) | conflict (the head
 -- moved; the job runs again on the new head).
 -- Locks: project, job, attempt.
-CREATE FUNCTION dd_finish_v2(jid uuid, a uuid, kind text, report jsonb, tree jsonb, tail_seq int, tail_offset bigint, tail bytea, said text[])
+CREATE FUNCTION dd_finish_v2(jid uuid, a uuid, kind text, report jsonb, tree jsonb, tail_seq int, tail_offset bigint, tail bytea, said jsonb)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   j job; t attempt; head int; ended attempt_state := kind::attempt_state;
@@ -42,7 +43,7 @@ BEGIN
   END IF;
   INSERT INTO event (tenant_id, project_id, job_id, kind, data)
   SELECT j.tenant_id, j.project_id, j.id, 'progress', jsonb_build_object('message', m.message, 'attempt', t.number)
-    FROM unnest(said) WITH ORDINALITY AS m (message, n) ORDER BY m.n;
+    FROM jsonb_array_elements_text(said) WITH ORDINALITY AS m (message, n) ORDER BY m.n;
   UPDATE attempt SET state = ended, finished_at = clock_timestamp(), detail = report ->> 'detail',
          request = report -> 'request', result = report -> 'result',
          materialize_s = (report ->> 'materialize_s')::real, run_s = (report ->> 'run_s')::real, push_s = (report ->> 'push_s')::real,

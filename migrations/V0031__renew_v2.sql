@@ -12,6 +12,10 @@ BEGIN
   END IF;
   UPDATE worker SET lease_until = clock_timestamp() + ttl WHERE id = w AND ended_at IS NULL;
   live := FOUND;
+  IF cardinality(running) > 1 THEN
+    -- In the order a group of finishes locks them.
+    PERFORM 1 FROM attempt a WHERE a.id = ANY (running) ORDER BY a.id FOR UPDATE;
+  END IF;
   IF live AND cardinality(running) > 0 THEN
     WITH told AS (SELECT * FROM unnest(running, phases) AS u (id, phase)),
     moved AS (

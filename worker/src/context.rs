@@ -12,6 +12,8 @@ use crate::{
     WorkerConfig,
     agent::Agents,
     breaker::Breaker,
+    grouped::Grouped,
+    job::Finishing,
     lease::{Setup, Terms},
     metrics::WorkerMetrics,
     running::Running,
@@ -30,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) running: Running,
+    /// Tells how attempts ended.
+    pub(crate) finishes: Arc<Grouped<Finishing>>,
     /// Whether object storage can be relied on.
     pub(crate) breaker: Breaker,
     /// Jobs, and what they leave to be done without their slot; a stop waits for all of it.

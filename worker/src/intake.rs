@@ -26,14 +26,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
+use crate::{claims::Claims, context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
 
 /// Claims under way at the same time: each waits for its commit most of its time.
 const CLAIMS: usize = 4;
-/// How long a claim is tried before the ticket is given back to the broker by closing the channel.
-const CLAIM_PATIENCE: Duration = Duration::from_secs(30);
-/// The same while this worker stops.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a job waits that this worker cannot run.
 const UNSUITED_PAUSE: Duration = Duration::from_secs(1);
 /// Between two questions to PostgreSQL while RabbitMQ brings nothing.
@@ -44,6 +40,7 @@ pub(crate) struct Intake {
     context: Context,
     broker: Broker,
     identity: Identity,
+    claims: Claims,
     slots: Arc<Semaphore>,
     shutdown: Shutdown,
     /// Since when there is no subscription.
@@ -77,7 +74,8 @@ impl Intake {
     pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
-        Self { context, broker, identity, slots, shutdown, away: Mutex::default() }
+        let claims = Claims::start(&context.database, &identity, &shutdown);
+        Self { context, broker, identity, claims, slots, shutdown, away: Mutex::default() }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
@@ -287,7 +285,7 @@ impl Intake {
         // Before the claim: a full disk must not cost a job an attempt.
         let scratch = self.context.scratch.create(id)?;
         let _until_registered = self.context.running.claiming(id);
-        match self.ask(ticket, id, &scratch.workspace().display().to_string()).await? {
+        match self.claims.claim(ticket, id, &scratch.workspace().display().to_string()).await? {
             Claimed::Mine(claim) => Ok(Some(Attempt::new(&self.context, ticket.job, id, *claim, scratch))),
             Claimed::Stale => Ok(None),
             Claimed::Refused => Err(Leave::Refused),
@@ -299,30 +297,8 @@ impl Intake {
         }
     }
 
-    /// Asks until the database answers; the attempt's id makes a repeated question harmless.
-    async fn ask(&self, ticket: &Ticket, id: AttemptId, path: &str) -> Result<Claimed, DatabaseError> {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let asked_at = Instant::now();
-        loop {
-            let worker = *self.identity.borrow();
-            let asked = async { job::claim(&self.context.database.client().await?, ticket, id, worker, path).await };
-            match asked.await {
-                Err(error) if error.is_unavailable() && asked_at.elapsed() < self.claim_patience() => {
-                    tracing::warn!(job = %ticket.job, "failed to claim, trying again: {}", chain(&error));
-                    tokio::time::sleep(backoff.next_delay()).await;
-                }
-                // Where it was ours all the same, a renewal will say so.
-                answer => return answer,
-            }
-        }
-    }
-
     fn away(&self) -> MutexGuard<'_, Option<Instant>> {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn claim_patience(&self) -> Duration {
-        if self.shutdown.is_triggered() { LAST_PATIENCE } else { CLAIM_PATIENCE }
     }
 
     fn start(&self, attempt: Attempt, slot: Slot) {

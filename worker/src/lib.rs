@@ -3,9 +3,11 @@
 pub mod agent;
 mod boottime;
 mod breaker;
+mod claims;
 pub mod config;
 mod context;
 mod control;
+mod grouped;
 mod intake;
 mod job;
 mod lease;

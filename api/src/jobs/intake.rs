@@ -1,7 +1,7 @@
 //! Group commit: submissions that arrive while others are being written go together in one transaction. Nobody waits when
 //! nothing is in flight, everybody gets an answer of their own, and what spoils a batch spoils only the job it belongs to.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use drydock_database::{
     Client, Database, DatabaseError,
@@ -9,21 +9,15 @@ use drydock_database::{
     wake::Waker,
 };
 use drydock_domain::TenantId;
-use drydock_runtime::tasks;
+use drydock_runtime::group::{Bounds, Group};
 use futures_util::{StreamExt as _, stream};
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{error::ApiError, metrics::ApiMetrics};
 
-/// Jobs of one transaction at most: its locks are held no longer than some ten milliseconds.
-const MOST_JOBS: usize = 128;
-/// Bytes of request bodies in one transaction, unless a single one has more.
-const MOST_BYTES: usize = 4 << 20;
-/// Transactions at the same time. A second one fills while the first waits for its commit.
-const AT_ONCE: usize = 2;
-/// Submissions that may stand before the door; later ones wait to get there.
-const QUEUE: usize = 4096;
+/// A transaction's locks are held no longer than some ten milliseconds. The weight is bytes of request bodies.
+const BOUNDS: Bounds = Bounds { most: 128, heaviest: 4 << 20, at_once: 2, queue: 4096 };
 /// After a batch failed, its jobs are tried so many at a time.
 const AGAIN_AT_ONCE: usize = 4;
 /// And each so often, as long as the database goes away in the middle of it; after a timeout nothing is tried again.
@@ -35,7 +29,7 @@ pub(crate) type Answer = Result<(Accepted, Option<JobRow>), ApiError>;
 /// Takes submissions.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    door: mpsc::Sender<Asked>,
+    door: Group<Asked>,
     waiting: IntGauge,
 }
 
@@ -57,10 +51,13 @@ struct Writer {
 impl Intake {
     /// Starts the task that writes; it ends with this value.
     pub(crate) fn start(database: &Database, waker: &Waker, metrics: &ApiMetrics) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
         let writer = Writer { database: database.clone(), waker: waker.clone(), metrics: metrics.clone() };
-        tasks::spawn("intake", collect(receiver, writer));
-        Self { door: sender, waiting: metrics.accept_waiting.clone() }
+        let waiting = metrics.accept_waiting.clone();
+        let write = move |group: Vec<Asked>| {
+            writer.metrics.accept_waiting.sub(i64::try_from(group.len()).unwrap_or(0));
+            write(writer.clone(), group)
+        };
+        Self { door: Group::start("intake", BOUNDS, |asked| asked.bytes, write), waiting }
     }
 
     /// Accepts `job`, whose request had `bytes`. An answer of `New` is durable.
@@ -73,24 +70,7 @@ impl Intake {
     }
 }
 
-async fn collect(mut receiver: mpsc::Receiver<Asked>, writer: Writer) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    while let Some(first) = receiver.recv().await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let mut bytes = first.bytes;
-        let mut batch = vec![first];
-        // Whatever came while there was no place.
-        while batch.len() < MOST_JOBS && bytes < MOST_BYTES {
-            let Ok(next) = receiver.try_recv() else { break };
-            bytes += next.bytes;
-            batch.push(next);
-        }
-        writer.metrics.accept_waiting.sub(i64::try_from(batch.len()).unwrap_or(0));
-        tasks::spawn("accept", write(writer.clone(), batch, place));
-    }
-}
-
-async fn write(writer: Writer, batch: Vec<Asked>, _place: OwnedSemaphorePermit) {
+async fn write(writer: Writer, batch: Vec<Asked>) {
     let mut tenants: BTreeMap<TenantId, Vec<Asked>> = BTreeMap::new();
     for asked in batch {
         tenants.entry(asked.tenant).or_default().push(asked);

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod build_info;
 pub mod config;
 pub mod exit;
+pub mod group;
 pub mod metrics;
 pub mod periodic;
 pub mod shutdown;

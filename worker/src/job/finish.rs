@@ -1,5 +1,7 @@
 //! Finish: one transaction ends the attempt. Asked until one of its four answers comes, because a lost reply tells nothing.
 
+use std::sync::Arc;
+
 use drydock_database::{
     job::{Finish, Finished},
     report::{Report, StoredTree},
@@ -76,12 +78,12 @@ impl Ended {
 pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
     attempt.registration.finishing();
     let Rest { tail, progress, .. } = ended.log;
-    let finish = Finish {
+    let finish = Arc::new(Finish {
         tree: ended.tree,
         tail,
         progress,
         ..Finish::new(attempt.job, attempt.id, ended.outcome, ended.report)
-    };
+    });
     let answer = tell(&attempt.context, &finish).await;
     attempt.context.waker.wake_all();
     let metrics = &attempt.context.metrics;

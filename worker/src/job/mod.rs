@@ -12,6 +12,7 @@ mod tell;
 mod unknown;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use tell::Finishing;
 pub(crate) use unknown::end_unknown;
 
 #[cfg(test)]

@@ -1,27 +1,50 @@
 //! Telling the database how an attempt ended, through whatever outage there is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use drydock_database::{
-    DatabaseError,
-    job::{Finish, Finished},
+    Database, DatabaseError,
+    job::{self, Finish, Finished},
 };
 use drydock_runtime::{Backoff, exit::chain};
 
 use crate::{
     context::Context,
+    grouped::Call,
     spool::{self, Spool},
 };
 
 /// What the database takes within this needs no copy on disk.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Finishes of attempts that end at the same time.
+#[derive(Clone, Debug)]
+pub(crate) struct Finishing(pub(crate) Database);
+
+impl Call for Finishing {
+    type Request = Arc<Finish>;
+    type Answer = Finished;
+
+    async fn call(&self, group: &[Arc<Finish>]) -> Result<Vec<Option<Finished>>, DatabaseError> {
+        let group: Vec<&Finish> = group.iter().map(Arc::as_ref).collect();
+        job::finish_group(&self.0.client().await?, &group).await
+    }
+}
+
+/// Tells once. Those with a tree go alone (see [`job::finish_group`]).
+async fn tell_once(context: &Context, finish: &Arc<Finish>) -> Result<Finished, DatabaseError> {
+    if finish.tree.is_some() {
+        return spool::tell(&context.database, finish).await;
+    }
+    context.finishes.ask(finish.clone()).await
+}
+
 /// Asks until one of the four answers comes. A result that is not taken at once is kept on disk meanwhile.
-pub(super) async fn tell(context: &Context, finish: &Finish) -> Result<Finished, DatabaseError> {
+pub(super) async fn tell(context: &Context, finish: &Arc<Finish>) -> Result<Finished, DatabaseError> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let mut kept = false;
     let answer = loop {
-        let mut telling = std::pin::pin!(spool::tell(&context.database, finish));
+        let mut telling = std::pin::pin!(tell_once(context, finish));
         let answer = match tokio::time::timeout(AT_ONCE, &mut telling).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -49,7 +72,7 @@ pub(super) async fn tell(context: &Context, finish: &Finish) -> Result<Finished,
     answer
 }
 
-async fn keep(context: &Context, finish: &Finish) -> bool {
+async fn keep(context: &Context, finish: &Arc<Finish>) -> bool {
     let (spool, finish) = (Spool::of(&context.scratch), finish.clone());
     match tokio::task::spawn_blocking(move || spool.keep(&finish)).await {
         Ok(Ok(())) => {

@@ -15,10 +15,10 @@ use drydock_testing::{TestDatabase, until};
 use prometheus::Registry;
 use tokio_util::task::TaskTracker;
 
-use super::Attempt;
+use super::{Attempt, Finishing};
 use crate::{
-    WorkerConfig, agent::Agents, boottime::BootInstant, breaker::Breaker, context::Context, metrics::WorkerMetrics,
-    running::Running, workspace::ScratchRoot,
+    WorkerConfig, agent::Agents, boottime::BootInstant, breaker::Breaker, context::Context, grouped::Grouped,
+    metrics::WorkerMetrics, running::Running, workspace::ScratchRoot,
 };
 
 const TENANT: TenantId = TenantId::DEFAULT;
@@ -66,6 +66,7 @@ impl Fleet {
             waker: Waker::default(),
             metrics,
             running: Running::default(),
+            finishes: Arc::new(Grouped::start("finish", Finishing(database.database.clone()))),
             tasks: TaskTracker::new(),
             instance: "here".into(),
             config: Arc::new(config),

@@ -4,11 +4,15 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobType, ProjectId, TenantId, Ticket, WorkerId};
 use serde::Deserialize;
+use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::{DatabaseError, again};
 
 const CLAIM: &str =
-    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v2($1, $2, $3, $4, $5)";
+    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_group_v1($1, $2, $3, $4, $5)
+  ORDER BY place";
+const OPERATION: &str = "claim jobs";
 
 /// What the job asks for, as far as a worker needs it.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +69,17 @@ pub enum Claimed {
     Unsuited,
 }
 
+/// One ticket's claim.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// The attempt's id, chosen before the call: the fencing token.
+    pub attempt: AttemptId,
+    /// Where the attempt will work.
+    pub workspace_path: String,
+}
+
 /// Claims the ticket's job as `attempt`. Repeating the call after a lost reply gives the same answer.
 ///
 /// # Errors
@@ -76,10 +91,32 @@ pub async fn claim(
     worker: WorkerId,
     workspace_path: &str,
 ) -> Result<Claimed, DatabaseError> {
-    const OPERATION: &str = "claim a job";
-    let (job, attempt, worker) = (ticket.job.uuid(), attempt.uuid(), worker.uuid());
-    let row = again::row(conn, OPERATION, CLAIM, &[&job, &ticket.seq, &attempt, &worker, &workspace_path]).await?;
-    let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
+    let asking = Asking { ticket: ticket.clone(), attempt, workspace_path: workspace_path.to_owned() };
+    let mut answers = claim_group(conn, worker, &[asking]).await?;
+    answers.pop().ok_or_else(|| bad("no answer".to_owned()))
+}
+
+/// Claims several tickets' jobs in one transaction; an answer each, in their order.
+///
+/// # Errors
+/// The database does not answer: the claims may have happened.
+pub async fn claim_group(
+    conn: &impl GenericClient,
+    worker: WorkerId,
+    group: &[Asking],
+) -> Result<Vec<Claimed>, DatabaseError> {
+    let jobs: Vec<Uuid> = group.iter().map(|one| one.ticket.job.uuid()).collect();
+    let seqs: Vec<i32> = group.iter().map(|one| one.ticket.seq).collect();
+    let attempts: Vec<Uuid> = group.iter().map(|one| one.attempt.uuid()).collect();
+    let paths: Vec<&str> = group.iter().map(|one| one.workspace_path.as_str()).collect();
+    let rows = again::rows(conn, OPERATION, CLAIM, &[&jobs, &seqs, &attempts, &worker.uuid(), &paths]).await?;
+    if rows.len() != group.len() {
+        return Err(bad(format!("{} answers to {} claims", rows.len(), group.len())));
+    }
+    rows.iter().map(answer).collect()
+}
+
+fn answer(row: &Row) -> Result<Claimed, DatabaseError> {
     match row.get::<_, &str>("outcome") {
         "stale" => Ok(Claimed::Stale),
         "refused" => Ok(Claimed::Refused),
@@ -101,4 +138,8 @@ pub async fn claim(
         }
         other => Err(bad(format!("unknown outcome '{other}'"))),
     }
+}
+
+fn bad(reason: String) -> DatabaseError {
+    DatabaseError::Row { operation: OPERATION, reason }
 }

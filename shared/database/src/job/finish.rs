@@ -3,13 +3,17 @@
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobId, Outcome};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::{
     DatabaseError, again,
     report::{LogTail, Report, StoredTree},
 };
 
-const FINISH: &str = "SELECT dd_finish_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
+const FINISH: &str = "SELECT answer FROM dd_finish_group_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
+const OPERATION: &str = "finish attempts";
 
 /// How an attempt ended: all that its one transaction writes. It can be kept on disk until the database is back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,41 +59,80 @@ pub enum Finished {
 /// # Errors
 /// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
 pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finished, DatabaseError> {
-    const OPERATION: &str = "finish an attempt";
-    let json = |error: serde_json::Error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() };
-    let report = without_nul(serde_json::to_value(&finish.report).map_err(json)?);
-    let tree = finish.tree.as_ref().map(serde_json::to_value).transpose().map_err(json)?;
-    let tail = finish.tail.as_ref();
-    let progress: Vec<String> = finish.progress.iter().map(|text| text.replace('\0', "\u{fffd}")).collect();
-    let row = again::row(
-        conn,
-        OPERATION,
-        FINISH,
-        &[
-            &finish.job.uuid(),
-            &finish.attempt.uuid(),
-            &finish.outcome.as_str(),
-            &report,
-            &tree,
-            &tail.map(|tail| tail.seq),
-            &tail.map(|tail| tail.offset),
-            &tail.map(|tail| tail.data.as_slice()),
-            &progress,
-        ],
-    )
-    .await?;
-    match row.get::<_, &str>("answer") {
+    let mut answers = finish_group(conn, &[finish]).await?;
+    answers.pop().flatten().ok_or_else(|| bad("no answer".to_owned()))
+}
+
+/// Ends several attempts in one transaction; an answer each, in their order. `None`: somebody else holds its project, ask for it
+/// alone. Those with a tree are to go alone.
+///
+/// # Errors
+/// As [`finish`]; what spoils one spoils all, so ask again for each alone.
+pub async fn finish_group(
+    conn: &impl GenericClient,
+    group: &[&Finish],
+) -> Result<Vec<Option<Finished>>, DatabaseError> {
+    let mut columns = Columns::default();
+    group.iter().try_for_each(|finish| columns.push(finish))?;
+    let rows = again::rows(conn, OPERATION, FINISH, &columns.parameters()).await?;
+    if rows.len() != group.len() {
+        return Err(bad(format!("{} answers to {} finishes", rows.len(), group.len())));
+    }
+    rows.iter().map(|row| row.get::<_, Option<&str>>("answer").map(answer).transpose()).collect()
+}
+
+/// A group as the function takes it: an array for each part.
+#[derive(Default)]
+struct Columns<'f> {
+    jobs: Vec<Uuid>,
+    attempts: Vec<Uuid>,
+    kinds: Vec<&'f str>,
+    reports: Vec<Value>,
+    trees: Vec<Option<Value>>,
+    tail_seqs: Vec<Option<i32>>,
+    tail_offsets: Vec<Option<i64>>,
+    tails: Vec<Option<&'f [u8]>>,
+    said: Vec<Value>,
+}
+
+impl<'f> Columns<'f> {
+    fn push(&mut self, finish: &'f Finish) -> Result<(), DatabaseError> {
+        let json = |error: serde_json::Error| bad(error.to_string());
+        let tail = finish.tail.as_ref();
+        self.jobs.push(finish.job.uuid());
+        self.attempts.push(finish.attempt.uuid());
+        self.kinds.push(finish.outcome.as_str());
+        self.reports.push(without_nul(serde_json::to_value(&finish.report).map_err(json)?));
+        self.trees.push(finish.tree.as_ref().map(serde_json::to_value).transpose().map_err(json)?);
+        self.tail_seqs.push(tail.map(|tail| tail.seq));
+        self.tail_offsets.push(tail.map(|tail| tail.offset));
+        self.tails.push(tail.map(|tail| tail.data.as_slice()));
+        self.said.push(without_nul(serde_json::to_value(&finish.progress).map_err(json)?));
+        Ok(())
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 9] {
+        let Self { jobs, attempts, kinds, reports, trees, tail_seqs, tail_offsets, tails, said } = self;
+        [jobs, attempts, kinds, reports, trees, tail_seqs, tail_offsets, tails, said]
+    }
+}
+
+fn answer(word: &str) -> Result<Finished, DatabaseError> {
+    match word {
         "ok" => Ok(Finished::Ok),
         "already" => Ok(Finished::Already),
         "fenced" => Ok(Finished::Fenced),
         "conflict" => Ok(Finished::Conflict),
-        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+        other => Err(bad(format!("unknown answer '{other}'"))),
     }
 }
 
+fn bad(reason: String) -> DatabaseError {
+    DatabaseError::Row { operation: OPERATION, reason }
+}
+
 /// PostgreSQL's jsonb and text hold no U+0000 (manual, §8.14), but an agent may well say it.
-fn without_nul(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
+fn without_nul(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "\u{fffd}")),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nul).collect()),

@@ -8,6 +8,7 @@ mod backlog;
 mod conflicts;
 mod fair;
 mod faults;
+mod groups;
 mod horizon;
 mod lanes;
 mod migrations;

@@ -1,0 +1,152 @@
+//! Claims and finishes in groups: each is answered as it would be alone, and two groups never wait for each other.
+
+use drydock_database::{
+    Client, Database,
+    job::{self, Asking, Claimed, Finish, Finished, claim_group, finish_group},
+};
+use drydock_domain::{AttemptId, JobId, Outcome, Ticket};
+
+use crate::support::{Fleet, TTL, report};
+
+/// Jobs of as many projects, admitted; by job id.
+async fn admitted(database: &Database, fleet: &Fleet, count: usize) -> Vec<Ticket> {
+    for _ in 0..count {
+        fleet.another_project(database).await.plain().await;
+    }
+    let mut tickets = fleet.admit().await;
+    tickets.sort_by_key(|ticket| ticket.job);
+    assert_eq!(tickets.len(), count);
+    tickets
+}
+
+fn asking(ticket: &Ticket) -> Asking {
+    Asking { ticket: ticket.clone(), attempt: AttemptId::generate(), workspace_path: "/x".to_owned() }
+}
+
+async fn claimed(fleet: &Fleet, tickets: &[Ticket]) -> Vec<Finish> {
+    let group: Vec<Asking> = tickets.iter().map(asking).collect();
+    let answers = claim_group(&fleet.client, fleet.worker, &group).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer, Claimed::Mine(_))), "{answers:?}");
+    group.iter().map(|one| success(one.ticket.job, one.attempt)).collect()
+}
+
+fn success(job: JobId, attempt: AttemptId) -> Finish {
+    Finish::new(job, attempt, Outcome::Succeeded, report())
+}
+
+/// Whether a row can be locked at once.
+async fn is_free(client: &Client, table: &str, id: uuid::Uuid) -> bool {
+    let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR UPDATE NOWAIT");
+    client.query(&sql, &[&id]).await.is_ok()
+}
+
+async fn is_waiting(client: &Client) -> Option<()> {
+    let sql =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0).then_some(())
+}
+
+/// Red when places are not kept.
+#[tokio::test]
+async fn each_claim_of_a_group_is_answered_as_if_alone() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let tickets = admitted(&database, &fleet, 3).await;
+    let old = Ticket::new(tickets[1].job, 0, "default".to_owned(), 0);
+    let mut group: Vec<Asking> = [&tickets[2], &old, &tickets[0], &tickets[2]].map(asking).into();
+    for round in ["first", "again, as after a lost reply"] {
+        let answers = claim_group(&fleet.client, fleet.worker, &group).await.unwrap();
+        let [Claimed::Mine(one), Claimed::Stale, Claimed::Mine(other), Claimed::Stale] = &answers[..] else {
+            panic!("{round}: {answers:?}")
+        };
+        assert_ne!(one.spec.project_id, other.spec.project_id);
+        assert_eq!(fleet.state(tickets[1].job).await, "dispatched");
+    }
+    group.truncate(1);
+    drydock_database::worker::drain(&fleet.client, fleet.worker).await.unwrap();
+    let late = [asking(&tickets[1]), group.remove(0)];
+    let answers = claim_group(&fleet.client, fleet.worker, &late).await.unwrap();
+    assert!(matches!(answers[..], [Claimed::Refused, Claimed::Mine(_)]), "{answers:?}");
+}
+
+/// Red when places are not kept.
+#[tokio::test]
+async fn each_finish_of_a_group_is_answered_as_if_alone() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let tickets = admitted(&database, &fleet, 3).await;
+    let finishes = claimed(&fleet, &tickets).await;
+    let done = job::finish(&fleet.client, &finishes[1]).await.unwrap();
+    assert_eq!(done, Finished::Ok);
+    let failed = Finish { outcome: Outcome::Failed, ..finishes[2].clone() };
+    let fenced = success(tickets[0].job, AttemptId::generate());
+    let group = [&finishes[1], &fenced, &failed, &finishes[0]];
+    let answers = finish_group(&fleet.client, &group).await.unwrap();
+    assert_eq!(answers, [Finished::Already, Finished::Fenced, Finished::Ok, Finished::Ok].map(Some));
+    assert_eq!(fleet.state(tickets[2].job).await, "failed");
+    assert_eq!(fleet.state(tickets[0].job).await, "succeeded");
+}
+
+/// Red when the projects are locked without SKIP LOCKED: the call waits for the other's transaction, and in vain.
+#[tokio::test]
+async fn a_group_waits_for_no_project_that_somebody_holds() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let finishes = claimed(&fleet, &admitted(&database, &fleet, 3).await).await;
+    let other = database.client().await.unwrap();
+    let hold = format!(
+        "BEGIN; SELECT 1 FROM project WHERE id = (SELECT project_id FROM job WHERE id = '{}') FOR NO KEY UPDATE",
+        finishes[1].job
+    );
+    other.batch_execute(&hold).await.unwrap();
+    let group: Vec<&Finish> = finishes.iter().collect();
+    let answers = finish_group(&fleet.client, &group).await.unwrap();
+    assert_eq!(answers, [Some(Finished::Ok), None, Some(Finished::Ok)]);
+    assert_eq!(fleet.state(finishes[1].job).await, "running");
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(job::finish(&fleet.client, &finishes[1]).await.unwrap(), Finished::Ok);
+}
+
+/// Whatever order a group has, its first lock is that of the smallest id. Red without each of the three statements that lock, and
+/// without the order of the jobs; that of the others the index on the id gives as well.
+#[tokio::test]
+async fn groups_lock_in_id_order() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let tickets = admitted(&database, &fleet, 2).await;
+    let (one, two) = (database.client().await.unwrap(), database.client().await.unwrap());
+    let (small, big) = (tickets[0].job.uuid(), tickets[1].job.uuid());
+    let waits = || drydock_testing::until("the group waits", TTL, || is_waiting(&two));
+
+    one.batch_execute(&format!("BEGIN; SELECT 1 FROM job WHERE id = '{small}' FOR UPDATE")).await.unwrap();
+    let group = [asking(&tickets[1]), asking(&tickets[0])];
+    let claiming = claim_group(&fleet.client, fleet.worker, &group);
+    let looking = async {
+        waits().await;
+        assert!(is_free(&two, "job", big).await, "claims lock the first of the group first");
+        one.batch_execute("COMMIT").await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(claiming, looking);
+    assert!(matches!(answers.unwrap()[..], [Claimed::Mine(_), Claimed::Mine(_)]));
+
+    let finishes = group.map(|one| success(one.ticket.job, one.attempt));
+    let mut attempts = finishes.clone().map(|finish| finish.attempt.uuid());
+    attempts.sort();
+    for (table, small, big) in [("job", small, big), ("attempt", attempts[0], attempts[1])] {
+        // In both orders: one of them is the wrong one, whichever the scan comes by.
+        for group in [[&finishes[0], &finishes[1]], [&finishes[1], &finishes[0]]] {
+            one.batch_execute(&format!("BEGIN; SELECT 1 FROM {table} WHERE id = '{small}' FOR UPDATE")).await.unwrap();
+            // Undone afterwards, for the next order.
+            fleet.client.batch_execute("BEGIN").await.unwrap();
+            let finishing = finish_group(&fleet.client, &group);
+            let looking = async {
+                waits().await;
+                assert!(is_free(&two, table, big).await, "{table} rows are locked in the group's order");
+                one.batch_execute("COMMIT").await.unwrap();
+            };
+            let (answers, ()) = tokio::join!(finishing, looking);
+            assert_eq!(answers.unwrap(), [Some(Finished::Ok), Some(Finished::Ok)]);
+            fleet.client.batch_execute("ROLLBACK").await.unwrap();
+        }
+    }
+}

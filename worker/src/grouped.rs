@@ -1,0 +1,165 @@
+//! Calls in groups: what jobs ask of PostgreSQL while an earlier call is under way goes in one transaction, because the commit,
+//! which waits for the disk, is the dearest part of a short job. Each is answered as if it had asked alone, and what spoils a
+//! group is asked again one by one, so that it spoils its own job only.
+
+use std::future::Future;
+
+use drydock_database::DatabaseError;
+use drydock_runtime::group::{Bounds, Group};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::sync::oneshot;
+
+/// A transaction's locks are held for some milliseconds. Two at once: one fills while the other waits for its commit.
+const BOUNDS: Bounds = Bounds { most: 32, heaviest: usize::MAX, at_once: 2, queue: 1024 };
+
+/// A call that takes several requests.
+pub(crate) trait Call: Clone + Send + Sync + 'static {
+    type Request: Send + Sync + 'static;
+    type Answer: Send + 'static;
+
+    /// An answer each, in their order. `None`: this one is to be asked for alone.
+    fn call(
+        &self,
+        group: &[Self::Request],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, DatabaseError>> + Send;
+}
+
+/// Takes requests for one kind of call.
+pub(crate) struct Grouped<C: Call> {
+    group: Group<Asked<C>>,
+}
+
+struct Asked<C: Call> {
+    request: C::Request,
+    answer: oneshot::Sender<Result<C::Answer, DatabaseError>>,
+}
+
+impl<C: Call> Grouped<C> {
+    /// Starts the task that calls; it ends with this value.
+    pub(crate) fn start(name: &'static str, call: C) -> Self {
+        Self { group: Group::start(name, BOUNDS, |_| 0, move |group| together(call.clone(), group)) }
+    }
+
+    /// Asks, perhaps together with others.
+    ///
+    /// # Errors
+    /// As the call's.
+    pub(crate) async fn ask(&self, request: C::Request) -> Result<C::Answer, DatabaseError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || DatabaseError::Row { operation: "ask in a group", reason: "this process ends".to_owned() };
+        self.group.send(Asked { request, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn together<C: Call>(call: C, group: Vec<Asked<C>>) {
+    let (requests, callers): (Vec<_>, Vec<_>) = group.into_iter().map(|asked| (asked.request, asked.answer)).unzip();
+    let answers = match call.call(&requests).await {
+        Err(error) if requests.len() > 1 => {
+            tracing::debug!(requests = requests.len(), "a group failed, asking one by one: {error}");
+            requests.iter().map(|_| Ok(None)).collect()
+        }
+        Err(error) => vec![Err(error)],
+        Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
+    };
+    let each = requests.iter().zip(callers).zip(answers).map(async |((request, caller), answer)| {
+        let answer = match answer {
+            Ok(None) => alone(&call, request).await,
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) => Err(error),
+        };
+        // Who has gone does not want to know any more.
+        let _gone = caller.send(answer);
+    });
+    each.collect::<FuturesUnordered<_>>().collect::<()>().await;
+}
+
+async fn alone<C: Call>(call: &C, request: &C::Request) -> Result<C::Answer, DatabaseError> {
+    let answers = call.call(std::slice::from_ref(request)).await?;
+    let none = || DatabaseError::Row { operation: "ask alone", reason: "no answer".to_owned() };
+    answers.into_iter().next().flatten().ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Doubles numbers. Odd ones are refused in groups, ones of a hundred and more spoil their call.
+    #[derive(Clone)]
+    struct Doubling {
+        calls: Arc<Mutex<Vec<Vec<u32>>>>,
+        go: Arc<Semaphore>,
+    }
+
+    impl Call for Doubling {
+        type Request = u32;
+        type Answer = u32;
+
+        async fn call(&self, group: &[u32]) -> Result<Vec<Option<u32>>, DatabaseError> {
+            self.calls.lock().unwrap().push(group.to_vec());
+            self.go.acquire().await.unwrap().forget();
+            if group.iter().any(|number| *number >= 100) {
+                return Err(DatabaseError::Row { operation: "double", reason: format!("{group:?}") });
+            }
+            let single = group.len() == 1;
+            Ok(group.iter().map(|number| (single || number % 2 == 0).then_some(number * 2)).collect())
+        }
+    }
+
+    /// The answers to `numbers`, asked for while two others keep the places, and the calls that were made for them.
+    async fn ask(numbers: &[u32]) -> (Vec<Result<u32, DatabaseError>>, Vec<Vec<u32>>) {
+        let doubling = Doubling { calls: Arc::default(), go: Arc::new(Semaphore::new(0)) };
+        let grouped = Grouped::start("test", doubling.clone());
+        let asked = async {
+            let first = futures_util::future::join(grouped.ask(2), async {
+                drydock_testing::until("the first is under way", std::time::Duration::from_secs(5), || async {
+                    (doubling.calls.lock().unwrap().len() == 1).then_some(())
+                })
+                .await;
+                grouped.ask(4).await
+            });
+            let others = async {
+                drydock_testing::until("both places are taken", std::time::Duration::from_secs(5), || async {
+                    (doubling.calls.lock().unwrap().len() == 2).then_some(())
+                })
+                .await;
+                let all = futures_util::future::join_all(numbers.iter().map(|number| grouped.ask(*number)));
+                // Polled in their order, so all of them stand before the door when the places come free.
+                let free = async { doubling.go.add_permits(100) };
+                futures_util::future::join(all, free).await.0
+            };
+            futures_util::future::join(first, others).await.1
+        };
+        let answers = asked.await;
+        let calls = doubling.calls.lock().unwrap()[2..].to_vec();
+        (answers, calls)
+    }
+
+    #[tokio::test]
+    async fn what_comes_together_is_asked_together() {
+        let (answers, calls) = ask(&[6, 8, 10]).await;
+        assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [12, 16, 20]);
+        assert_eq!(calls, [vec![6, 8, 10]]);
+    }
+
+    #[tokio::test]
+    async fn what_a_group_does_not_answer_is_asked_for_alone() {
+        let (answers, calls) = ask(&[6, 7, 8]).await;
+        assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [12, 14, 16]);
+        assert_eq!(calls, [vec![6, 7, 8], vec![7]]);
+    }
+
+    /// Red when a failed group is not asked for one by one.
+    #[tokio::test]
+    async fn what_spoils_a_group_spoils_only_itself() {
+        let (answers, calls) = ask(&[6, 100, 8]).await;
+        let told: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect();
+        assert_eq!((&told[0], &told[2]), (&Ok(12), &Ok(16)));
+        assert!(told[1].as_ref().unwrap_err().contains("[100]"), "{told:?}");
+        assert_eq!(calls.len(), 4);
+    }
+}
