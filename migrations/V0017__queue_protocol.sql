@@ -5,7 +5,7 @@ ALTER TABLE tenant
   ADD max_running int CHECK (max_running > 0);
 
 -- Ranges of single columns are domains, checked where a value is made: a table's constraints are parsed and checked again
--- with each of the five changes of a row in a job's life.
+-- with each of the five changes of a row in a job's life, and with each renewal of a lease.
 CREATE DOMAIN job_priority AS smallint CHECK (VALUE BETWEEN 0 AND 9);
 CREATE DOMAIN retry_limit AS smallint CHECK (VALUE BETWEEN 0 AND 100);
 CREATE DOMAIN seconds AS int CHECK (VALUE > 0);
@@ -13,7 +13,10 @@ ALTER TABLE job
   DROP CONSTRAINT job_priority_check, DROP CONSTRAINT job_retries_check, DROP CONSTRAINT job_timeout_s_check,
   ALTER priority TYPE job_priority, ALTER retries TYPE retry_limit, ALTER timeout_s TYPE seconds;
 
-ALTER TABLE worker ADD labels jsonb NOT NULL DEFAULT '{}';
+CREATE DOMAIN slot_count AS int CHECK (VALUE > 0);
+ALTER TABLE worker
+  DROP CONSTRAINT worker_slots_check, ALTER slots TYPE slot_count,
+  ADD labels jsonb NOT NULL DEFAULT '{}';
 
 ALTER TABLE job
   -- Labels a worker must carry to run it.

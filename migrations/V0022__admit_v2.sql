@@ -8,6 +8,8 @@ RETURNS TABLE (ticket_job uuid, ticket_seq int, ticket_pool text, ticket_priorit
 DECLARE c record; room int; picked uuid[]; more boolean; n int;
 BEGIN
   IF NOT dd_leads_v1('fleet', h, tm) THEN RETURN; END IF;
+  -- Nobody needs to know of ten thousand workers' slots when nothing is ready.
+  IF NOT EXISTS (SELECT FROM job r WHERE r.state = 'queued' AND NOT r.backing_off) THEN RETURN; END IF;
   FOR c IN
     SELECT w.pool, sum(w.slots) AS slots, (SELECT count(*) FROM job a WHERE a.pool = w.pool AND a.state IN ('dispatched', 'running')) AS busy
       FROM worker w WHERE w.ended_at IS NULL AND NOT w.draining AND w.lease_until > clock_timestamp() GROUP BY w.pool

@@ -1,14 +1,14 @@
 -- Renew a worker's lease and say what it still owns, and what of that is to be cancelled. The lease and the attempts are two
 -- statements on purpose: one would read the attempts with a snapshot older than the lease it has just waited for, and could
 -- return one that was already taken back. An idle worker costs these two and no more. live = false means the worker is over
--- and owns nothing. A renewal without news of phases commits asynchronously: one that is lost is the next one's business. Phases
--- are events, and those are never told of before they are durable.
+-- and owns nothing. Leases are renewed over connections that commit asynchronously: one that is lost is the next one's business.
+-- Phases are events, and those are never told of before they are durable.
 CREATE FUNCTION dd_renew_v2(w uuid, ttl interval, running uuid[], phases text[], OUT live boolean, OUT owned uuid[], OUT cancelled uuid[])
 LANGUAGE plpgsql AS $$
-DECLARE relaxed text;
+DECLARE durable text;
 BEGIN
-  IF cardinality(running) = 0 THEN
-    relaxed := set_config('synchronous_commit', 'off', true);
+  IF cardinality(running) > 0 THEN
+    durable := set_config('synchronous_commit', 'on', true);
   END IF;
   UPDATE worker SET lease_until = clock_timestamp() + ttl WHERE id = w AND ended_at IS NULL;
   live := FOUND;

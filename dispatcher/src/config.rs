@@ -27,7 +27,7 @@ pub struct DispatcherConfig {
     #[arg(long, env = "DRYDOCK_CLAIM_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
     pub claim_timeout: Duration,
     /// How long after the end of its lease a worker is over
-    #[arg(long, env = "DRYDOCK_LEASE_GRACE", default_value = "15s", value_parser = positive_duration)]
+    #[arg(long, env = "DRYDOCK_LEASE_GRACE", default_value = "12s", value_parser = positive_duration)]
     pub lease_grace: Duration,
     /// The lease that workers take; after an outage nobody is declared over for this long plus the grace
     #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]

@@ -38,11 +38,14 @@ impl Database {
         Ok(Self { pool: pool(&url, config.database_pool_size.into()), url })
     }
 
-    /// The same server through one connection of its own, so that nobody else's work can keep its user waiting. It lives on
-    /// the runtime that first uses it.
+    /// The same server through one connection for leases: nobody else's work keeps it waiting, and its commits do not wait for
+    /// the disk. It lives on the runtime that first uses it.
     #[must_use]
-    pub fn apart(&self) -> Self {
-        Self { pool: pool(&self.url, 1), url: self.url.clone() }
+    pub fn for_leases(&self) -> Self {
+        let mut url = self.url.clone();
+        let options = url.get_options().unwrap_or_default().to_owned();
+        url.options(format!("{options} -c synchronous_commit=off"));
+        Self { pool: pool(&url, 1), url }
     }
 
     /// A pool for `url` that has reached PostgreSQL and found the schema of this build, waiting for both at most

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::DatabaseError;
 
 const LIST: &str =
-    "SELECT w.id, w.instance, w.pool, w.slots, w.agents, w.isolation::text AS isolation, w.rung, w.build, w.draining,
+    "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.build, w.draining,
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
     (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy
   FROM worker w WHERE w.ended_at IS NULL ORDER BY w.started_at, w.id LIMIT $1";

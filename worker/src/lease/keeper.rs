@@ -46,7 +46,7 @@ enum Missed {
 
 impl Keeper {
     pub(super) async fn register(mut setup: Setup) -> Result<(Self, Identity), DatabaseError> {
-        setup.database = setup.database.apart();
+        setup.database = setup.database.for_leases();
         let id = register(&setup).await?;
         let (identity, receiver) = watch::channel(id);
         Ok((Self { setup, identity, frozen_since: Cell::new(None) }, receiver))

@@ -181,3 +181,21 @@ async fn renewal_tells_what_is_owned_and_what_to_cancel() {
 }
 
 static TREE: std::sync::LazyLock<drydock_database::report::StoredTree> = std::sync::LazyLock::new(|| tree(7));
+
+/// Red when a lease's connection waits for the disk, and when news of phases does not.
+#[tokio::test]
+async fn a_lease_does_not_wait_for_the_disk_and_news_of_a_phase_does() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    fleet.plain().await;
+    let (_, attempt) = fleet.running().await;
+    let client = database.for_leases().client().await.unwrap();
+    let waits = async || client.query_one("SHOW synchronous_commit", &[]).await.unwrap().get::<_, String>(0);
+    for (news, expected) in [(vec![], "off"), (vec![(attempt, Phase::Running)], "on")] {
+        client.batch_execute("BEGIN").await.unwrap();
+        assert!(worker::renew(&client, fleet.worker, TTL, &news).await.unwrap().live);
+        assert_eq!(waits().await, expected);
+        client.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(waits().await, "off", "told for one transaction only");
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use drydock_database::{Database, DatabaseConfig, worker};
+use drydock_database::{Database, worker};
 use drydock_domain::WorkerId;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep_until};
@@ -24,12 +24,13 @@ pub(super) async fn phase(arguments: &Arguments, servers: &Servers, report: &mut
     stack.start_dispatcher();
     let rows = stack.sql().await?.query(REGISTER, &[&arguments.leases]).await?;
     let workers: Vec<WorkerId> = rows.iter().map(|row| row.get::<_, uuid::Uuid>(0).into()).collect();
-    let config = DatabaseConfig { database_pool_size: CONNECTIONS, ..DatabaseConfig::default() };
-    let database = Database::new(&config, &stack.database.url)?;
     let before = servers.used(&stack)?;
     let began = Instant::now();
     let renewed: usize =
-        try_join_all((0..CONNECTIONS).map(|lane| renew(&database, &workers, lane, began))).await?.iter().sum();
+        try_join_all((0..CONNECTIONS).map(|lane| renew(stack.database.for_leases(), &workers, lane, began)))
+            .await?
+            .iter()
+            .sum();
     let seconds = began.elapsed().as_secs_f64();
     let parts = servers.used(&stack)?.since(&before);
     let share = |wanted: &str| {
@@ -46,7 +47,7 @@ pub(super) async fn phase(arguments: &Arguments, servers: &Servers, report: &mut
 }
 
 /// Renews every `CONNECTIONS`th worker in turn, evenly over the interval; how many renewals were answered.
-async fn renew(database: &Database, workers: &[WorkerId], lane: u16, began: Instant) -> Result<usize> {
+async fn renew(database: Database, workers: &[WorkerId], lane: u16, began: Instant) -> Result<usize> {
     let mine: Vec<WorkerId> = workers.iter().copied().skip(lane.into()).step_by(CONNECTIONS.into()).collect();
     let client = database.client().await?;
     let pause = INTERVAL.div_f64(mine.len() as f64);
