@@ -153,8 +153,7 @@ async fn a_small_job_makes_no_request_to_storage_and_one_row_of_log() {
     assert!(String::from_utf8_lossy(&chunks[0]).contains("\nsaid\n"));
     assert!(chunks[0].ends_with(b"[worker] Generated files:\n"), "the log is complete");
     assert!(fleet.progress(attempt).await >= 3);
-    let left = fs_err::read_dir(fleet.context.scratch.path()).unwrap().count();
-    assert_eq!(left, 1, "nothing but the lock stays on disk");
+    assert_eq!(fleet.context.scratch.sweep().unwrap(), 0, "nothing of it stays on disk");
 }
 
 #[tokio::test]

@@ -73,12 +73,12 @@ pub(super) fn stat(parent: BorrowedFd<'_>, name: &CStr) -> Result<Stat> {
 }
 
 /// Names in a directory, without `.` and `..`.
-pub(super) fn names(directory: &OwnedFd) -> Result<impl Iterator<Item = Result<CString>>> {
+pub(super) fn names(directory: impl AsFd) -> Result<impl Iterator<Item = Result<CString>>> {
     Ok(entries(directory)?.map(|entry| entry.map(|(name, _)| name)))
 }
 
 /// Names in a directory, without `.` and `..`, and what they are, where the file system says so.
-pub(super) fn entries(directory: &OwnedFd) -> Result<impl Iterator<Item = Result<(CString, FileType)>>> {
+pub(super) fn entries(directory: impl AsFd) -> Result<impl Iterator<Item = Result<(CString, FileType)>>> {
     let entries = Dir::read_from(directory)?;
     Ok(entries.filter_map(|entry| match entry {
         Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => None,

@@ -11,6 +11,7 @@ mod error;
 mod materialize;
 mod push;
 pub(crate) mod scratch;
+mod shelves;
 mod snapshot;
 mod untouched;
 

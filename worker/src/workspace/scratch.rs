@@ -2,18 +2,18 @@
 //!
 //! Owns the layout below the scratch directory and its life cycle. Each attempt has its private directories:
 //! ```text
-//! <root>/.lock                      held while this worker runs
-//! <root>/<attempt>-<random>         the workspace
-//! <root>/<attempt>-<random>.home    HOME of the agent
-//! <root>/<attempt>-<random>.tmp     TMPDIR of the agent
-//! <root>/<attempt>-<random>.packs   packs on their way to storage, made with the first; not the agent's
+//! <root>/.lock                            held while this worker runs
+//! <root>/<shelf>/<attempt>-<random>       the workspace
+//! <root>/<shelf>/<attempt>-<random>.home  HOME of the agent
+//! <root>/<shelf>/<attempt>-<random>.tmp   TMPDIR of the agent
+//! <root>/<shelf>/<attempt>-<random>.packs packs on their way to storage, made with the first; not the agent's
 //! ```
 //! Refuses a root that another worker uses: whoever sweeps leftovers must be alone.
 
 use std::{
     fs::File,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
@@ -27,6 +27,7 @@ use super::{
     WorkspaceError,
     cleanup::{Leftovers, remove_tree},
     directory::{names, open_top},
+    shelves::{Shelf, Shelves},
 };
 
 const LOCK: &str = ".lock";
@@ -45,6 +46,7 @@ pub struct ScratchRoot {
 struct Inner {
     path: PathBuf,
     directory: OwnedFd,
+    shelves: Shelves,
     _lock: File,
 }
 
@@ -70,36 +72,22 @@ impl ScratchRoot {
         if free < min_free {
             return Err(WorkspaceError::RootFull { path, free, needed: min_free });
         }
-        Ok(Self { inner: Arc::new(Inner { path, directory, _lock: lock }) })
+        let shelves = Shelves::open(&path, &directory).map_err(failed)?;
+        Ok(Self { inner: Arc::new(Inner { path, directory, shelves, _lock: lock }) })
     }
 
     /// Removes everything a worker that died left behind; returns how many entries there were. Blocking, and only
     /// before any [`Self::create`].
     pub fn sweep(&self) -> Result<u64, WorkspaceError> {
-        let Inner { path, directory, .. } = &*self.inner;
-        let failed = |errno: rustix::io::Errno| WorkspaceError::Root { path: path.clone(), source: errno.into() };
-        let mut removed = 0;
-        let mut result = Ok(());
-        for name in names(directory).map_err(failed)? {
-            let name = name.map_err(failed)?;
-            if ![LOCK, SPOOL].iter().any(|kept| name.to_bytes() == kept.as_bytes()) {
-                removed += 1;
-                let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
-                result = result.and(report(leftovers, path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))));
-            }
-        }
-        result.map(|()| removed)
-    }
-
-    /// Removes the directories of an attempt; one that resists does not keep the others.
-    fn remove(&self, workspace: &Path) -> Result<(), WorkspaceError> {
-        let removals = MADE.into_iter().chain([PACKS]).map(|suffix| {
-            let path = beside(workspace, suffix);
-            let name = path.file_name().unwrap_or_default();
-            report(remove_tree(self.inner.directory.as_fd(), name.as_bytes()), path.clone())
+        let Inner { path, directory, shelves, .. } = &*self.inner;
+        let mut swept = sweep(directory, path, |name| {
+            [LOCK, SPOOL].iter().any(|kept| name == kept.as_bytes()) || Shelves::is_one(name)
         });
-        // All of them, then the first failure.
-        removals.collect::<Vec<_>>().into_iter().collect()
+        for shelf in shelves.all() {
+            let below = sweep(shelf.directory(), shelf.path(), |_| false);
+            swept = swept.and_then(|removed| Ok(removed + below?));
+        }
+        swept
     }
 
     /// The directory, absolute.
@@ -110,14 +98,14 @@ impl ScratchRoot {
     /// Makes the directories of an attempt under a name nobody can guess, mode 0700 whatever the umask is. Blocking,
     /// but brief.
     pub fn create(&self, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
+        let shelf = self.inner.shelves.next();
         let name = format!("{attempt}-{:016x}", rand::random::<u64>());
-        let scratch = Scratch { workspace: self.inner.path.join(&name), root: Some(self.clone()) };
-        let directory = &self.inner.directory;
+        let scratch = Scratch { workspace: shelf.path().join(&name), shelf: Some(shelf.clone()), root: self.clone() };
         for suffix in MADE {
             let make = || {
                 let name = format!("{name}{suffix}");
-                mkdirat(directory, &name, Mode::RWXU)?;
-                chmodat(directory, &name, Mode::RWXU, AtFlags::empty())
+                mkdirat(shelf.directory(), &name, Mode::RWXU)?;
+                chmodat(shelf.directory(), &name, Mode::RWXU, AtFlags::empty())
             };
             make().map_err(|errno| WorkspaceError::Root { path: scratch.beside(suffix), source: errno.into() })?;
         }
@@ -125,12 +113,41 @@ impl ScratchRoot {
     }
 }
 
+/// Removes all of a directory but what is kept; answers how many entries there were. One that resists does not keep the others.
+fn sweep(directory: impl AsFd, path: &Path, is_kept: impl Fn(&[u8]) -> bool) -> Result<u64, WorkspaceError> {
+    let failed = |errno: rustix::io::Errno| WorkspaceError::Root { path: path.to_owned(), source: errno.into() };
+    let mut removed = 0;
+    let mut result = Ok(());
+    for name in names(&directory).map_err(failed)? {
+        let name = name.map_err(failed)?;
+        if !is_kept(name.to_bytes()) {
+            removed += 1;
+            let leftovers = remove_tree(directory.as_fd(), name.to_bytes());
+            result = result.and(report(leftovers, path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))));
+        }
+    }
+    result.map(|()| removed)
+}
+
+/// Removes the directories of an attempt; one that resists does not keep the others.
+fn remove(shelf: &Shelf, workspace: &Path) -> Result<(), WorkspaceError> {
+    let removals = MADE.into_iter().chain([PACKS]).map(|suffix| {
+        let path = beside(workspace, suffix);
+        let name = path.file_name().unwrap_or_default();
+        report(remove_tree(shelf.directory(), name.as_bytes()), path.clone())
+    });
+    // All of them, then the first failure.
+    removals.collect::<Vec<_>>().into_iter().collect()
+}
+
 /// The directories of one attempt. Removed by [`Self::close`], or in the background when dropped.
 #[derive(Debug)]
 pub struct Scratch {
     workspace: PathBuf,
     /// `None` once removed.
-    root: Option<ScratchRoot>,
+    shelf: Option<Arc<Shelf>>,
+    /// Whose lock keeps the next worker's sweep away.
+    root: ScratchRoot,
 }
 
 impl Scratch {
@@ -156,11 +173,11 @@ impl Scratch {
 
     /// Removes everything. What cannot be removed is left to the next sweep and reported.
     pub async fn close(mut self) -> Result<(), WorkspaceError> {
-        let Some(root) = self.root.take() else {
+        let Some(shelf) = self.shelf.take() else {
             return Ok(());
         };
         let workspace = self.workspace.clone();
-        let removing = tokio::task::spawn_blocking(move || root.remove(&workspace));
+        let removing = tokio::task::spawn_blocking(move || remove(&shelf, &workspace));
         removing.await.map_err(|_| WorkspaceError::Interrupted)?
     }
 
@@ -171,13 +188,15 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let Some(root) = self.root.take() else { return };
+        let Some(shelf) = self.shelf.take() else { return };
+        let root = self.root.clone();
         let workspace = std::mem::take(&mut self.workspace);
         // Not on this thread, which may be one that must not block. If no thread can be had, the next sweep removes it.
         let _ = std::thread::Builder::new().name("scratch-drop".to_owned()).spawn(move || {
-            if let Err(error) = root.remove(&workspace) {
+            if let Err(error) = remove(&shelf, &workspace) {
                 tracing::warn!(%error, "scratch could not be removed, left to the next start");
             }
+            drop(root);
         });
     }
 }

@@ -11,9 +11,15 @@ use drydock_domain::AttemptId;
 
 use crate::workspace::{ScratchRoot, WorkspaceError};
 
+/// What is there besides the lock and the shelves themselves.
 fn entries(root: &Path) -> Vec<String> {
-    let names = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name != ".lock").collect()
+    let names = |directory: &Path| {
+        let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    let (shelves, others): (Vec<_>, Vec<_>) =
+        names(root).into_iter().filter(|name| name != ".lock").partition(|name| name.starts_with("shelf-"));
+    shelves.iter().flat_map(|shelf| names(&root.join(shelf))).chain(others).collect()
 }
 
 #[tokio::test]
@@ -23,7 +29,8 @@ async fn directories_are_private_and_gone_afterwards() {
     let attempt = AttemptId::generate();
     let scratch = root.create(attempt).unwrap();
     let other = root.create(attempt).unwrap();
-    assert_ne!(scratch.workspace(), other.workspace(), "names have a random part");
+    assert_ne!(scratch.workspace().file_name(), other.workspace().file_name(), "names have a random part");
+    assert_ne!(scratch.workspace().parent(), other.workspace().parent(), "attempts take the shelves in turn");
     let name = scratch.workspace().file_name().unwrap().to_str().unwrap().to_owned();
     assert!(name.starts_with(&format!("{attempt}-")) && name.len() > 36 + 16);
     for directory in [scratch.workspace(), &scratch.home(), &scratch.temp()] {

@@ -146,8 +146,11 @@ impl Stack {
         let workers = workers.filter(|path| {
             path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("worker-"))
         });
-        let inside = workers.flat_map(|worker| fs_err::read_dir(worker).unwrap().map(|entry| entry.unwrap().path()));
-        inside.filter(|path| !path.ends_with(".lock")).collect()
+        let list = |directory: PathBuf| fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let is_shelf =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("shelf-"));
+        let (shelves, others): (Vec<_>, Vec<_>) = workers.flat_map(list).partition(is_shelf);
+        shelves.into_iter().flat_map(list).chain(others).filter(|path| !path.ends_with(".lock")).collect()
     }
 
     /// Awaits that nothing of any attempt is left on disk.
