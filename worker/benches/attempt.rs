@@ -84,6 +84,8 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         silence: None,
         cancel: Default::default(),
         hold: Default::default(),
+        // The directory goes; the result stands in the attempt's row.
+        completes_result: false,
         output,
     };
     let (exit, ()) = tokio::join!(agent::run(launch), async { while said.recv().await.is_some() {} });

@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 use crate::{claims::Claims, context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
 
 /// Claims under way at the same time: each waits for its commit most of its time.
-const CLAIMS: usize = 4;
+const CLAIMS: usize = 8;
 /// How long a job waits that this worker cannot run.
 const UNSUITED_PAUSE: Duration = Duration::from_secs(1);
 /// Between two questions to PostgreSQL while RabbitMQ brings nothing.

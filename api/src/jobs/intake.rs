@@ -1,7 +1,7 @@
 //! Group commit: submissions that arrive while others are being written go together in one transaction. Nobody waits when
 //! nothing is in flight, everybody gets an answer of their own, and what spoils a batch spoils only the job it belongs to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use drydock_database::{
     Client, Database, DatabaseError,
@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use crate::{error::ApiError, metrics::ApiMetrics};
 
 /// A transaction's locks are held no longer than some ten milliseconds. The weight is bytes of request bodies.
-const BOUNDS: Bounds = Bounds { most: 128, heaviest: 4 << 20, at_once: 2, queue: 4096 };
+const BOUNDS: Bounds =
+    Bounds { most: 128, heaviest: 4 << 20, at_once: 2, queue: 4096, rest: Duration::ZERO, crowd: usize::MAX };
 /// After a batch failed, its jobs are tried so many at a time.
 const AGAIN_AT_ONCE: usize = 4;
 /// And each so often, as long as the database goes away in the middle of it; after a timeout nothing is tried again.

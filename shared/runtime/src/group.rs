@@ -3,7 +3,7 @@
 //!
 //! Owns who goes with whom. What a call does with its group, and how each one of it is answered, is the caller's.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -20,6 +20,10 @@ pub struct Bounds {
     pub at_once: usize,
     /// Requests that may stand before the door; later ones wait to get there.
     pub queue: usize,
+    /// After a group of `crowd` and more, how long to let more come: where there are many, a call costs more than the wait.
+    pub rest: Duration,
+    /// See `rest`.
+    pub crowd: usize,
 }
 
 /// Takes requests; its task ends with it.
@@ -65,8 +69,12 @@ async fn collect<T, F, Fut>(
     Fut: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(bounds.at_once));
+    let mut crowded = false;
     while let Some(first) = receiver.recv().await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        if crowded && !bounds.rest.is_zero() {
+            tokio::time::sleep(bounds.rest).await;
+        }
         let mut weight = weigh(&first);
         let mut group = vec![first];
         // Whatever came while there was no place.
@@ -75,6 +83,7 @@ async fn collect<T, F, Fut>(
             weight += weigh(&next);
             group.push(next);
         }
+        crowded = group.len() >= bounds.crowd;
         let writing = write(group);
         tasks::spawn(name, async move {
             writing.await;
@@ -90,6 +99,8 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+
+    const BOUNDS: Bounds = Bounds { most: 9, heaviest: 100, at_once: 1, queue: 9, rest: Duration::ZERO, crowd: 1 };
 
     type Seen = Arc<Mutex<Vec<Vec<usize>>>>;
 
@@ -117,7 +128,7 @@ mod tests {
     /// Red when the group is gathered before there is a place, and when places are not waited for.
     #[tokio::test]
     async fn what_comes_while_calls_are_under_way_goes_together() {
-        let (bounds, go) = (Bounds { most: 3, heaviest: 100, at_once: 2, queue: 9 }, Arc::new(Notify::new()));
+        let (bounds, go) = (Bounds { most: 3, at_once: 2, ..BOUNDS }, Arc::new(Notify::new()));
         let (group, seen) = group(bounds, &go);
         group.send(1).await.unwrap();
         settled(&seen, 1).await;
@@ -133,9 +144,29 @@ mod tests {
         assert_eq!(settled(&seen, 4).await[3], [6, 7]);
     }
 
+    /// Red when nobody rests, and when a single request does.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_group_of_several_more_may_come() {
+        let rest = Duration::from_millis(3);
+        let (bounds, go) = (Bounds { rest, crowd: 2, ..BOUNDS }, Arc::new(Notify::new()));
+        let (group, seen) = group(bounds, &go);
+        for request in [1, 2, 3] {
+            group.send(request).await.unwrap();
+            settled(&seen, 1).await;
+        }
+        go.notify_one();
+        settled(&seen, 2).await;
+        group.send(4).await.unwrap();
+        go.notify_one();
+        settled(&seen, 2).await;
+        group.send(5).await.unwrap();
+        tokio::time::advance(rest).await;
+        assert_eq!(settled(&seen, 3).await, [vec![1], vec![2, 3], vec![4, 5]]);
+    }
+
     #[tokio::test]
     async fn a_heavy_request_closes_its_group() {
-        let (bounds, go) = (Bounds { most: 9, heaviest: 10, at_once: 1, queue: 9 }, Arc::new(Notify::new()));
+        let (bounds, go) = (Bounds { heaviest: 10, ..BOUNDS }, Arc::new(Notify::new()));
         let (group, seen) = group(bounds, &go);
         for request in [1, 4, 7, 2, 50, 3] {
             group.send(request).await.unwrap();

@@ -55,6 +55,8 @@ pub struct Launch<'a> {
     pub cancel: CancellationToken,
     /// Freezes the run; the time frozen counts toward no limit.
     pub hold: Hold,
+    /// Whether `.codex/result.json` is completed on disk: for whoever reads the folder afterwards.
+    pub completes_result: bool,
     /// Receives the output. The agent waits while it is full.
     pub output: mpsc::Sender<AgentOutput>,
 }
@@ -64,7 +66,7 @@ pub struct Launch<'a> {
 pub struct AgentExit {
     /// How the program ended.
     pub ending: Ending,
-    /// What it did; also in `.codex/result.json`. Its file lists are the agent's claims.
+    /// What it did; also in `.codex/result.json` where that was asked for. Its file lists are the agent's claims.
     pub result: AgentResult,
     /// The agent's last words, at most 4 KiB.
     pub last_message: Option<String>,
@@ -128,6 +130,8 @@ async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToke
     }
     let logs = presence.into_iter().chain(result.logs.take());
     result.logs = Some(logs.collect::<Vec<_>>().join("\n"));
-    exchange.write_result(&result).map_err(AgentError::WriteResult)?;
+    if launch.completes_result {
+        exchange.write_result(&result).map_err(AgentError::WriteResult)?;
+    }
     Ok(AgentExit { ending, result, last_message, duration })
 }

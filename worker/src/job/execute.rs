@@ -50,6 +50,8 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 silence: attempt.claim.spec.silence_timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
                 cancel: attempt.registration.permit.stop.token(),
                 hold: attempt.registration.permit.hold.clone(),
+                // The directory goes; the result stands in the attempt's row.
+                completes_result: false,
                 output: sender,
             };
             tokio::join!(agent::run(launch), pump(attempt, receiver))

@@ -116,6 +116,7 @@ impl Scratch {
             silence: self.silence,
             cancel: self.cancel.clone(),
             hold: self.hold.clone(),
+            completes_result: true,
             output,
         };
         agent::run(launch).await

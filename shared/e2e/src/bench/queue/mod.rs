@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1, value_name = "N")]
     workers: usize,
     /// Slots of each
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 32, value_name = "N")]
     slots: u16,
     /// How often a drain is run; the median counts
     #[arg(long, default_value_t = 3, value_name = "N")]

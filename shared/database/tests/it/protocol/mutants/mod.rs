@@ -31,7 +31,7 @@ fn scripts_of(function: &str) -> &'static [&'static str] {
         "dd_claim_v2" => &["claim", "claims of workers"],
         "dd_finish_v2" => &["finish", "publish"],
         "dd_end_attempt_v2" | "dd_settle_v1" => &["retries", "lost", "cancel", "dependencies", "faults"],
-        "dd_promote_v2" => &["places", "lane"],
+        "dd_promote_v2" => &["places", "full places", "lane"],
         "dd_cancel_v1" => &["cancel"],
         "dd_reap_v2" | "dd_end_expired_workers_v1" => &["lost", "cancel"],
         "dd_renew_v2" | "dd_worker_start_v2" => &["renew"],

@@ -86,6 +86,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Op>)> {
         ("deadlines", queueing::deadlines()),
         ("accept", queueing::acceptances()),
         ("places", queueing::places()),
+        ("full places", queueing::full_places()),
         ("lead", queueing::leads()),
         ("faults", attempts::faults()),
     ];

@@ -333,6 +333,18 @@ pub(super) fn places() -> Vec<Op> {
     ]
 }
 
+/// No place is free for a writer; what waits in another project is not this one's.
+pub(super) fn full_places() -> Vec<Op> {
+    vec![
+        accept([reader(0, 0), reader(1, 0), reader(2, 0), reader(3, 1), reader(4, 1), reader(5, 1)]),
+        accept([ask(6, 0), ask(7, 0), Ask { priority: 9, ..reader(8, 1) }]),
+        cancel(7),
+        cancel(6),
+        accept([reader(9, 0)]),
+        cancel(0),
+    ]
+}
+
 pub(super) fn leads() -> Vec<Op> {
     vec![
         Op::Lead { holder: 0 },

@@ -118,18 +118,25 @@ pub(super) fn end_attempt() -> Vec<Mutant> {
 pub(super) fn promote() -> Vec<Mutant> {
     const F: &str = "dd_promote_v2";
     vec![
-        dies(F, " AND writers = 0", ""),
-        dies(F, "state = 'pending' AND NOT read_only", "state = 'pending'"),
-        dies(F, "WHERE project_id = p AND state = 'pending' AND read_only", "WHERE project_id = p AND read_only"),
-        dies(F, "WHERE project_id = p AND state = 'pending' AND read_only", "WHERE state = 'pending' AND read_only"),
-        dies(F, "WHERE project_id = p AND state = 'pending' AND NOT", "WHERE state = 'pending' AND NOT"),
-        dies(F, "ORDER BY priority DESC, created_at, id LIMIT 1)", "ORDER BY created_at, id LIMIT 1)"),
-        dies(F, "ORDER BY priority DESC, created_at, id LIMIT 1)", "ORDER BY priority DESC, id LIMIT 1)"),
-        dies(F, "ORDER BY priority DESC, created_at, id LIMIT 3)", "ORDER BY created_at, id LIMIT 3)"),
-        dies(F, "ORDER BY reader, priority DESC", "ORDER BY priority DESC"),
+        dies(F, "IF writers = 0 AND", "IF"),
+        dies(F, " AND taken < 3 AND", " AND"),
+        dies(F, " AND writer IS NOT NULL THEN", " THEN"),
+        dies(F, "taken := taken + 1;", ""),
+        dies(F, "w.project_id = p AND w.state", "w.state"),
+        dies(F, "w.state = 'pending' AND NOT w.read_only", "NOT w.read_only"),
+        dies(F, "w.state = 'pending' AND NOT w.read_only", "w.state = 'pending'"),
+        dies(F, "ORDER BY w.priority DESC, w.created_at", "ORDER BY w.created_at"),
+        dies(F, "ORDER BY w.priority DESC, w.created_at, w.id", "ORDER BY w.priority DESC, w.id"),
+        lives(F, "IF NOT readers THEN RETURN; END IF;", "", "where no reader waits, the update finds none"),
+        dies(F, "AND r.state = 'pending' AND r.read_only)", "AND r.state = 'pending' AND NOT r.read_only)"),
+        dies(F, "r.project_id = p AND r.state = 'pending' AND r.read_only\n", "r.state = 'pending' AND r.read_only\n"),
+        dies(F, "AND r.state = 'pending' AND r.read_only\n", "AND r.read_only\n"),
+        dies(F, "AND r.state = 'pending' AND r.read_only\n", "AND r.state = 'pending'\n"),
+        dies(F, "ORDER BY r.priority DESC, r.created_at", "ORDER BY r.created_at"),
         dies(F, "greatest(0, 3 - taken)", "3"),
         dies(F, "greatest(0, 3 - taken)", "greatest(0, 2 - taken)"),
-        dies(F, "state IN ('queued', 'dispatched', 'running')", "state IN ('queued', 'running')"),
+        dies(F, "o.state IN ('queued', 'dispatched', 'running')", "o.state IN ('queued', 'running')"),
+        dies(F, "o.project_id = p AND ", ""),
     ]
 }
 
