@@ -44,9 +44,9 @@ impl Call for Claiming {
 }
 
 impl Claims {
-    pub(crate) fn start(database: &Database, identity: &Identity, shutdown: &Shutdown) -> Self {
+    pub(crate) fn start(database: &Database, slots: u16, identity: &Identity, shutdown: &Shutdown) -> Self {
         let claiming = Claiming { database: database.clone(), identity: identity.clone() };
-        Self { grouped: Grouped::start("claim", claiming), shutdown: shutdown.clone() }
+        Self { grouped: Grouped::start("claim", slots, claiming), shutdown: shutdown.clone() }
     }
 
     /// Asks until the database answers; the attempt's id makes a repeated question harmless.

@@ -9,10 +9,15 @@ use drydock_runtime::group::{Bounds, Group};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::oneshot;
 
+/// Slots from which on a worker rests between groups; one with fewer would wait with all of them.
+const MANY_SLOTS: u16 = 16;
+
 /// A transaction's locks are held for some milliseconds. One at once, and a rest where many come: fewer commits, for a few
-/// milliseconds of a busy worker's slots. One with few slots never has such a crowd.
-const BOUNDS: Bounds =
-    Bounds { most: 32, heaviest: usize::MAX, at_once: 1, queue: 1024, rest: Duration::from_millis(3), crowd: 4 };
+/// milliseconds of a busy worker's slots.
+fn bounds(slots: u16) -> Bounds {
+    let rest = if slots < MANY_SLOTS { Duration::ZERO } else { Duration::from_millis(5) };
+    Bounds { most: 32, heaviest: usize::MAX, at_once: 1, queue: 1024, rest, crowd: 4 }
+}
 
 /// A call that takes several requests.
 pub(crate) trait Call: Clone + Send + Sync + 'static {
@@ -37,9 +42,9 @@ struct Asked<C: Call> {
 }
 
 impl<C: Call> Grouped<C> {
-    /// Starts the task that calls; it ends with this value.
-    pub(crate) fn start(name: &'static str, call: C) -> Self {
-        Self { group: Group::start(name, BOUNDS, |_| 0, move |group| together(call.clone(), group)) }
+    /// Starts the task that calls, in a worker of `slots`; it ends with this value.
+    pub(crate) fn start(name: &'static str, slots: u16, call: C) -> Self {
+        Self { group: Group::start(name, bounds(slots), |_| 0, move |group| together(call.clone(), group)) }
     }
 
     /// Asks, perhaps together with others.
@@ -115,7 +120,7 @@ mod tests {
     /// The answers to `numbers`, asked for while another one keeps the place, and the calls that were made for them.
     async fn ask(numbers: &[u32]) -> (Vec<Result<u32, DatabaseError>>, Vec<Vec<u32>>) {
         let doubling = Doubling { calls: Arc::default(), go: Arc::new(Semaphore::new(0)) };
-        let grouped = Grouped::start("test", doubling.clone());
+        let grouped = Grouped::start("test", MANY_SLOTS, doubling.clone());
         let asked = async {
             let others = async {
                 drydock_testing::until("the place is taken", Duration::from_secs(5), || async {

@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 use crate::{claims::Claims, context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
 
 /// Claims under way at the same time: each waits for its commit most of its time.
-const CLAIMS: usize = 8;
+const CLAIMS: usize = 16;
 /// How long a job waits that this worker cannot run.
 const UNSUITED_PAUSE: Duration = Duration::from_secs(1);
 /// Between two questions to PostgreSQL while RabbitMQ brings nothing.
@@ -74,7 +74,7 @@ impl Intake {
     pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
-        let claims = Claims::start(&context.database, &identity, &shutdown);
+        let claims = Claims::start(&context.database, context.config.slots(), &identity, &shutdown);
         Self { context, broker, identity, claims, slots, shutdown, away: Mutex::default() }
     }
 

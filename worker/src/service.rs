@@ -63,7 +63,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         manifests: Arc::new(ManifestCache::new(MANIFEST_CACHE, Limits::default())),
         metrics: fleet,
         running: Running::default(),
-        finishes: Arc::new(Grouped::start("finish", Finishing(database.clone()))),
+        finishes: Arc::new(Grouped::start("finish", config.slots(), Finishing(database.clone()))),
         breaker,
         tasks: TaskTracker::new(),
         config: Arc::new(config),

@@ -66,7 +66,7 @@ impl Fleet {
             waker: Waker::default(),
             metrics,
             running: Running::default(),
-            finishes: Arc::new(Grouped::start("finish", Finishing(database.database.clone()))),
+            finishes: Arc::new(Grouped::start("finish", config.slots(), Finishing(database.database.clone()))),
             tasks: TaskTracker::new(),
             instance: "here".into(),
             config: Arc::new(config),
