@@ -36,10 +36,15 @@ impl Call for Claiming {
     type Request = Asking;
     type Answer = Claimed;
 
-    async fn call(&self, group: &[Asking]) -> Result<Vec<Option<Claimed>>, DatabaseError> {
+    async fn together(&self, group: &[Asking]) -> Result<Vec<Option<Claimed>>, DatabaseError> {
         let worker = *self.identity.borrow();
-        let answers = job::claim_group(&self.database.client().await?, worker, group).await?;
-        Ok(answers.into_iter().map(Some).collect())
+        job::claim_group(&self.database.client().await?, worker, group).await
+    }
+
+    async fn alone(&self, asking: &Asking) -> Result<Claimed, DatabaseError> {
+        let worker = *self.identity.borrow();
+        let Asking { ticket, attempt, workspace_path } = asking;
+        job::claim(&self.database.client().await?, ticket, *attempt, worker, workspace_path).await
     }
 }
 

@@ -5,8 +5,10 @@
 use std::{future::Future, time::Duration};
 
 use drydock_database::DatabaseError;
-use drydock_runtime::group::{Bounds, Group};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use drydock_runtime::{
+    group::{Bounds, Group},
+    tasks,
+};
 use tokio::sync::oneshot;
 
 /// Slots from which on a worker rests between groups; one with fewer would wait with all of them.
@@ -24,11 +26,14 @@ pub(crate) trait Call: Clone + Send + Sync + 'static {
     type Request: Send + Sync + 'static;
     type Answer: Send + 'static;
 
-    /// An answer each, in their order. `None`: this one is to be asked for alone.
-    fn call(
+    /// An answer each, in their order, without waiting for what others hold. `None`: this one is to be asked for alone.
+    fn together(
         &self,
         group: &[Self::Request],
     ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, DatabaseError>> + Send;
+
+    /// The answer to one.
+    fn alone(&self, request: &Self::Request) -> impl Future<Output = Result<Self::Answer, DatabaseError>> + Send;
 }
 
 /// Takes requests for one kind of call.
@@ -61,30 +66,28 @@ impl<C: Call> Grouped<C> {
 
 async fn together<C: Call>(call: C, group: Vec<Asked<C>>) {
     let (requests, callers): (Vec<_>, Vec<_>) = group.into_iter().map(|asked| (asked.request, asked.answer)).unzip();
-    let answers = match call.call(&requests).await {
-        Err(error) if requests.len() > 1 => {
+    let answers = match call.together(&requests).await {
+        Ok(answers) => answers,
+        Err(error) => {
             tracing::debug!(requests = requests.len(), "a group failed, asking one by one: {error}");
-            requests.iter().map(|_| Ok(None)).collect()
+            requests.iter().map(|_| None).collect()
         }
-        Err(error) => vec![Err(error)],
-        Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
     };
-    let each = requests.iter().zip(callers).zip(answers).map(async |((request, caller), answer)| {
-        let answer = match answer {
-            Ok(None) => alone(&call, request).await,
-            Ok(Some(answer)) => Ok(answer),
-            Err(error) => Err(error),
-        };
-        // Who has gone does not want to know any more.
-        let _gone = caller.send(answer);
-    });
-    each.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    for ((request, caller), answer) in requests.into_iter().zip(callers).zip(answers) {
+        match answer {
+            Some(answer) => tell::<C>(caller, Ok(answer)),
+            None => {
+                let call = call.clone();
+                // On its own: it may have to wait, and the next group shall not wait with it.
+                tasks::spawn("alone", async move { tell::<C>(caller, call.alone(&request).await) });
+            }
+        }
+    }
 }
 
-async fn alone<C: Call>(call: &C, request: &C::Request) -> Result<C::Answer, DatabaseError> {
-    let answers = call.call(std::slice::from_ref(request)).await?;
-    let none = || DatabaseError::Row { operation: "ask alone", reason: "no answer".to_owned() };
-    answers.into_iter().next().flatten().ok_or_else(none)
+/// Who has gone does not want to know any more.
+fn tell<C: Call>(caller: oneshot::Sender<Result<C::Answer, DatabaseError>>, answer: Result<C::Answer, DatabaseError>) {
+    let _gone = caller.send(answer);
 }
 
 #[cfg(test)]
@@ -95,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers. Odd ones are refused in groups, ones of a hundred and more spoil their call.
+    /// Doubles numbers. Odd ones are refused in groups, ones of a hundred and more spoil their call, one waits for ever alone.
     #[derive(Clone)]
     struct Doubling {
         calls: Arc<Mutex<Vec<Vec<u32>>>>,
@@ -106,15 +109,24 @@ mod tests {
         type Request = u32;
         type Answer = u32;
 
-        async fn call(&self, group: &[u32]) -> Result<Vec<Option<u32>>, DatabaseError> {
+        async fn together(&self, group: &[u32]) -> Result<Vec<Option<u32>>, DatabaseError> {
             self.calls.lock().unwrap().push(group.to_vec());
             self.go.acquire().await.unwrap().forget();
-            if group.iter().any(|number| *number >= 100) {
-                return Err(DatabaseError::Row { operation: "double", reason: format!("{group:?}") });
-            }
-            let single = group.len() == 1;
-            Ok(group.iter().map(|number| (single || number % 2 == 0).then_some(number * 2)).collect())
+            spoilt(group)?;
+            Ok(group.iter().map(|number| (number % 2 == 0).then_some(number * 2)).collect())
         }
+
+        async fn alone(&self, number: &u32) -> Result<u32, DatabaseError> {
+            spoilt(&[*number])?;
+            if *number == WAITING { std::future::pending().await } else { Ok(number * 2) }
+        }
+    }
+
+    const WAITING: u32 = 99;
+
+    fn spoilt(group: &[u32]) -> Result<(), DatabaseError> {
+        let failed = || DatabaseError::Row { operation: "double", reason: format!("{group:?}") };
+        if group.iter().any(|number| *number >= 100) { Err(failed()) } else { Ok(()) }
     }
 
     /// The answers to `numbers`, asked for while another one keeps the place, and the calls that were made for them.
@@ -150,7 +162,28 @@ mod tests {
     async fn what_a_group_does_not_answer_is_asked_for_alone() {
         let (answers, calls) = ask(&[6, 7, 8]).await;
         assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [12, 14, 16]);
-        assert_eq!(calls, [vec![6, 7, 8], vec![7]]);
+        assert_eq!(calls, [vec![6, 7, 8]]);
+    }
+
+    /// Red when what is asked for alone keeps the place of its group.
+    #[tokio::test]
+    async fn what_waits_alone_keeps_nobody_else_waiting() {
+        let grouped = Grouped::start(
+            "test",
+            MANY_SLOTS,
+            Doubling { calls: Arc::default(), go: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) },
+        );
+        let waiting = grouped.ask(WAITING);
+        let others = async {
+            for number in [2, 3, 4] {
+                assert_eq!(grouped.ask(number).await.unwrap(), 2 * number);
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = waiting => panic!("{answer:?}"),
+            done = tokio::time::timeout(Duration::from_secs(5), others) => done.unwrap(),
+        }
     }
 
     /// Red when a failed group is not asked for one by one.
@@ -160,6 +193,6 @@ mod tests {
         let told: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect();
         assert_eq!((&told[0], &told[2]), (&Ok(12), &Ok(16)));
         assert!(told[1].as_ref().unwrap_err().contains("[100]"), "{told:?}");
-        assert_eq!(calls.len(), 4);
+        assert_eq!(calls.len(), 1);
     }
 }

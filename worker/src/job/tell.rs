@@ -25,9 +25,13 @@ impl Call for Finishing {
     type Request = Arc<Finish>;
     type Answer = Finished;
 
-    async fn call(&self, group: &[Arc<Finish>]) -> Result<Vec<Option<Finished>>, DatabaseError> {
+    async fn together(&self, group: &[Arc<Finish>]) -> Result<Vec<Option<Finished>>, DatabaseError> {
         let group: Vec<&Finish> = group.iter().map(Arc::as_ref).collect();
         job::finish_group(&self.0.client().await?, &group).await
+    }
+
+    async fn alone(&self, finish: &Arc<Finish>) -> Result<Finished, DatabaseError> {
+        spool::tell(&self.0, finish).await
     }
 }
 

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use crate::{DatabaseError, again};
 
 const CLAIM: &str =
-    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_group_v1($1, $2, $3, $4, $5)
-  ORDER BY place";
+    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v2($1, $2, $3, $4, $5)";
+const CLAIM_GROUP: &str = "SELECT outcome, attempt_number, base, base_manifest, at, spec
+  FROM dd_claim_group_v1($1, $2, $3, $4, $5) ORDER BY place";
 const OPERATION: &str = "claim jobs";
 
 /// What the job asks for, as far as a worker needs it.
@@ -91,12 +92,12 @@ pub async fn claim(
     worker: WorkerId,
     workspace_path: &str,
 ) -> Result<Claimed, DatabaseError> {
-    let asking = Asking { ticket: ticket.clone(), attempt, workspace_path: workspace_path.to_owned() };
-    let mut answers = claim_group(conn, worker, &[asking]).await?;
-    answers.pop().ok_or_else(|| bad("no answer".to_owned()))
+    let (job, attempt, worker) = (ticket.job.uuid(), attempt.uuid(), worker.uuid());
+    answer(&again::row(conn, OPERATION, CLAIM, &[&job, &ticket.seq, &attempt, &worker, &workspace_path]).await?)
 }
 
-/// Claims several tickets' jobs in one transaction; an answer each, in their order.
+/// Claims several tickets' jobs in one transaction; an answer each, in their order. `None`: somebody else holds the job, ask for
+/// it alone. Waits for nobody.
 ///
 /// # Errors
 /// The database does not answer: the claims may have happened.
@@ -104,16 +105,17 @@ pub async fn claim_group(
     conn: &impl GenericClient,
     worker: WorkerId,
     group: &[Asking],
-) -> Result<Vec<Claimed>, DatabaseError> {
+) -> Result<Vec<Option<Claimed>>, DatabaseError> {
     let jobs: Vec<Uuid> = group.iter().map(|one| one.ticket.job.uuid()).collect();
     let seqs: Vec<i32> = group.iter().map(|one| one.ticket.seq).collect();
     let attempts: Vec<Uuid> = group.iter().map(|one| one.attempt.uuid()).collect();
     let paths: Vec<&str> = group.iter().map(|one| one.workspace_path.as_str()).collect();
-    let rows = again::rows(conn, OPERATION, CLAIM, &[&jobs, &seqs, &attempts, &worker.uuid(), &paths]).await?;
+    let rows = again::rows(conn, OPERATION, CLAIM_GROUP, &[&jobs, &seqs, &attempts, &worker.uuid(), &paths]).await?;
     if rows.len() != group.len() {
         return Err(bad(format!("{} answers to {} claims", rows.len(), group.len())));
     }
-    rows.iter().map(answer).collect()
+    let is_answered = |row: &Row| row.get::<_, Option<&str>>("outcome").is_some();
+    rows.iter().map(|row| is_answered(row).then(|| answer(row)).transpose()).collect()
 }
 
 fn answer(row: &Row) -> Result<Claimed, DatabaseError> {

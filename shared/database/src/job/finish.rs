@@ -12,7 +12,8 @@ use crate::{
     report::{LogTail, Report, StoredTree},
 };
 
-const FINISH: &str = "SELECT answer FROM dd_finish_group_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
+const FINISH: &str = "SELECT dd_finish_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
+const FINISH_GROUP: &str = "SELECT answer FROM dd_finish_group_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
 const OPERATION: &str = "finish attempts";
 
 /// How an attempt ended: all that its one transaction writes. It can be kept on disk until the database is back.
@@ -59,12 +60,24 @@ pub enum Finished {
 /// # Errors
 /// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
 pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finished, DatabaseError> {
-    let mut answers = finish_group(conn, &[finish]).await?;
-    answers.pop().flatten().ok_or_else(|| bad("no answer".to_owned()))
+    let Columns { jobs, attempts, kinds, reports, trees, tail_seqs, tail_offsets, tails, said } =
+        Columns::of(&[finish])?;
+    let parameters: [&(dyn ToSql + Sync); 9] = [
+        &jobs[0],
+        &attempts[0],
+        &kinds[0],
+        &reports[0],
+        &trees[0],
+        &tail_seqs[0],
+        &tail_offsets[0],
+        &tails[0],
+        &said[0],
+    ];
+    answer(again::row(conn, OPERATION, FINISH, &parameters).await?.get("answer"))
 }
 
-/// Ends several attempts in one transaction; an answer each, in their order. `None`: somebody else holds its project, ask for it
-/// alone. Those with a tree are to go alone.
+/// Ends several attempts in one transaction; an answer each, in their order. `None`: somebody else holds its project or
+/// the job, ask for it alone. Waits for nobody else. Those with a tree are to go alone.
 ///
 /// # Errors
 /// As [`finish`]; what spoils one spoils all, so ask again for each alone.
@@ -72,9 +85,8 @@ pub async fn finish_group(
     conn: &impl GenericClient,
     group: &[&Finish],
 ) -> Result<Vec<Option<Finished>>, DatabaseError> {
-    let mut columns = Columns::default();
-    group.iter().try_for_each(|finish| columns.push(finish))?;
-    let rows = again::rows(conn, OPERATION, FINISH, &columns.parameters()).await?;
+    let columns = Columns::of(group)?;
+    let rows = again::rows(conn, OPERATION, FINISH_GROUP, &columns.parameters()).await?;
     if rows.len() != group.len() {
         return Err(bad(format!("{} answers to {} finishes", rows.len(), group.len())));
     }
@@ -96,6 +108,12 @@ struct Columns<'f> {
 }
 
 impl<'f> Columns<'f> {
+    fn of(group: &[&'f Finish]) -> Result<Self, DatabaseError> {
+        let mut columns = Self::default();
+        group.iter().try_for_each(|finish| columns.push(finish))?;
+        Ok(columns)
+    }
+
     fn push(&mut self, finish: &'f Finish) -> Result<(), DatabaseError> {
         let json = |error: serde_json::Error| bad(error.to_string());
         let tail = finish.tail.as_ref();

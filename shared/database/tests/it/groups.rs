@@ -1,4 +1,4 @@
-//! Claims and finishes in groups: each is answered as it would be alone, and two groups never wait for each other.
+//! Claims and finishes in groups: each is answered as it would be alone, and none waits for what somebody else holds.
 
 use drydock_database::{
     Client, Database,
@@ -26,18 +26,12 @@ fn asking(ticket: &Ticket) -> Asking {
 async fn claimed(fleet: &Fleet, tickets: &[Ticket]) -> Vec<Finish> {
     let group: Vec<Asking> = tickets.iter().map(asking).collect();
     let answers = claim_group(&fleet.client, fleet.worker, &group).await.unwrap();
-    assert!(answers.iter().all(|answer| matches!(answer, Claimed::Mine(_))), "{answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer, Some(Claimed::Mine(_)))), "{answers:?}");
     group.iter().map(|one| success(one.ticket.job, one.attempt)).collect()
 }
 
 fn success(job: JobId, attempt: AttemptId) -> Finish {
     Finish::new(job, attempt, Outcome::Succeeded, report())
-}
-
-/// Whether a row can be locked at once.
-async fn is_free(client: &Client, table: &str, id: uuid::Uuid) -> bool {
-    let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR UPDATE NOWAIT");
-    client.query(&sql, &[&id]).await.is_ok()
 }
 
 async fn is_waiting(client: &Client) -> Option<()> {
@@ -56,7 +50,9 @@ async fn each_claim_of_a_group_is_answered_as_if_alone() {
     let mut group: Vec<Asking> = [&tickets[2], &old, &tickets[0], &tickets[2]].map(asking).into();
     for round in ["first", "again, as after a lost reply"] {
         let answers = claim_group(&fleet.client, fleet.worker, &group).await.unwrap();
-        let [Claimed::Mine(one), Claimed::Stale, Claimed::Mine(other), Claimed::Stale] = &answers[..] else {
+        let [Some(Claimed::Mine(one)), Some(Claimed::Stale), Some(Claimed::Mine(other)), Some(Claimed::Stale)] =
+            &answers[..]
+        else {
             panic!("{round}: {answers:?}")
         };
         assert_ne!(one.spec.project_id, other.spec.project_id);
@@ -66,7 +62,7 @@ async fn each_claim_of_a_group_is_answered_as_if_alone() {
     drydock_database::worker::drain(&fleet.client, fleet.worker).await.unwrap();
     let late = [asking(&tickets[1]), group.remove(0)];
     let answers = claim_group(&fleet.client, fleet.worker, &late).await.unwrap();
-    assert!(matches!(answers[..], [Claimed::Refused, Claimed::Mine(_)]), "{answers:?}");
+    assert!(matches!(answers[..], [Some(Claimed::Refused), Some(Claimed::Mine(_))]), "{answers:?}");
 }
 
 /// Red when places are not kept.
@@ -87,66 +83,74 @@ async fn each_finish_of_a_group_is_answered_as_if_alone() {
     assert_eq!(fleet.state(tickets[0].job).await, "succeeded");
 }
 
-/// Red when the projects are locked without SKIP LOCKED: the call waits for the other's transaction, and in vain.
-#[tokio::test]
-async fn a_group_waits_for_no_project_that_somebody_holds() {
-    let database = drydock_testing::database().await;
-    let fleet = Fleet::new(&database).await;
-    let finishes = claimed(&fleet, &admitted(&database, &fleet, 3).await).await;
-    let other = database.client().await.unwrap();
-    let hold = format!(
-        "BEGIN; SELECT 1 FROM project WHERE id = (SELECT project_id FROM job WHERE id = '{}') FOR NO KEY UPDATE",
-        finishes[1].job
-    );
-    other.batch_execute(&hold).await.unwrap();
-    let group: Vec<&Finish> = finishes.iter().collect();
-    let answers = finish_group(&fleet.client, &group).await.unwrap();
-    assert_eq!(answers, [Some(Finished::Ok), None, Some(Finished::Ok)]);
-    assert_eq!(fleet.state(finishes[1].job).await, "running");
-    other.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(job::finish(&fleet.client, &finishes[1]).await.unwrap(), Finished::Ok);
+/// Another's transaction that holds one row of a table.
+async fn hold(other: &Client, table: &str, id: uuid::Uuid) {
+    other.batch_execute(&format!("BEGIN; SELECT 1 FROM {table} WHERE id = '{id}' FOR UPDATE")).await.unwrap();
 }
 
-/// Whatever order a group has, its first lock is that of the smallest id. Red without each of the three statements that lock, and
-/// without the order of the jobs; that of the others the index on the id gives as well.
+/// Red when either is locked without SKIP LOCKED: the call waits for the other's transaction, and in vain.
 #[tokio::test]
-async fn groups_lock_in_id_order() {
+async fn a_group_of_finishes_waits_for_nothing_that_somebody_holds() {
     let database = drydock_testing::database().await;
     let fleet = Fleet::new(&database).await;
-    let tickets = admitted(&database, &fleet, 2).await;
+    let other = database.client().await.unwrap();
+    for table in ["project", "job"] {
+        let finishes = claimed(&fleet, &admitted(&database, &fleet, 3).await).await;
+        let job = finishes[1].job.uuid();
+        let project = "SELECT project_id FROM job WHERE id = $1";
+        let project = fleet.client.query_one(project, &[&job]).await.unwrap().get(0);
+        hold(&other, table, if table == "job" { job } else { project }).await;
+        let group: Vec<&Finish> = finishes.iter().collect();
+        let answers = finish_group(&fleet.client, &group).await.unwrap();
+        assert_eq!(answers, [Some(Finished::Ok), None, Some(Finished::Ok)], "{table}");
+        assert_eq!(finish_group(&fleet.client, &group[1..2]).await.unwrap(), [None], "{table}: one is a group, too");
+        other.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(job::finish(&fleet.client, &finishes[1]).await.unwrap(), Finished::Ok);
+    }
+}
+
+/// Red when the jobs are locked without SKIP LOCKED, and when a ticket whose job somebody holds is taken for an old one.
+#[tokio::test]
+async fn a_group_of_claims_waits_for_no_job_that_somebody_holds() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let tickets = admitted(&database, &fleet, 3).await;
+    let other = database.client().await.unwrap();
+    hold(&other, "job", tickets[1].job.uuid()).await;
+    let group: Vec<Asking> = tickets.iter().map(asking).collect();
+    let answers = claim_group(&fleet.client, fleet.worker, &group).await.unwrap();
+    assert!(matches!(answers[..], [Some(Claimed::Mine(_)), None, Some(Claimed::Mine(_))]), "{answers:?}");
+    other.batch_execute("COMMIT").await.unwrap();
+    let late = &group[1];
+    let answer = job::claim(&fleet.client, &late.ticket, late.attempt, fleet.worker, "/x").await.unwrap();
+    assert!(matches!(answer, Claimed::Mine(_)), "{answer:?}");
+}
+
+/// A renewal locks attempts in id order, too. Red without the statement that locks them; its order the index on the id gives as
+/// well.
+#[tokio::test]
+async fn a_group_of_finishes_locks_attempts_in_id_order() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let finishes = claimed(&fleet, &admitted(&database, &fleet, 2).await).await;
     let (one, two) = (database.client().await.unwrap(), database.client().await.unwrap());
-    let (small, big) = (tickets[0].job.uuid(), tickets[1].job.uuid());
-    let waits = || drydock_testing::until("the group waits", TTL, || is_waiting(&two));
-
-    one.batch_execute(&format!("BEGIN; SELECT 1 FROM job WHERE id = '{small}' FOR UPDATE")).await.unwrap();
-    let group = [asking(&tickets[1]), asking(&tickets[0])];
-    let claiming = claim_group(&fleet.client, fleet.worker, &group);
-    let looking = async {
-        waits().await;
-        assert!(is_free(&two, "job", big).await, "claims lock the first of the group first");
-        one.batch_execute("COMMIT").await.unwrap();
-    };
-    let (answers, ()) = tokio::join!(claiming, looking);
-    assert!(matches!(answers.unwrap()[..], [Claimed::Mine(_), Claimed::Mine(_)]));
-
-    let finishes = group.map(|one| success(one.ticket.job, one.attempt));
-    let mut attempts = finishes.clone().map(|finish| finish.attempt.uuid());
+    let mut attempts: Vec<_> = finishes.iter().map(|finish| finish.attempt.uuid()).collect();
     attempts.sort();
-    for (table, small, big) in [("job", small, big), ("attempt", attempts[0], attempts[1])] {
-        // In both orders: one of them is the wrong one, whichever the scan comes by.
-        for group in [[&finishes[0], &finishes[1]], [&finishes[1], &finishes[0]]] {
-            one.batch_execute(&format!("BEGIN; SELECT 1 FROM {table} WHERE id = '{small}' FOR UPDATE")).await.unwrap();
-            // Undone afterwards, for the next order.
-            fleet.client.batch_execute("BEGIN").await.unwrap();
-            let finishing = finish_group(&fleet.client, &group);
-            let looking = async {
-                waits().await;
-                assert!(is_free(&two, table, big).await, "{table} rows are locked in the group's order");
-                one.batch_execute("COMMIT").await.unwrap();
-            };
-            let (answers, ()) = tokio::join!(finishing, looking);
-            assert_eq!(answers.unwrap(), [Some(Finished::Ok), Some(Finished::Ok)]);
-            fleet.client.batch_execute("ROLLBACK").await.unwrap();
-        }
+    // In both orders: one of them is the wrong one, whichever the scan comes by.
+    for group in [[&finishes[0], &finishes[1]], [&finishes[1], &finishes[0]]] {
+        hold(&one, "attempt", attempts[0]).await;
+        // Undone afterwards, for the next order.
+        fleet.client.batch_execute("BEGIN").await.unwrap();
+        let finishing = finish_group(&fleet.client, &group);
+        let looking = async {
+            drydock_testing::until("the group waits", TTL, || is_waiting(&two)).await;
+            let look = "SELECT 1 FROM attempt WHERE id = $1 FOR UPDATE NOWAIT";
+            let free = two.query(look, &[&attempts[1]]).await;
+            assert!(free.is_ok(), "attempts are locked in the group's order");
+            one.batch_execute("COMMIT").await.unwrap();
+        };
+        let (answers, ()) = tokio::join!(finishing, looking);
+        assert_eq!(answers.unwrap(), [Some(Finished::Ok), Some(Finished::Ok)]);
+        fleet.client.batch_execute("ROLLBACK").await.unwrap();
     }
 }
