@@ -14,7 +14,7 @@ BEGIN
   live := FOUND;
   IF cardinality(running) > 1 THEN
     -- In the order a group of finishes locks them.
-    PERFORM 1 FROM attempt a WHERE a.id = ANY (running) ORDER BY a.id FOR UPDATE;
+    PERFORM 1 FROM attempt a WHERE a.id = ANY (running) ORDER BY a.id FOR NO KEY UPDATE;
   END IF;
   IF live AND cardinality(running) > 0 THEN
     WITH told AS (SELECT * FROM unnest(running, phases) AS u (id, phase)),

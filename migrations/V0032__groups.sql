@@ -1,12 +1,13 @@
 -- Claims, and finishes, of one worker in one transaction: a commit, which waits for the disk, is the dearest part of a short job.
 -- Each is answered as it would be alone, at its place (from 1). A group waits for no project and no job that somebody else holds: what
 -- belongs to one is answered NULL, and to be asked for alone. What spoils one of a group spoils the call: ask again for each alone.
+-- So does a wait of a second for one of the rows that are left (the worker, attempts, edges), which others hold for milliseconds.
 
 -- Locks: jobs, worker.
 CREATE FUNCTION dd_claim_group_v1(jobs uuid[], seqs int[], attempts uuid[], w uuid, paths text[])
 RETURNS TABLE (place int, outcome text, attempt_number smallint, base int, base_manifest bytea, at timestamptz, spec jsonb)
 LANGUAGE plpgsql AS $$
-DECLARE held uuid[]; others uuid[];
+DECLARE held uuid[]; others uuid[]; impatient text := set_config('lock_timeout', '1s', true);
 BEGIN
   held := ARRAY(SELECT j.id FROM job j WHERE j.id = ANY (jobs) AND j.state = 'dispatched' FOR UPDATE SKIP LOCKED);
   -- A ticket whose job is not dispatched is old, and needs no lock to be told so.
@@ -23,7 +24,7 @@ END $$;
 CREATE FUNCTION dd_finish_group_v1(jobs uuid[], attempts uuid[], kinds text[], reports jsonb[], trees jsonb[], tail_seqs int[],
   tail_offsets bigint[], tails bytea[], said jsonb[])
 RETURNS TABLE (place int, answer text) LANGUAGE plpgsql AS $$
-DECLARE projects uuid[]; held uuid[];
+DECLARE projects uuid[]; held uuid[]; impatient text := set_config('lock_timeout', '1s', true);
 BEGIN
   projects := ARRAY(SELECT p.id FROM project p WHERE p.id IN (SELECT j.project_id FROM job j WHERE j.id = ANY (jobs))
                        FOR NO KEY UPDATE SKIP LOCKED);

@@ -26,7 +26,7 @@ pub(crate) trait Call: Clone + Send + Sync + 'static {
     type Request: Send + Sync + 'static;
     type Answer: Send + 'static;
 
-    /// An answer each, in their order, without waiting for what others hold. `None`: this one is to be asked for alone.
+    /// An answer each, in their order, without waiting long for what others hold. `None`: this one is to be asked for alone.
     fn together(
         &self,
         group: &[Self::Request],
@@ -65,9 +65,17 @@ impl<C: Call> Grouped<C> {
 }
 
 async fn together<C: Call>(call: C, group: Vec<Asked<C>>) {
-    let (requests, callers): (Vec<_>, Vec<_>) = group.into_iter().map(|asked| (asked.request, asked.answer)).unzip();
+    let (requests, mut callers): (Vec<_>, Vec<_>) =
+        group.into_iter().map(|asked| (asked.request, asked.answer)).unzip();
     let answers = match call.together(&requests).await {
         Ok(answers) => answers,
+        // Alone it would do the same again; only what waited for a lock may wait longer alone.
+        Err(error) if requests.len() == 1 && !error.is_timeout() => {
+            if let Some(caller) = callers.pop() {
+                tell::<C>(caller, Err(error));
+            }
+            return;
+        }
         Err(error) => {
             tracing::debug!(requests = requests.len(), "a group failed, asking one by one: {error}");
             requests.iter().map(|_| None).collect()

@@ -1,5 +1,5 @@
 //! Group commit: requests that arrive while others are being written go together in one call. Nobody waits when nothing is under
-//! way. ("Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, where group commit is described first.)
+//! way and nothing crowds. ("Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, describes it first.)
 //!
 //! Owns who goes with whom. What a call does with its group, and how each one of it is answered, is the caller's.
 

@@ -66,7 +66,8 @@ pub(super) async fn tell(context: &Context, finish: &Arc<Finish>) -> Result<Fini
             answer => break answer,
         }
     };
-    if kept {
+    // What the database refused is kept: the next worker on this directory tells it, or puts it aside.
+    if kept && answer.is_ok() {
         let (spool, attempt) = (Spool::of(&context.scratch), finish.attempt);
         let forgotten = tokio::task::spawn_blocking(move || spool.forget(attempt)).await;
         if let Ok(Err(error)) = forgotten {

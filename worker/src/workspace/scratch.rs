@@ -12,6 +12,7 @@
 
 use std::{
     fs::File,
+    io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -98,7 +99,19 @@ impl ScratchRoot {
     /// Makes the directories of an attempt under a name nobody can guess, mode 0700 whatever the umask is. Blocking,
     /// but brief.
     pub fn create(&self, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
-        let shelf = self.inner.shelves.next();
+        let Inner { path, directory, shelves, .. } = &*self.inner;
+        let shelf = shelves.next();
+        match self.create_on(&shelf, attempt) {
+            Err(WorkspaceError::Root { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let restored = shelves.restore(&shelf, path, directory);
+                let failed = |source| WorkspaceError::Root { path: shelf.path().to_owned(), source };
+                self.create_on(&restored.map_err(failed)?, attempt)
+            }
+            made => made,
+        }
+    }
+
+    fn create_on(&self, shelf: &Arc<Shelf>, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
         let name = format!("{attempt}-{:016x}", rand::random::<u64>());
         let scratch = Scratch { workspace: shelf.path().join(&name), shelf: Some(shelf.clone()), root: self.clone() };
         for suffix in MADE {

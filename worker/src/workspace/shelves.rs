@@ -10,7 +10,7 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -20,13 +20,14 @@ use rustix::{
     io::Errno,
 };
 
-use super::directory::open_top;
+use super::{cleanup::remove_tree, directory::open_top};
 
 const SHELVES: u8 = 32;
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Shelf {
+    number: u8,
     path: PathBuf,
     directory: OwnedFd,
 }
@@ -34,7 +35,7 @@ pub(super) struct Shelf {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Shelves {
-    shelves: Vec<Arc<Shelf>>,
+    shelves: Vec<Mutex<Arc<Shelf>>>,
     next: AtomicUsize,
 }
 
@@ -43,18 +44,25 @@ impl Shelves {
     pub(super) fn open(root: &Path, directory: &OwnedFd) -> io::Result<Self> {
         // A hint that only ext file systems take.
         let _not_ext = ioctl_getflags(directory).and_then(|flags| ioctl_setflags(directory, flags | IFlags::TOPDIR));
-        let shelves = (0..SHELVES).map(|number| Shelf::open(root, directory, number)).collect::<io::Result<_>>()?;
-        Ok(Self { shelves, next: AtomicUsize::new(0) })
+        let shelves = (0..SHELVES).map(|number| Shelf::open(root, directory, number).map(Mutex::new));
+        Ok(Self { shelves: shelves.collect::<io::Result<_>>()?, next: AtomicUsize::new(0) })
+    }
+
+    /// Makes one anew that somebody removed.
+    pub(super) fn restore(&self, lost: &Shelf, root: &Path, directory: &OwnedFd) -> io::Result<Arc<Shelf>> {
+        let restored = Shelf::open(root, directory, lost.number)?;
+        *locked(&self.shelves[usize::from(lost.number)]) = restored.clone();
+        Ok(restored)
     }
 
     /// Whose turn it is.
     pub(super) fn next(&self) -> Arc<Shelf> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.shelves[turn % self.shelves.len()].clone()
+        locked(&self.shelves[turn % self.shelves.len()]).clone()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Shelf> {
-        self.shelves.iter().map(Arc::as_ref)
+    pub(super) fn all(&self) -> impl Iterator<Item = Arc<Shelf>> {
+        self.shelves.iter().map(|shelf| locked(shelf).clone())
     }
 
     /// Whether an entry of the scratch directory is a shelf.
@@ -66,12 +74,15 @@ impl Shelves {
 impl Shelf {
     fn open(root: &Path, directory: &OwnedFd, number: u8) -> io::Result<Arc<Self>> {
         let name = shelf(number);
-        match mkdirat(directory, &name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let path = root.join(name);
-        Ok(Arc::new(Self { directory: open_top(&path)?, path }))
+        let path = root.join(&name);
+        let opened = make(directory, &name).and_then(|()| open_top(&path)).or_else(|errno| {
+            let is_in_the_way = matches!(errno, Errno::NOTDIR | Errno::LOOP);
+            if !is_in_the_way || remove_tree(directory.as_fd(), name.as_bytes()).first.is_some() {
+                return Err(errno);
+            }
+            make(directory, &name).and_then(|()| open_top(&path))
+        });
+        Ok(Arc::new(Self { number, directory: opened?, path }))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -81,6 +92,17 @@ impl Shelf {
     pub(super) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
+}
+
+fn make(root: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+    match mkdirat(root, name, Mode::RWXU) {
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
+    }
+}
+
+fn locked(shelf: &Mutex<Arc<Shelf>>) -> MutexGuard<'_, Arc<Shelf>> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn shelf(number: u8) -> String {

@@ -97,7 +97,7 @@ pub async fn claim(
 }
 
 /// Claims several tickets' jobs in one transaction; an answer each, in their order. `None`: somebody else holds the job, ask for
-/// it alone. Waits for nobody.
+/// it alone.
 ///
 /// # Errors
 /// The database does not answer: the claims may have happened.

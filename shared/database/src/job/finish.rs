@@ -77,7 +77,7 @@ pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finish
 }
 
 /// Ends several attempts in one transaction; an answer each, in their order. `None`: somebody else holds its project or
-/// the job, ask for it alone. Waits for nobody else. Those with a tree are to go alone.
+/// the job, ask for it alone. Those with a tree are to go alone.
 ///
 /// # Errors
 /// As [`finish`]; what spoils one spoils all, so ask again for each alone.

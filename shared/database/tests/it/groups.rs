@@ -1,5 +1,7 @@
 //! Claims and finishes in groups: each is answered as it would be alone, and none waits for what somebody else holds.
 
+use std::time::{Duration, Instant};
+
 use drydock_database::{
     Client, Database,
     job::{self, Asking, Claimed, Finish, Finished, claim_group, finish_group},
@@ -124,6 +126,22 @@ async fn a_group_of_claims_waits_for_no_job_that_somebody_holds() {
     let late = &group[1];
     let answer = job::claim(&fleet.client, &late.ticket, late.attempt, fleet.worker, "/x").await.unwrap();
     assert!(matches!(answer, Claimed::Mine(_)), "{answer:?}");
+}
+
+/// Red when a group waits as long as a single finish may: 10 s.
+#[tokio::test]
+async fn a_group_gives_up_soon_on_a_row_it_has_to_wait_for() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let finishes = claimed(&fleet, &admitted(&database, &fleet, 2).await).await;
+    let other = database.client().await.unwrap();
+    hold(&other, "attempt", finishes[1].attempt.uuid()).await;
+    let began = Instant::now();
+    let error = finish_group(&fleet.client, &[&finishes[0], &finishes[1]]).await.unwrap_err();
+    assert!(error.is_timeout() && began.elapsed() < Duration::from_secs(8), "{error:?} after {:?}", began.elapsed());
+    assert_eq!(job::finish(&fleet.client, &finishes[0]).await.unwrap(), Finished::Ok);
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(job::finish(&fleet.client, &finishes[1]).await.unwrap(), Finished::Ok);
 }
 
 /// A renewal locks attempts in id order, too. Red without the statement that locks them; its order the index on the id gives as

@@ -36,7 +36,7 @@ async fn an_object_is_written_once() {
 }
 
 /// A server that has the object may say so and close before it has read what is sent: the sender then sees a connection that
-/// broke. Red within a few puts when such a break is not looked into.
+/// broke. Red within some tens of puts when such a break is not looked into.
 #[tokio::test]
 async fn a_big_object_is_written_once_however_early_the_server_answers() {
     let storage = storage();

@@ -84,6 +84,33 @@ fn what_a_dead_worker_left_is_swept() {
     assert!(ScratchRoot::open(top.path(), 1).is_err(), "the lock is still held");
 }
 
+/// Red when a lost shelf is not made anew, and when something else in its place keeps the worker from starting.
+#[tokio::test]
+async fn shelves_that_somebody_removed_or_replaced_are_made_anew() {
+    let (top, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = ScratchRoot::open(top.path(), 1).unwrap();
+    for number in 0..32 {
+        fs::remove_dir(top.path().join(format!("shelf-{number:02}"))).unwrap();
+    }
+    for _ in 0..2 * 32 {
+        let scratch = root.create(AttemptId::generate()).unwrap();
+        assert!(scratch.workspace().is_dir());
+        scratch.close().await.unwrap();
+    }
+    drop(root);
+    fs_err::remove_dir_all(top.path().join("shelf-00")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), top.path().join("shelf-00")).unwrap();
+    fs_err::remove_dir_all(top.path().join("shelf-01")).unwrap();
+    fs_err::write(top.path().join("shelf-01"), "").unwrap();
+    let root = ScratchRoot::open(top.path(), 1).unwrap();
+    for _ in 0..2 {
+        let scratch = root.create(AttemptId::generate()).unwrap();
+        assert_eq!(fs::canonicalize(scratch.workspace()).unwrap(), scratch.workspace(), "no link is followed");
+        scratch.close().await.unwrap();
+    }
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn an_unusable_root_is_said_to_be_so() {
     let top = tempfile::tempdir().unwrap();
