@@ -13,7 +13,7 @@ use drydock_domain::{AttemptId, JobId, JobType, ProjectId, TenantId, agent::Agen
 use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, Storage};
 use drydock_worker::{
     agent::{self, Agents, AgentsConfig, Launch},
-    workspace::{self, PushOptions, ScratchRoot},
+    workspace::{self, Materialized, PushOptions, ScratchRoot},
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -45,13 +45,12 @@ async fn attempt(fleet: &Fleet) {
     };
     let scratch = fleet.scratch.create(id).unwrap();
     done();
-    let baseline = workspace::materialize(&fleet.storage, tenant, None, scratch.workspace()).await.unwrap();
+    let materialized = Arc::new(Materialized::empty());
     done();
     run(fleet, id, &scratch).await;
     done();
-    let options = PushOptions { tenant, base: None, limits: Limits::default(), packs_dir: scratch.packs() };
-    let pushed =
-        workspace::push(&fleet.storage, options, Arc::new(baseline), scratch.workspace(), &NoPacks).await.unwrap();
+    let options = PushOptions { tenant, limits: Limits::default(), packs_dir: scratch.packs() };
+    let pushed = workspace::push(&fleet.storage, options, &materialized, scratch.workspace(), &NoPacks).await.unwrap();
     assert!(pushed.written.is_none(), "an empty workspace makes no version");
     done();
     scratch.close().await.unwrap();

@@ -7,7 +7,7 @@ use drydock_queue::QueueConfig;
 use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
 use drydock_storage::StorageConfig;
 
-use crate::{agent::AgentsConfig, lease::OnLostContact};
+use crate::{agent::AgentsConfig, lease::OnLostContact, workspace::Rung};
 
 /// Runs jobs: takes tickets, materializes workspaces, runs agents, pushes what they changed
 ///
@@ -28,6 +28,19 @@ pub struct WorkerConfig {
     /// Directory for workspaces, this worker's alone; on the fastest local disk
     #[arg(long, env = "DRYDOCK_SCRATCH_DIR", default_value = "/var/lib/drydock/scratch")]
     pub scratch_dir: PathBuf,
+    /// Directory for contents of versions kept on this node, this worker's alone; `cache` in the scratch directory when
+    /// unset. On the same file system as the scratch directory, best of all one that shares blocks (XFS, Btrfs)
+    #[arg(long, env = "DRYDOCK_CACHE_DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Most bytes kept there; what no job has used for longest goes first. Half of the disk when unset
+    #[arg(long, env = "DRYDOCK_CACHE_MAX_BYTES")]
+    pub cache_max_bytes: Option<u64>,
+    /// Bytes that stay free on its disk; a twentieth of it, and at least 2 GiB, when unset
+    #[arg(long, env = "DRYDOCK_CACHE_MIN_FREE_BYTES")]
+    pub cache_min_free_bytes: Option<u64>,
+    /// How workspaces are made; the best way this node allows when unset. One that it does not allow stops the start
+    #[arg(long, env = "DRYDOCK_MATERIALIZE", value_enum)]
+    pub materialize: Option<Rung>,
     /// How long the lease lasts; renewed every sixth of it
     #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]
     pub lease_ttl: Duration,

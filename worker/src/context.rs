@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drydock_database::{Database, wake::Waker, worker::NewWorker};
 use drydock_domain::{AttemptId, Isolation, WorkerId};
-use drydock_storage::{ManifestCache, Storage};
+use drydock_storage::Storage;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +17,7 @@ use crate::{
     lease::{Setup, Terms},
     metrics::WorkerMetrics,
     running::Running,
-    workspace::ScratchRoot,
+    workspace::{Materializer, ScratchRoot},
 };
 
 /// Handles and settings; cheap to clone.
@@ -28,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) scratch: ScratchRoot,
     pub(crate) database: Database,
     pub(crate) storage: Storage,
-    pub(crate) manifests: Arc<ManifestCache>,
+    pub(crate) materializer: Materializer,
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) running: Running,
@@ -74,7 +74,7 @@ impl Context {
             agents: self.agents.names(),
             labels: serde_json::json!({}),
             isolation: Self::ISOLATION,
-            rung: "copy".to_owned(),
+            rung: self.materializer.ladder().best().to_string(),
             build: drydock_runtime::build_info::VERSION.to_owned(),
         }
     }

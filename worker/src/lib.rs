@@ -3,6 +3,7 @@
 pub mod agent;
 mod boottime;
 mod breaker;
+pub mod cache;
 mod claims;
 pub mod config;
 mod context;
@@ -13,6 +14,8 @@ mod job;
 mod lease;
 mod log;
 mod metrics;
+mod mount;
+mod node;
 mod running;
 mod service;
 mod spool;

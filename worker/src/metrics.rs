@@ -4,6 +4,8 @@ use drydock_domain::Outcome;
 use drydock_runtime::metrics::{LATENCY_SECONDS, RUN_SECONDS};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::workspace::Rung;
+
 /// Counters, gauges and histograms of this crate.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerMetrics {
@@ -12,6 +14,9 @@ pub(crate) struct WorkerMetrics {
     /// What outages led to.
     pub(crate) outages: OutageMetrics,
     attempts: IntCounterVec,
+    materialized: IntCounterVec,
+    /// Rungs that failed a job, which took the next.
+    pub(crate) downgrades: IntCounterVec,
     pub(crate) stages: HistogramVec,
     pub(crate) run_seconds: Histogram,
     pub(crate) log_bytes: IntCounter,
@@ -32,6 +37,12 @@ impl WorkerMetrics {
         for outcome in Outcome::ALL {
             attempts.with_label_values(&[outcome.as_str()]);
         }
+        let by_rung = |name: &str, help: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &["rung"])?;
+            registry.register(Box::new(counters.clone()))?;
+            Rung::ALL.iter().for_each(|rung| drop(counters.with_label_values(&[rung.as_str()])));
+            prometheus::Result::Ok(counters)
+        };
         let stages = HistogramVec::new(
             HistogramOpts::new("drydock_worker_stage_seconds", "Time of our own stages of an attempt.")
                 .buckets(LATENCY_SECONDS.to_vec()),
@@ -47,6 +58,11 @@ impl WorkerMetrics {
             slots_in_use: gauge("drydock_worker_slots_in_use", "Jobs it runs now.")?,
             outages: OutageMetrics::register(registry)?,
             attempts,
+            materialized: by_rung("drydock_worker_materialized_total", "Workspaces made, by rung.")?,
+            downgrades: by_rung(
+                "drydock_worker_rung_downgrades_total",
+                "Workspaces a rung could not make, so that the next was taken, by rung.",
+            )?,
             stages,
             run_seconds,
             log_bytes: counter("drydock_worker_log_bytes_total", "Bytes of job output kept.")?,
@@ -59,6 +75,11 @@ impl WorkerMetrics {
                 "Finishes asked again because the database did not answer.",
             )?,
         })
+    }
+
+    /// A workspace was made.
+    pub(crate) fn materialized(&self, rung: Rung) {
+        self.materialized.with_label_values(&[rung.as_str()]).inc();
     }
 
     /// An attempt ended.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use drydock_database::{Database, wake::Waker, worker};
 use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
-use drydock_storage::{Credentials, Limits, ManifestCache, Storage, StorageMetrics};
+use drydock_storage::{Credentials, Storage, StorageMetrics};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -14,6 +14,7 @@ use crate::{
     WorkerConfig,
     agent::Agents,
     breaker::Breaker,
+    cache::CacheMetrics,
     context::Context,
     control,
     grouped::Grouped,
@@ -21,13 +22,12 @@ use crate::{
     job::{self, Finishing},
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
+    node,
     running::{Running, Stop},
     spool::Spool,
     workspace::ScratchRoot,
 };
 
-/// Bytes of decoded manifests kept.
-const MANIFEST_CACHE: usize = 16 << 20;
 /// Least free space on the scratch disk at start.
 const MIN_FREE: u64 = 256 << 20;
 /// Between the first questions to storage that failed.
@@ -49,6 +49,8 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = WorkerMetrics::register(&registry)?;
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
+    let cache = CacheMetrics::register(&registry)?;
+    let materializer = node::materializer(&config, &scratch, &storage, cache, &fleet).await?;
     let breaker = Breaker::new(fleet.outages.breaker_open.clone());
     let told = breaker.clone();
     let readiness = database.readiness().with("storage", move || std::future::ready(told.reason().map_or(Ok(()), Err)));
@@ -60,7 +62,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         agents: Arc::new(agents),
         scratch,
         waker: Waker::start(&database, &shutdown),
-        manifests: Arc::new(ManifestCache::new(MANIFEST_CACHE, Limits::default())),
+        materializer,
         metrics: fleet,
         running: Running::default(),
         finishes: Arc::new(Grouped::start("finish", config.slots(), Finishing(database.clone()))),

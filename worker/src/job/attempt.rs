@@ -1,7 +1,5 @@
 //! What all stages of one attempt share.
 
-use std::sync::Arc;
-
 use drydock_database::job::Claim;
 use drydock_domain::{AttemptId, JobId, Phase};
 use tokio::time::Instant;
@@ -65,6 +63,3 @@ impl Stage {
         seconds
     }
 }
-
-/// Shared handles need no copy of the claim.
-pub(super) type SharedManifest = Option<Arc<drydock_storage::Manifest>>;

@@ -1,15 +1,13 @@
 //! Our own inability to see an attempt through. What the agent does wrong is a result, never one of these.
 
 use drydock_domain::Outcome;
-use drydock_storage::{StorageError, StorageErrorKind};
+use drydock_storage::StorageErrorKind;
 
 use crate::{agent::AgentError, log::LogError, running::Stop, workspace::WorkspaceError};
 
 /// A fault of ours, by stage.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
-    #[error("cannot read the base version")]
-    Manifest(#[source] StorageError),
     #[error("cannot create the workspace")]
     Materialize(#[source] crate::workspace::WorkspaceError),
     #[error("cannot run the agent")]
@@ -25,7 +23,7 @@ pub(crate) enum JobError {
 impl JobError {
     /// Whether object storage was not there, rather than what this job looked for in it.
     pub(crate) fn blames_storage(&self) -> bool {
-        let (Self::Manifest(error) | Self::Materialize(WorkspaceError::Storage(error))) = self else {
+        let Self::Materialize(WorkspaceError::Storage(error)) = self else {
             return false;
         };
         use StorageErrorKind::{Internal, Unauthorized, Unavailable};

@@ -39,15 +39,9 @@ pub(super) async fn push(
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
     let permit = attempt.registration.permit.clone();
     let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id, permit: permit.clone() };
-    let options = PushOptions {
-        tenant: spec.tenant_id,
-        base: prepared.base.clone(),
-        limits: Limits::default(),
-        packs_dir: attempt.scratch.packs(),
-    };
+    let options = PushOptions { tenant: spec.tenant_id, limits: Limits::default(), packs_dir: attempt.scratch.packs() };
     let pushed = patiently(context, &permit, || {
-        let (baseline, workspace) = (prepared.baseline.clone(), attempt.scratch.workspace());
-        workspace::push(&context.storage, options.clone(), baseline, workspace, &registry)
+        workspace::push(&context.storage, options.clone(), &prepared.workspace, attempt.scratch.workspace(), &registry)
     })
     .await?;
     said::dropped(attempt, &pushed.dropped).await;

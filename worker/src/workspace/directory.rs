@@ -10,7 +10,7 @@ use std::{
 
 use drydock_domain::RelativePath;
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, chmod, fstat, open, openat, statat},
+    fs::{Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, accessat, chmod, fstat, open, openat, statat},
     io::{Errno, Result},
 };
 
@@ -20,17 +20,18 @@ const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::N
 pub(super) const OWNER_ALL: Mode = Mode::RWXU;
 
 /// Opens a directory by its path in the file system; its parents are ours.
-pub(super) fn open_top(path: &Path) -> Result<OwnedFd> {
+pub(crate) fn open_top(path: &Path) -> Result<OwnedFd> {
     open(path, OPEN_DIR, Mode::empty())
 }
 
-/// Opens the directory `name` in `parent`. One that its owner may not list or search is made accessible first; the
+/// Opens the directory `name` in `parent`. One that we may not list, search and write to is made accessible first; the
 /// second value is then the mode it had.
 pub(super) fn open_child(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, Option<Mode>)> {
     let handle =
         openat(parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let mode = Mode::from_raw_mode(fstat(&handle)?.st_mode);
-    if mode.contains(OWNER_ALL) {
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    if mode.contains(OWNER_ALL) || accessat(CWD, by_handle(&handle), all, AtFlags::EACCESS).is_ok() {
         return Ok((openat(parent, name, OPEN_DIR, Mode::empty())?, None));
     }
     let before = mode & Mode::from_raw_mode(0o7777);

@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use drydock_domain::PathError;
 use drydock_storage::StorageError;
 
+use crate::{cache::CacheError, mount::MountError};
+
 /// A failed operation on a workspace or on the scratch directory.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
@@ -80,6 +82,19 @@ pub enum WorkspaceError {
     /// Object storage.
     #[error("workspace transfer failed")]
     Storage(#[source] StorageError),
+    /// The node cache.
+    #[error("the version cannot be brought to this node")]
+    Cache(#[source] CacheError),
+    /// The kernel does not mount it; another rung may do.
+    #[error("the workspace cannot be mounted")]
+    Mount(#[source] MountError),
+    /// A rung does not do what agents need of it.
+    #[error("the trial failed")]
+    Trial {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A blocking task panicked or the process is shutting down.
     #[error("workspace work was interrupted")]
     Interrupted,
@@ -88,6 +103,17 @@ pub enum WorkspaceError {
 impl From<StorageError> for WorkspaceError {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
+    }
+}
+
+impl From<CacheError> for WorkspaceError {
+    fn from(error: CacheError) -> Self {
+        match error {
+            // Told apart everywhere by what storage said.
+            CacheError::Storage(error) => Self::Storage(error),
+            CacheError::Mount(error) => Self::Mount(error),
+            error => Self::Cache(error),
+        }
     }
 }
 

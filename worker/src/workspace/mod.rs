@@ -4,26 +4,26 @@
 //! agent and is hostile until proven otherwise: every access is relative to a directory handle, no symlink is ever
 //! followed, and names are bytes.
 
-mod baseline;
+mod base;
 mod cleanup;
+mod detect;
 mod directory;
 mod error;
 mod materialize;
 mod push;
 pub(crate) mod scratch;
 mod shelves;
-mod snapshot;
-mod untouched;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::directory::open_top;
 pub use self::{
-    baseline::Baseline,
+    base::Base,
     cleanup::{Leftovers, remove_tree},
+    detect::{Baseline, Dropped},
     error::WorkspaceError,
-    materialize::{Rung, materialize},
+    materialize::{Ladder, Materialized, Materializer, Refused, Rung},
     push::{PushOptions, Pushed, push},
     scratch::{Scratch, ScratchRoot},
-    snapshot::Dropped,
 };

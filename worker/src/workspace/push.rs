@@ -1,6 +1,6 @@
 //! Pushing: what an agent left in a workspace becomes the next version.
 //!
-//! Owns the decision which files are read. Those the baseline proves untouched are taken over from the base version;
+//! Owns the decision which files are read. Those that detection proves untouched are taken over from the base version;
 //! all others are read once and hashed, and one that turns out equal costs nothing more. Where all are untouched, nothing
 //! is read or written at all. Nothing may still write to the
 //! workspace; a file that changes all the same is read again, and fails the push if it will not rest.
@@ -16,19 +16,17 @@ use std::{
     sync::Arc,
 };
 
-use drydock_domain::{Changes, Mode, RelativePath, TenantId, Tree};
+use drydock_domain::{Changes, Entry, Mode, RelativePath, TenantId, Tree};
 use drydock_storage::{
     Limits, Manifest, PackRegistry, Source, Storage, StorageError, TreeWriter, WriteOptions, Written, write_tree,
 };
 use rustix::fs::{AtFlags, FileType, fstat, statat};
 
 use super::{
-    Baseline, WorkspaceError,
-    baseline::FileStat,
-    directory::{Directories, open_file},
-    materialize::blocking,
-    snapshot::{Dropped, Found, FoundKind, Snapshot},
-    untouched,
+    Materialized, WorkspaceError,
+    detect::{self, Changed, Dropped, FileStat, Found, FoundKind},
+    directory::{Directories, open_file, open_top},
+    materialize::{Detection, blocking},
 };
 
 /// What a push needs to know besides the workspace.
@@ -36,8 +34,6 @@ use super::{
 pub struct PushOptions {
     /// Whose version.
     pub tenant: TenantId,
-    /// The version the workspace was materialized from.
-    pub base: Option<Arc<Manifest>>,
     /// Bounds of the new version.
     pub limits: Limits,
     /// Where packs are built; made when the first one is.
@@ -55,23 +51,30 @@ pub struct Pushed {
     pub dropped: Dropped,
 }
 
-/// Stores the tree at `workspace`.
+/// Stores what became of `workspace`.
 pub async fn push<R: PackRegistry>(
     storage: &Storage,
     options: PushOptions,
-    baseline: Arc<Baseline>,
+    materialized: &Arc<Materialized>,
     workspace: &Path,
     registry: &R,
 ) -> Result<Pushed, WorkspaceError> {
-    let PushOptions { tenant, base, limits, packs_dir } = options;
-    let looking =
-        Looking { workspace: workspace.to_owned(), base: base.clone(), baseline, packs_dir: packs_dir.clone() };
-    let reading = match blocking(move || looking.look(limits.entries)).await? {
-        Looked::Changed(reading) => reading,
-        Looked::Same(dropped) => return Ok(Pushed { written: None, changes: Changes::default(), dropped }),
+    let PushOptions { tenant, limits, packs_dir } = options;
+    // A walk is compared with the base; a layer tells by itself that there is nothing in it.
+    let compared = match &materialized.detection {
+        Detection::Walk(_) => materialized.manifest().await?,
+        Detection::Layer(_) => None,
     };
-    let dropped = reading.snapshot.dropped;
+    let (workspace, looked_at) = (workspace.to_owned(), Arc::clone(materialized));
+    let (top, changed) = blocking(move || looked_at.look(&workspace, compared.as_deref(), limits.entries)).await?;
+    let dropped = changed.dropped;
+    if changed.is_empty() {
+        return Ok(Pushed { written: None, changes: Changes::default(), dropped });
+    }
+    let base = materialized.manifest().await?;
+    make_directory(&packs_dir)?;
     let write = WriteOptions { tenant, base: base.clone(), limits, temp_dir: packs_dir };
+    let reading = Reading { top, changed, base: base.clone() };
     let written = write_tree(storage, write, registry, move |writer| reading.write(writer)).await?;
     let empty = Tree::default();
     let before = base.as_ref().map_or(&empty, |base| base.tree());
@@ -79,78 +82,101 @@ pub async fn push<R: PackRegistry>(
     Ok(Pushed { written, changes: changes.unwrap_or_default(), dropped })
 }
 
-/// What the first look at a workspace needs.
-struct Looking {
-    workspace: PathBuf,
-    base: Option<Arc<Manifest>>,
-    baseline: Arc<Baseline>,
-    packs_dir: PathBuf,
-}
-
-/// What it tells.
-enum Looked {
-    /// Nothing was touched: no file needs to be read, nothing to be stored.
-    Same(Dropped),
-    /// Something may have changed.
-    Changed(Reading),
-}
-
-impl Looking {
-    fn look(self, limit: u64) -> Result<Looked, WorkspaceError> {
-        let Self { workspace, base, baseline, packs_dir } = self;
-        let mut snapshot = Snapshot::take(&workspace, limit)?;
-        if untouched::is_base(&snapshot.found, base.as_deref(), &baseline) {
-            snapshot.close_directories();
-            return Ok(Looked::Same(snapshot.dropped));
+fn make_directory(path: &Path) -> Result<(), WorkspaceError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(WorkspaceError::Io { operation: "create", path: path.display().to_string(), source: error })
         }
-        match DirBuilder::new().mode(0o700).create(&packs_dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(WorkspaceError::Io { operation: "create", path: packs_dir.display().to_string(), source: error })
+        _ => Ok(()),
+    }
+}
+
+impl Materialized {
+    /// The manifest of the base version.
+    async fn manifest(&self) -> Result<Option<Arc<Manifest>>, StorageError> {
+        match &self.base {
+            Some(base) => base.manifest().await.cloned().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The first look: what may have changed.
+    fn look(
+        &self,
+        workspace: &Path,
+        base: Option<&Manifest>,
+        limit: u64,
+    ) -> Result<(OwnedFd, Changed), WorkspaceError> {
+        let open =
+            |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
+        let top = open(workspace)?;
+        let mut changed = match &self.detection {
+            Detection::Walk(baseline) => {
+                detect::walk(&top, base.map_or(&[], |base| base.tree().entries()), baseline, limit)?
             }
-            _ => Ok(Looked::Changed(Reading { snapshot, base, baseline })),
+            Detection::Layer(layer) => detect::upper(open(layer.upper())?, &top, open(layer.lower())?, limit)?,
+        };
+        if changed.is_empty() {
+            changed.close_directories(&mut Directories::below(&top));
         }
+        Ok((top, changed))
     }
 }
 
 struct Reading {
-    snapshot: Snapshot,
+    top: OwnedFd,
+    changed: Changed,
     base: Option<Arc<Manifest>>,
-    baseline: Arc<Baseline>,
 }
 
 impl Reading {
     fn write(mut self, writer: &mut TreeWriter) -> Result<(), StorageError> {
-        let found = std::mem::take(&mut self.snapshot.found);
+        let found = std::mem::take(&mut self.changed.found);
         let result = self.add_all(found, writer);
-        self.snapshot.close_directories();
+        self.changed.close_directories(&mut Directories::below(&self.top));
         result
     }
 
     fn add_all(&self, found: Vec<Found>, writer: &mut TreeWriter) -> Result<(), StorageError> {
         let entries = self.base.as_ref().map_or(&[][..], |base| base.tree().entries());
-        let mut directories = Directories::below(&self.snapshot.top);
-        // Both lists are sorted, so the base is walked along.
-        let mut at = 0;
+        let mut directories = Directories::below(&self.top);
+        // All lists are sorted, so the base and what is gone of it are walked along.
+        let (mut at, mut removed) = (0, self.changed.removed.as_slice());
         for Found { path, kind } in found {
+            at = reuse_until(writer, entries, at, Some(&path), &mut removed)?;
             match kind {
                 FoundKind::Dir(mode) => writer.add_dir(path, mode)?,
                 FoundKind::Symlink(target) => writer.add_symlink(path, target)?,
                 FoundKind::File(stat) => {
-                    while entries.get(at).is_some_and(|entry| entry.path < path) {
-                        at += 1;
-                    }
-                    let same_path = entries.get(at).is_some_and(|entry| entry.path == path);
-                    if same_path && self.baseline.is_unchanged(at, &stat) {
-                        writer.reuse(at)?;
-                    } else {
-                        let mut file = WorkspaceFile { directories: &mut directories, path: &path, open: None };
-                        writer.add_file(path.clone(), Mode::new(stat.mode), &mut file)?;
-                    }
+                    let mut file = WorkspaceFile { directories: &mut directories, path: &path, open: None };
+                    writer.add_file(path.clone(), Mode::new(stat.mode), &mut file)?;
                 }
             }
         }
-        Ok(())
+        reuse_until(writer, entries, at, None, &mut removed).map(drop)
     }
+}
+
+/// Takes over what lies before `path` and is not gone; answers what comes behind it.
+fn reuse_until(
+    writer: &mut TreeWriter,
+    entries: &[Entry],
+    mut at: usize,
+    path: Option<&RelativePath>,
+    removed: &mut &[RelativePath],
+) -> Result<usize, StorageError> {
+    while let Some(entry) = entries.get(at).filter(|entry| path.is_none_or(|path| entry.path <= *path)) {
+        let is_behind = |gone: &RelativePath| *gone < entry.path && !entry.path.is_below(gone);
+        while removed.first().is_some_and(is_behind) {
+            *removed = &removed[1..];
+        }
+        let is_gone = removed.first().is_some_and(|gone| *gone == entry.path || entry.path.is_below(gone));
+        if !is_gone && path.is_none_or(|path| entry.path != *path) {
+            writer.reuse(at)?;
+        }
+        at += 1;
+    }
+    Ok(at)
 }
 
 /// A file an agent may have left in any state.

@@ -7,6 +7,8 @@
 //! <root>/<shelf>/<attempt>-<random>.home  HOME of the agent
 //! <root>/<shelf>/<attempt>-<random>.tmp   TMPDIR of the agent
 //! <root>/<shelf>/<attempt>-<random>.packs packs on their way to storage, made with the first; not the agent's
+//! <root>/<shelf>/<attempt>-<random>.layer what changes, where the workspace is a mount; not the agent's
+//! <root>/cache                            the node cache, unless it is elsewhere
 //! ```
 //! Refuses a root that another worker uses: whoever sweeps leftovers must be alone.
 
@@ -30,10 +32,14 @@ use super::{
     directory::{names, open_top},
     shelves::{Shelf, Shelves},
 };
+use crate::mount;
 
 const LOCK: &str = ".lock";
 const MADE: [&str; 3] = ["", ".home", ".tmp"];
 const PACKS: &str = ".packs";
+const LAYER: &str = ".layer";
+/// The node cache, where no other place is set for it.
+pub(crate) const CACHE: &str = "cache";
 /// Results that were not told yet; they outlive the worker.
 pub(crate) const SPOOL: &str = "spool";
 
@@ -81,8 +87,10 @@ impl ScratchRoot {
     /// before any [`Self::create`].
     pub fn sweep(&self) -> Result<u64, WorkspaceError> {
         let Inner { path, directory, shelves, .. } = &*self.inner;
+        let failed = |source| WorkspaceError::Root { path: path.clone(), source };
+        mount::unmount_below(path).map_err(failed)?;
         let mut swept = sweep(directory, path, |name| {
-            [LOCK, SPOOL].iter().any(|kept| name == kept.as_bytes()) || Shelves::is_one(name)
+            [LOCK, SPOOL, CACHE].iter().any(|kept| name == kept.as_bytes()) || Shelves::is_one(name)
         });
         for shelf in shelves.all() {
             let below = sweep(shelf.directory(), shelf.path(), |_| false);
@@ -144,7 +152,9 @@ fn sweep(directory: impl AsFd, path: &Path, is_kept: impl Fn(&[u8]) -> bool) -> 
 
 /// Removes the directories of an attempt; one that resists does not keep the others.
 fn remove(shelf: &Shelf, workspace: &Path) -> Result<(), WorkspaceError> {
-    let removals = MADE.into_iter().chain([PACKS]).map(|suffix| {
+    let unmounted = mount::unmount(workspace);
+    unmounted.map_err(|source| WorkspaceError::Root { path: workspace.to_owned(), source })?;
+    let removals = MADE.into_iter().chain([PACKS, LAYER]).map(|suffix| {
         let path = beside(workspace, suffix);
         let name = path.file_name().unwrap_or_default();
         report(remove_tree(shelf.directory(), name.as_bytes()), path.clone())
@@ -182,6 +192,11 @@ impl Scratch {
     /// Where packs are built, not there yet; the agent has no business there.
     pub fn packs(&self) -> PathBuf {
         self.beside(PACKS)
+    }
+
+    /// Where what changes is kept while the workspace is a mount, not there yet; the agent has no business there.
+    pub fn layer(&self) -> PathBuf {
+        self.beside(LAYER)
     }
 
     /// Removes everything. What cannot be removed is left to the next sweep and reported.

@@ -1,69 +1,101 @@
-//! Materializing: a version becomes files in an empty directory.
+//! Materializing: a version becomes files in the workspace of an attempt, by the best rung this node allows.
 //!
-//! Owns the order: directories, then contents, then the final modes, then the baseline. How contents get there is the
-//! rung's business; every rung gives the same bytes, modes and links, whatever the umask is.
+//! Owns the order of the rungs and what happens when one fails: the next is taken, and the reason is said. Every rung
+//! gives the same bytes, modes and links, whatever the umask is.
 
-mod copy;
-mod plan;
+mod fill;
+mod ladder;
+mod layer;
+mod rung;
 mod target;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use drydock_domain::TenantId;
-use drydock_storage::{Manifest, Storage};
+use drydock_domain::{Digest, TenantId};
+use drydock_storage::{ManifestCache, Storage};
 
-use self::target::Target;
-use super::{Baseline, WorkspaceError};
+pub(super) use self::layer::Layer;
+pub use self::{
+    ladder::{Ladder, Refused},
+    rung::Rung,
+};
+use super::{Base, Baseline, Scratch, WorkspaceError};
+use crate::cache::NodeCache;
 
-/// A way to get a version's contents onto this machine's disk; the best one possible is to be chosen at start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rung {
-    /// Fetch from storage and write every file. Needs nothing, always correct.
-    #[default]
-    Copy,
+/// A workspace that is its base version, and how to tell what becomes of it.
+#[derive(Debug)]
+pub struct Materialized {
+    /// The version it is; `None` for the empty one.
+    pub base: Option<Base>,
+    /// How it got there; `None` where there was nothing to bring.
+    pub rung: Option<Rung>,
+    pub(super) detection: Detection,
 }
 
-impl Rung {
-    /// The label in metrics and events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
+impl Materialized {
+    /// An empty directory.
+    pub fn empty() -> Self {
+        Self { base: None, rung: None, detection: Detection::Walk(Baseline::untrusted()) }
+    }
+}
+
+/// How changes will be found.
+#[derive(Debug)]
+pub(super) enum Detection {
+    /// By a walk, with what files looked like before.
+    Walk(Baseline),
+    /// They lie in a layer of their own.
+    Layer(Layer),
+}
+
+/// Makes workspaces; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Materializer {
+    cache: NodeCache,
+    storage: Storage,
+    manifests: Arc<ManifestCache>,
+    ladder: Arc<Ladder>,
+}
+
+impl Materializer {
+    /// One that takes the rungs `ladder` found.
+    pub fn new(cache: NodeCache, storage: Storage, manifests: Arc<ManifestCache>, ladder: Ladder) -> Self {
+        Self { cache, storage, manifests, ladder: Arc::new(ladder) }
+    }
+
+    /// The rungs, and those that were refused.
+    pub fn ladder(&self) -> &Ladder {
+        &self.ladder
+    }
+
+    /// The node's cache.
+    pub const fn cache(&self) -> &NodeCache {
+        &self.cache
+    }
+
+    /// Fills the fresh workspace of `scratch` with the version whose manifest is `base`; without one, it stays empty.
+    ///
+    /// # Errors
+    /// Object storage, damaged objects, the disk. A rung that is refused is no error while there is another.
+    pub async fn materialize(
+        &self,
+        tenant: TenantId,
+        base: Option<Digest>,
+        scratch: &Scratch,
+    ) -> Result<Materialized, WorkspaceError> {
+        let Some(id) = base else {
+            return Ok(Materialized::empty());
+        };
+        let base = Base::new(&self.storage, &self.manifests, tenant, id);
+        let mut rungs = self.ladder.rungs().peekable();
+        while let Some(rung) = rungs.next() {
+            match rung.make(&self.cache, &base, scratch).await {
+                Err(WorkspaceError::Mount(error)) if rungs.peek().is_some() => self.ladder.stumbled(rung, &error),
+                made => return Ok(Materialized { detection: made?, base: Some(base), rung: Some(rung) }),
+            }
         }
+        Err(WorkspaceError::Interrupted)
     }
-}
-
-/// Fills the empty directory at `workspace` with a version; without one, it stays empty.
-pub async fn materialize(
-    storage: &Storage,
-    tenant: TenantId,
-    manifest: Option<&Arc<Manifest>>,
-    workspace: &Path,
-) -> Result<Baseline, WorkspaceError> {
-    let Some(manifest) = manifest else {
-        return Ok(Baseline::untrusted());
-    };
-    let target = Arc::new(Target::open(workspace, manifest)?);
-    blocking({
-        let target = Arc::clone(&target);
-        move || target.make_skeleton()
-    })
-    .await?;
-    let rung = Rung::default();
-    match rung {
-        Rung::Copy => copy::fill(storage, tenant, &target).await?,
-    }
-    blocking(move || {
-        target.set_directory_modes()?;
-        Ok(Baseline::new(rung, target.take_stats(), now()))
-    })
-    .await
-}
-
-/// The clock by which the kernel stamps files.
-fn now() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), nanos)
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

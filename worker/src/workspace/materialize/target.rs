@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, fchmod, fstat, mkdirat, openat, symlinkat};
 
 use crate::workspace::{
     WorkspaceError,
-    baseline::FileStat,
+    detect::FileStat,
     directory::{Directories, OWNER_ALL, open_top},
 };
 

@@ -2,11 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use drydock_domain::Digest;
+use drydock_domain::{AttemptId, Digest};
 use drydock_storage::{Limits, Manifest, StorageErrorKind};
 use rustix::process::umask;
 
-use super::{Baseline, Project, TENANT, WorkspaceError, oracle, without_privileges};
+use super::{Project, TENANT, WorkspaceError, oracle, without_privileges};
 
 async fn committed(project: &mut Project) -> oracle::Nodes {
     let directory = tempfile::tempdir().unwrap();
@@ -21,7 +21,7 @@ async fn committed(project: &mut Project) -> oracle::Nodes {
         fs::set_permissions(top.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     let nodes = oracle::read(top);
-    project.commit(top, Baseline::untrusted()).await;
+    project.commit(top, None).await;
     nodes
 }
 
@@ -30,12 +30,10 @@ async fn modes_do_not_depend_on_the_umask() {
     let mut project = Project::new();
     let expected = committed(&mut project).await;
     for mask in [0o077, 0o000, 0o022] {
-        let directory = tempfile::tempdir().unwrap();
         let before = umask(rustix::fs::Mode::from_raw_mode(mask));
-        let result = project.materialize(directory.path()).await;
+        let result = project.materialize().await;
         umask(before);
-        result.unwrap();
-        assert_eq!(oracle::read(directory.path()), expected, "umask {mask:o}");
+        assert_eq!(oracle::read(result.unwrap().path()), expected, "umask {mask:o}");
     }
 }
 
@@ -45,22 +43,21 @@ fn it_needs_no_privileges() {
     let mut project = Project::new();
     let expected = runtime.block_on(committed(&mut project));
     drop(runtime);
-    let directory = tempfile::tempdir().unwrap();
-    without_privileges(|| {
+    let workspace = without_privileges(|| {
         // A runtime of its own: threads it starts inherit what this one may not do.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(project.materialize(directory.path())).unwrap();
+        runtime.block_on(project.materialize()).unwrap()
     });
-    assert_eq!(oracle::read(directory.path()), expected);
+    assert_eq!(oracle::read(workspace.path()), expected);
 }
 
 #[tokio::test]
 async fn empty_files_are_files_of_their_own() {
     let mut project = Project::new();
-    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let one = tempfile::tempdir().unwrap();
     (0..50).for_each(|at| fs_err::write(one.path().join(at.to_string()), "").unwrap());
-    project.commit(one.path(), Baseline::untrusted()).await;
-    project.materialize(two.path()).await.unwrap();
+    project.commit(one.path(), None).await;
+    let two = project.materialize().await.unwrap();
     fs_err::write(two.path().join("7"), "written").unwrap();
     let written = oracle::read(two.path())
         .into_values()
@@ -75,12 +72,9 @@ async fn damaged_or_missing_packs_give_a_typed_error() {
     let manifest = project.head.clone().unwrap();
     let key = project.storage.keys(TENANT).pack(manifest.packs()[0].id);
     let good = project.storage.get(&key, 64 << 20).await.unwrap();
-    let failure = async || {
-        let directory = tempfile::tempdir().unwrap();
-        match project.materialize(directory.path()).await.unwrap_err() {
-            WorkspaceError::Storage(error) => error.kind(),
-            other => panic!("{other:?}"),
-        }
+    let failure = async || match project.materialize().await.err().unwrap() {
+        WorkspaceError::Storage(error) => error.kind(),
+        other => panic!("{other:?}"),
     };
     for block in manifest.blocks() {
         let mut damaged = good.to_vec();
@@ -108,7 +102,7 @@ async fn contents_are_verified_by_their_hashes() {
         let directory = tempfile::tempdir().unwrap();
         fs_err::write(directory.path().join("f"), content).unwrap();
         project.head = None;
-        versions.extend(project.commit(directory.path(), Baseline::untrusted()).await.written);
+        versions.extend(project.commit(directory.path(), None).await.written);
     }
     let key = project.storage.keys(TENANT).manifest(versions[0].manifest_id);
     let object = project.storage.get(&key, 1 << 20).await.unwrap();
@@ -121,11 +115,11 @@ async fn contents_are_verified_by_their_hashes() {
         let at = body.windows(from.len()).position(|window| window == from).unwrap();
         body[at..at + to.len()].copy_from_slice(&to);
     }
-    let forged = [&object[..20], &zstd::stream::encode_all(&body[..], 3).unwrap()].concat();
-    let forged = Manifest::decode(Digest::of(&forged), &forged, &Limits::default()).unwrap();
+    let stored = [&object[..20], &zstd::stream::encode_all(&body[..], 3).unwrap()].concat();
+    let forged = Manifest::decode(Digest::of(&stored), &stored, &Limits::default()).unwrap();
+    project.storage.put(&project.storage.keys(TENANT).manifest(Digest::of(&stored)), stored.into()).await.unwrap();
     project.head = Some(forged.into());
-    let directory = tempfile::tempdir().unwrap();
-    let error = project.materialize(directory.path()).await.unwrap_err();
+    let error = project.materialize().await.err().unwrap();
     assert!(matches!(error, WorkspaceError::Storage(e) if e.kind() == StorageErrorKind::Corrupt));
 }
 
@@ -133,9 +127,10 @@ async fn contents_are_verified_by_their_hashes() {
 async fn a_directory_in_use_is_not_overwritten() {
     let mut project = Project::new();
     committed(&mut project).await;
-    let directory = tempfile::tempdir().unwrap();
-    fs_err::write(directory.path().join("big"), "mine").unwrap();
-    let error = project.materialize(directory.path()).await.unwrap_err();
+    let scratch = project.node.root.create(AttemptId::generate()).unwrap();
+    fs_err::write(scratch.workspace().join("big"), "mine").unwrap();
+    let base = project.head.as_ref().map(|head| head.id());
+    let error = project.node.materializer.materialize(TENANT, base, &scratch).await.err().unwrap();
     assert!(matches!(error, WorkspaceError::Io { operation: "create", .. }), "{error:?}");
-    assert_eq!(fs_err::read(directory.path().join("big")).unwrap(), b"mine");
+    assert_eq!(fs_err::read(scratch.workspace().join("big")).unwrap(), b"mine");
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, io::Write as _, path::Path, process::Command, time::Instant};
 
-use super::{Baseline, Project};
+use super::Project;
 
 const LIMIT_KIB: u64 = 96 << 10;
 const CHILD: &str = "DRYDOCK_TEST_MEMORY_CHILD";
@@ -31,15 +31,15 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut project = Project::new();
-        let [one, two, three] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let one = tempfile::tempdir().unwrap();
         fill(one.path());
         measure("idle", async {}).await;
-        measure("push 200 MB", project.commit(one.path(), Baseline::untrusted())).await;
-        let baseline = measure("materialize 200 MB", project.materialize(two.path())).await.unwrap();
+        measure("push 200 MB", project.commit(one.path(), None)).await;
+        let two = measure("materialize 200 MB", project.materialize()).await.unwrap();
         fs_err::write(two.path().join("d7/new"), "new").unwrap();
-        let pushed = measure("push 1 change of 10,000 files", project.commit(two.path(), baseline)).await;
+        let pushed = measure("push 1 change of 10,000 files", project.commit(two.path(), two.how())).await;
         assert_eq!(pushed.changes.len(), 1);
-        project.materialize(three.path()).await.unwrap();
+        let three = project.materialize().await.unwrap();
         assert_eq!(super::oracle::read(three.path()), super::oracle::read(two.path()));
     });
 }

@@ -13,51 +13,124 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use drydock_domain::TenantId;
-use drydock_storage::{BoxError, Limits, Manifest, PackInfo, PackRegistry, Storage, Written};
+use drydock_domain::{AttemptId, TenantId};
+use drydock_storage::{BoxError, Limits, Manifest, ManifestCache, PackInfo, PackRegistry, Storage, Written};
+use prometheus::{IntCounterVec, Opts, Registry};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
 
-use super::{Baseline, PushOptions, Pushed, WorkspaceError, materialize, push};
+use super::{
+    Base, Baseline, Ladder, Materialized, Materializer, PushOptions, Pushed, Rung, Scratch, ScratchRoot,
+    WorkspaceError, materialize::Detection, push,
+};
+use crate::cache::{CacheLimits, CacheMetrics, NodeCache};
 
 const TENANT: TenantId = TenantId::DEFAULT;
 
 /// Remembers announced packs.
 #[derive(Clone, Default)]
-struct Registry(Arc<Mutex<Vec<PackInfo>>>);
+struct Announced(Arc<Mutex<Vec<PackInfo>>>);
 
-impl PackRegistry for Registry {
+impl PackRegistry for Announced {
     async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
         self.0.lock().unwrap().push(pack);
         Ok(())
     }
 }
 
+/// A worker's disk: scratch, cache and the ways to make workspaces.
+struct Node {
+    materializer: Materializer,
+    root: ScratchRoot,
+    // Last, so that everything in it is let go before.
+    _disk: TempDir,
+}
+
+impl Node {
+    /// A new one that takes one rung only.
+    fn on(rung: Rung, storage: &Storage) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), rung, storage)
+    }
+
+    fn at(disk: TempDir, rung: Rung, storage: &Storage) -> Self {
+        let root = ScratchRoot::open(&disk.path().join("scratch"), 0).unwrap();
+        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+        let metrics = CacheMetrics::register(&Registry::new()).unwrap();
+        let cache = NodeCache::open(&disk.path().join("cache"), limits, storage.clone(), metrics).unwrap();
+        let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));
+        let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"]).unwrap();
+        let probing = Ladder::probe(&cache, &root, Some(rung), downgrades);
+        let ladder = std::thread::scope(|scope| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            scope.spawn(move || runtime.block_on(probing)).join().unwrap()
+        });
+        let materializer = Materializer::new(cache, storage.clone(), manifests, ladder.unwrap());
+        Self { materializer, root, _disk: disk }
+    }
+}
+
+/// A workspace of an attempt.
+struct Workspace {
+    materialized: Arc<Materialized>,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    fn path(&self) -> &Path {
+        self.scratch.workspace()
+    }
+
+    fn how(&self) -> How {
+        Some(Arc::clone(&self.materialized))
+    }
+}
+
+/// How a directory came to be a version; `None` for one that nothing is known of.
+type How = Option<Arc<Materialized>>;
+
 /// A project without database and queue: its versions one after the other.
 struct Project {
     storage: Storage,
+    node: Node,
     packs: TempDir,
-    registry: Registry,
+    announced: Announced,
     head: Option<Arc<Manifest>>,
 }
 
 impl Project {
     fn new() -> Self {
+        Self::on(Rung::Copy)
+    }
+
+    fn on(rung: Rung) -> Self {
         let storage = drydock_testing::storage(&drydock_testing::storage_config());
-        Self { storage, packs: tempfile::tempdir().unwrap(), registry: Registry::default(), head: None }
+        let node = Node::on(rung, &storage);
+        Self { storage, node, packs: tempfile::tempdir().unwrap(), announced: Announced::default(), head: None }
     }
 
-    async fn materialize(&self, directory: &Path) -> Result<Baseline, WorkspaceError> {
-        materialize(&self.storage, TENANT, self.head.as_ref(), directory).await
+    /// The head in a new workspace.
+    async fn materialize(&self) -> Result<Workspace, WorkspaceError> {
+        let scratch = self.node.root.create(AttemptId::generate())?;
+        let base = self.head.as_ref().map(|head| head.id());
+        let materialized = self.node.materializer.materialize(TENANT, base, &scratch).await?.into();
+        Ok(Workspace { materialized, scratch })
     }
 
-    async fn push(&self, directory: &Path, baseline: Baseline) -> Result<Pushed, WorkspaceError> {
-        push(&self.storage, self.options(), Arc::new(baseline), directory, &self.registry).await
+    async fn push(&self, directory: &Path, how: How) -> Result<Pushed, WorkspaceError> {
+        let how = how.unwrap_or_else(|| self.proven(Baseline::untrusted()));
+        push(&self.storage, self.options(), &how, directory, &self.announced).await
+    }
+
+    /// The head, as far as a baseline proves it.
+    fn proven(&self, baseline: Baseline) -> Arc<Materialized> {
+        let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));
+        let base = self.head.as_ref().map(|head| Base::new(&self.storage, &manifests, TENANT, head.id()));
+        Arc::new(Materialized { base, rung: None, detection: Detection::Walk(baseline) })
     }
 
     /// Pushes and moves the head.
-    async fn commit(&mut self, directory: &Path, baseline: Baseline) -> Pushed {
-        let pushed = self.push(directory, baseline).await.unwrap();
+    async fn commit(&mut self, directory: &Path, how: How) -> Pushed {
+        let pushed = self.push(directory, how).await.unwrap();
         if let Some(Written { manifest, .. }) = &pushed.written {
             self.head = Some(Arc::clone(manifest));
         }
@@ -65,8 +138,7 @@ impl Project {
     }
 
     fn options(&self) -> PushOptions {
-        let packs_dir = self.packs.path().to_owned();
-        PushOptions { tenant: TENANT, base: self.head.clone(), limits: Limits::default(), packs_dir }
+        PushOptions { tenant: TENANT, limits: Limits::default(), packs_dir: self.packs.path().to_owned() }
     }
 }
 

@@ -13,7 +13,8 @@ use std::{
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Baseline, Project, oracle};
+use super::{Project, oracle};
+use crate::workspace::Rung;
 
 /// Names that sort around each other, nest, and are no text.
 const PATHS: [&[u8]; 12] = [
@@ -185,46 +186,79 @@ pub(super) fn forge(path: &Path) {
     fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
 }
 
-async fn round_trip(first: &[Step], second: &[Step]) {
-    let mut project = Project::new();
-    let top = tempfile::tempdir().unwrap();
-    let top = fs::canonicalize(top.path()).unwrap();
-    let [one, two, three] = ["one", "two", "three"].map(|name| top.join(name));
-    [&one, &two, &three].into_iter().for_each(|directory| fs::create_dir(directory).unwrap());
+async fn round_trip(rung: Rung, first: &[Step], second: &[Step]) {
+    let mut project = Project::on(rung);
+    let one = tempfile::tempdir().unwrap();
+    let one = fs::canonicalize(one.path()).unwrap().join("one");
+    fs_err::create_dir_all(&one).unwrap();
 
     first.iter().for_each(|step| apply(&one, step));
     let made = oracle::read(&one);
-    let pushed = project.commit(&one, Baseline::untrusted()).await;
+    let pushed = project.commit(&one, None).await;
     assert_eq!(pushed.changes, oracle::changes(&oracle::Nodes::new(), &made));
 
-    let baseline = project.materialize(&two).await.unwrap();
-    assert_eq!(oracle::read(&two), made);
-    second.iter().for_each(|step| apply(&two, step));
-    let changed = oracle::read(&two);
-    let paranoid = project.push(&two, Baseline::untrusted()).await.unwrap();
-    let pushed = project.commit(&two, baseline).await;
+    let two = project.materialize().await.unwrap();
+    assert_eq!(oracle::read(two.path()), made);
+    second.iter().for_each(|step| apply(two.path(), step));
+    let changed = oracle::read(two.path());
+    let paranoid = project.push(two.path(), None).await.unwrap();
+    let pushed = project.commit(two.path(), two.how()).await;
     assert_eq!(pushed.changes, oracle::changes(&made, &changed));
     assert_eq!(pushed.written.is_none(), made == changed, "a version is made if and only if something differs");
     let ids = [&pushed, &paranoid].map(|pushed| pushed.written.as_ref().map(|written| written.manifest.tree_id()));
-    assert_eq!(ids[0], ids[1], "the baseline and a full reading agree");
+    assert_eq!(ids[0], ids[1], "what was told and a full reading agree");
 
-    project.materialize(&three).await.unwrap();
-    assert_eq!(oracle::read(&three), changed);
+    let three = project.materialize().await.unwrap();
+    assert_eq!(oracle::read(three.path()), changed);
+    for workspace in [two, three] {
+        workspace.scratch.close().await.unwrap();
+    }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+fn round_trips(rung: Rung, cases: u32) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let steps = (vec(step(), 0..16), vec(step(), 0..10));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
+    let run = runner.run(&steps, |(first, second)| {
+        runtime.block_on(round_trip(rung, &first, &second));
+        Ok(())
+    });
+    run.unwrap();
+}
 
-    #[test]
-    fn what_was_pushed_is_what_is_materialized(first in vec(step(), 0..16), second in vec(step(), 0..10)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(round_trip(&first, &second));
+#[test]
+fn what_was_pushed_is_what_is_materialized_by_copying() {
+    round_trips(Rung::Copy, 75);
+}
+
+#[test]
+fn what_was_pushed_is_what_is_materialized_from_an_image() {
+    round_trips(Rung::Erofs, 150);
+}
+
+#[test]
+fn what_was_pushed_is_what_is_materialized_over_a_copied_tree() {
+    round_trips(Rung::Overlay, 75);
+}
+
+/// By hand: `cargo nextest run -p drydock-worker --run-ignored only ten_thousand_round_trips`.
+#[test]
+#[ignore = "takes an hour"]
+fn ten_thousand_round_trips() {
+    for (rung, cases) in [(Rung::Copy, 2_500), (Rung::Overlay, 2_500), (Rung::Erofs, 5_000)] {
+        round_trips(rung, cases);
     }
 }
 
 /// All nine transitions between file, directory (with something in it) and symlink, at once.
 #[tokio::test]
 async fn every_change_of_type_survives() {
+    for rung in [Rung::Copy, Rung::Overlay, Rung::Erofs] {
+        every_change_of_type(rung).await;
+    }
+}
+
+async fn every_change_of_type(rung: Rung) {
     let make = |kind: char, at: &Path| match kind {
         'f' => fs_err::write(at, "file").unwrap(),
         'd' => {
@@ -233,14 +267,14 @@ async fn every_change_of_type_survives() {
         }
         _ => symlink("target", at).unwrap(),
     };
-    let mut project = Project::new();
-    let [one, two, three] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let mut project = Project::on(rung);
+    let one = tempfile::tempdir().unwrap();
     let pairs = ["ff", "fd", "fl", "df", "dd", "dl", "lf", "ld", "ll"];
     for pair in pairs {
         make(pair.chars().next().unwrap(), &one.path().join(pair));
     }
-    project.commit(one.path(), Baseline::untrusted()).await;
-    let baseline = project.materialize(two.path()).await.unwrap();
+    project.commit(one.path(), None).await;
+    let two = project.materialize().await.unwrap();
     for pair in pairs {
         let at = two.path().join(pair);
         if at.is_dir() {
@@ -250,11 +284,11 @@ async fn every_change_of_type_survives() {
         }
         make(pair.chars().last().unwrap(), &at);
     }
-    let pushed = project.commit(two.path(), baseline).await;
+    let pushed = project.commit(two.path(), two.how()).await;
     let names = |paths: &[drydock_domain::RelativePath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&pushed.changes.created), ["df", "dl", "fd/inside", "ld/inside"]);
     assert_eq!(names(&pushed.changes.modified), ["fl", "lf"]);
     assert_eq!(names(&pushed.changes.deleted), ["df/inside", "dl/inside", "fd", "ld"]);
-    project.materialize(three.path()).await.unwrap();
+    let three = project.materialize().await.unwrap();
     assert_eq!(oracle::read(three.path()), oracle::read(two.path()));
 }

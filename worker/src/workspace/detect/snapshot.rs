@@ -6,17 +6,16 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use drydock_domain::{LinkTarget, Mode, RelativePath};
-use rustix::fs::{FileType, fchmod, fstat, readlinkat};
+use rustix::fs::{FileType, fstat, readlinkat};
 
-use super::{
+use super::FileStat;
+use crate::workspace::{
     WorkspaceError,
-    baseline::FileStat,
-    directory::{Directories, names, open_child, open_top, stat},
+    directory::{Directories, names, open_child, stat},
     error::shown,
 };
 
@@ -35,13 +34,13 @@ pub struct Dropped {
 }
 
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) path: RelativePath,
-    pub(super) kind: FoundKind,
+pub(in crate::workspace) struct Found {
+    pub(in crate::workspace) path: RelativePath,
+    pub(in crate::workspace) kind: FoundKind,
 }
 
 #[derive(Debug)]
-pub(super) enum FoundKind {
+pub(in crate::workspace) enum FoundKind {
     File(FileStat),
     Dir(Mode),
     Symlink(LinkTarget),
@@ -49,58 +48,58 @@ pub(super) enum FoundKind {
 
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    pub(super) top: OwnedFd,
     /// Sorted by path.
     pub(super) found: Vec<Found>,
     pub(super) dropped: Dropped,
     /// Directories that were opened for us, with the modes they had.
-    opened: Vec<(RelativePath, rustix::fs::Mode)>,
+    pub(super) opened: Vec<(RelativePath, rustix::fs::Mode)>,
 }
 
-impl Snapshot {
-    /// Walks the directory at `workspace`, which may have `limit` entries at most. Blocking.
-    pub(super) fn take(workspace: &Path, limit: u64) -> Result<Self, WorkspaceError> {
-        let failed = |operation| WorkspaceError::io(operation, b"");
-        let top = open_top(workspace).map_err(failed("open"))?;
-        let device = fstat(&top).map_err(failed("look at"))?.st_dev;
-        let walk = Walk { top: top.as_fd(), device, limit, state: Mutex::default(), wake: Condvar::new() };
-        walk.lock().pending.push(None);
-        walk.work(MANY);
-        if !walk.lock().is_over() {
+/// A walk over a workspace, of which it may find `limit` entries at most.
+pub(super) struct Walk<'t> {
+    top: BorrowedFd<'t>,
+    limit: u64,
+    device: u64,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+impl<'t> Walk<'t> {
+    pub(super) fn of(top: &'t OwnedFd, limit: u64) -> Self {
+        Self { top: top.as_fd(), limit, device: 0, state: Mutex::default(), wake: Condvar::new() }
+    }
+
+    /// Over all of it. Blocking.
+    pub(super) fn whole(self) -> Result<Snapshot, WorkspaceError> {
+        self.from(None)
+    }
+
+    /// Over what lies below the directory `path`. Blocking.
+    pub(super) fn below(self, path: &RelativePath) -> Result<Snapshot, WorkspaceError> {
+        self.from(Some(path.clone()))
+    }
+
+    fn from(mut self, directory: Option<RelativePath>) -> Result<Snapshot, WorkspaceError> {
+        self.device = fstat(self.top).map_err(WorkspaceError::io("look at", b""))?.st_dev;
+        self.lock().pending.push(directory);
+        self.work(MANY);
+        if !self.lock().is_over() {
             let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
             std::thread::scope(|scope| {
                 for _ in 1..threads {
-                    scope.spawn(|| walk.work(usize::MAX));
+                    scope.spawn(|| self.work(usize::MAX));
                 }
-                walk.work(usize::MAX);
+                self.work(usize::MAX);
             });
         }
-        let state = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = state.error {
+        let State { mut found, dropped, opened, error, .. } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = error {
             return Err(error);
         }
-        let (mut found, dropped, opened) = (state.found, state.dropped, state.opened);
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { top, found, dropped, opened })
+        Ok(Snapshot { found, dropped, opened })
     }
-
-    /// Gives directories that were opened for the walk the modes the agent gave them, the deepest first.
-    pub(super) fn close_directories(&mut self) {
-        self.opened.sort_unstable_by(|a, b| b.0.cmp(&a.0));
-        let mut directories = Directories::below(&self.top);
-        for (path, mode) in self.opened.drain(..) {
-            // Best effort: the workspace is about to be removed, and removing opens them again.
-            let _ = directories.open(path.as_bytes()).and_then(|directory| fchmod(directory, mode));
-        }
-    }
-}
-
-struct Walk<'t> {
-    top: BorrowedFd<'t>,
-    device: u64,
-    limit: u64,
-    state: Mutex<State>,
-    wake: Condvar,
 }
 
 /// Shared by the threads of a walk.

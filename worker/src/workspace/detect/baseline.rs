@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use rustix::fs::Stat;
 
-use super::Rung;
-
 /// One step of the coarsest clock a kernel stamps files with (`CONFIG_HZ=100`), before multigrain times (Linux 6.13).
 const RACY_WINDOW: Duration = Duration::from_millis(10);
 
@@ -19,12 +17,12 @@ type Timestamp = (i64, u32);
 
 /// The properties of a file that tell whether it was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileStat {
+pub(in crate::workspace) struct FileStat {
     inode: u64,
-    pub(super) size: u64,
+    pub(in crate::workspace) size: u64,
     modified: Timestamp,
     changed: Timestamp,
-    pub(super) mode: u32,
+    pub(in crate::workspace) mode: u32,
 }
 
 impl From<&Stat> for FileStat {
@@ -47,13 +45,12 @@ pub struct Baseline {
     files: Vec<Option<FileStat>>,
     /// Times before this are trusted.
     settled: Timestamp,
-    rung: Rung,
 }
 
 impl Baseline {
-    pub(super) fn new(rung: Rung, files: Vec<Option<FileStat>>, end: Duration) -> Self {
+    pub(in crate::workspace) fn new(files: Vec<Option<FileStat>>, end: Duration) -> Self {
         let settled = end.saturating_sub(RACY_WINDOW);
-        Self { files, settled: (settled.as_secs().try_into().unwrap_or(i64::MAX), settled.subsec_nanos()), rung }
+        Self { files, settled: (settled.as_secs().try_into().unwrap_or(i64::MAX), settled.subsec_nanos()) }
     }
 
     /// Whether the entry at `index` of the version's tree is surely untouched.
@@ -62,11 +59,6 @@ impl Baseline {
             return false;
         };
         then == now && then.modified < self.settled && then.changed < self.settled
-    }
-
-    /// How the files got there.
-    pub const fn rung(&self) -> Rung {
-        self.rung
     }
 
     /// A baseline that proves nothing: every file is read again.
@@ -86,7 +78,7 @@ mod tests {
     #[test]
     fn only_identical_and_settled_files_are_unchanged() {
         let then = file(100, 0);
-        let baseline = Baseline::new(Rung::Copy, vec![Some(then), None], Duration::from_secs(200));
+        let baseline = Baseline::new(vec![Some(then), None], Duration::from_secs(200));
         assert!(baseline.is_unchanged(0, &then));
         assert!(!baseline.is_unchanged(1, &then));
         assert!(!baseline.is_unchanged(2, &then));
@@ -106,10 +98,10 @@ mod tests {
     fn files_written_at_the_very_end_are_not_trusted() {
         let end = Duration::new(100, 5_000_000);
         let racy = file(99, 995_000_001);
-        assert!(!Baseline::new(Rung::Copy, vec![Some(racy)], end).is_unchanged(0, &racy));
+        assert!(!Baseline::new(vec![Some(racy)], end).is_unchanged(0, &racy));
         let settled = file(99, 994_999_999);
-        assert!(Baseline::new(Rung::Copy, vec![Some(settled)], end).is_unchanged(0, &settled));
+        assert!(Baseline::new(vec![Some(settled)], end).is_unchanged(0, &settled));
         let only_changed = FileStat { modified: (1, 0), ..racy };
-        assert!(!Baseline::new(Rung::Copy, vec![Some(only_changed)], end).is_unchanged(0, &only_changed));
+        assert!(!Baseline::new(vec![Some(only_changed)], end).is_unchanged(0, &only_changed));
     }
 }

@@ -1,0 +1,199 @@
+//! Data files: contents of many files in one, each from a block of its own, written once.
+//!
+//! ```text
+//! data/<id>          pieces (small files, or 4 MiB chunks of bigger ones), each from a multiple of 4 KiB on
+//! data/<id>.index    which pieces, and where; a data file without a valid one is rubbish
+//! ```
+//! A new file is reserved on disk at its full length before the first byte is fetched, filled out of order, and becomes
+//! visible when its index does. Nothing is synced on the way: [`Unsynced::sync`] does that afterwards and says so in the
+//! index, and after a crash of the machine those that were not synced are not trusted (see [`super::restore`]).
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use drydock_domain::{Digest, TenantId};
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
+
+use super::{
+    image::BLOCK,
+    index::{self, Durability, Index},
+};
+
+/// A piece of content in a data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// BLAKE3 of it.
+    pub(super) digest: Digest,
+    /// First block.
+    pub(super) block: u32,
+    /// Bytes.
+    pub(super) len: u32,
+}
+
+impl Piece {
+    /// Blocks a piece of `len` bytes takes.
+    pub(super) const fn blocks(len: u32) -> u32 {
+        (len as u64).div_ceil(BLOCK) as u32
+    }
+}
+
+/// A complete data file; gone from the disk when it is condemned and its last user lets go.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    pub(super) tenant: TenantId,
+    path: PathBuf,
+    file: Arc<File>,
+    blocks: u32,
+    condemned: Arc<AtomicBool>,
+    used: AtomicU64,
+}
+
+impl DataFile {
+    /// Opens one that has a valid index; refuses one of another length.
+    pub(super) fn open(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let data = Self::new(tenant, path, file, blocks, false);
+        if data.is_whole() {
+            Ok(data)
+        } else {
+            Err(io::Error::other("a data file has another length than its index says"))
+        }
+    }
+
+    fn new(tenant: TenantId, path: PathBuf, file: File, blocks: u32, condemned: bool) -> Self {
+        let (file, condemned) = (Arc::new(file), Arc::new(AtomicBool::new(condemned)));
+        Self { tenant, path, file, blocks, condemned, used: AtomicU64::new(0) }
+    }
+
+    /// Whether nobody cut it behind our back.
+    pub(super) fn is_whole(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() == self.bytes())
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) const fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.blocks as u64 * BLOCK
+    }
+
+    /// When it was last wanted, by a clock of the cache's own.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn touch(&self, now: u64) {
+        self.used.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// Lets it go from the disk with its last user. Its index goes now, so that no later start finds it.
+    pub(super) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+        remove(&index::path(&self.path));
+    }
+
+    /// What it takes to bring it to the disk, which does not pin it.
+    pub(super) fn unsynced(&self, pieces: Vec<Piece>) -> Unsynced {
+        let index = Index { tenant: self.tenant, blocks: self.blocks, durability: Durability::Synced, pieces };
+        let (file, condemned) = (Arc::clone(&self.file), Arc::clone(&self.condemned));
+        Unsynced { path: self.path.clone(), file, condemned, index }
+    }
+}
+
+/// A data file that is not on the disk yet.
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    path: PathBuf,
+    file: Arc<File>,
+    condemned: Arc<AtomicBool>,
+    index: Index,
+}
+
+impl Unsynced {
+    /// Brings it to the disk, then says so in its index. Blocking, as long as the disk takes.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if self.is_condemned() {
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        // One that is evicted at this very moment leaves an index without data: rubbish for the next start.
+        if self.is_condemned() { Ok(()) } else { index::write(&self.path, &self.index) }
+    }
+
+    fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for DataFile {
+    fn drop(&mut self) {
+        if self.condemned.load(Ordering::Relaxed) {
+            remove(&self.path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "a file of the cache could not be removed, left to the next start");
+        }
+        _ => {}
+    }
+}
+
+/// A data file being filled; removed when it is dropped before its end.
+#[derive(Debug)]
+pub(super) struct DataWriter {
+    data: DataFile,
+}
+
+impl DataWriter {
+    /// Reserves `blocks` on disk.
+    pub(super) fn create(directory: &Path, tenant: TenantId, blocks: u32) -> io::Result<Self> {
+        let path = directory.join(format!("{:016x}", rand::random::<u64>()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let data = DataFile::new(tenant, path, file, blocks, true);
+        match fallocate(&*data.file, FallocateFlags::empty(), 0, data.bytes()) {
+            // Where space cannot be reserved, writing tells.
+            Err(Errno::OPNOTSUPP) => data.file.set_len(data.bytes())?,
+            reserved => reserved?,
+        }
+        Ok(Self { data })
+    }
+
+    /// Writes whole blocks from `block` on; padding is the caller's.
+    pub(super) fn write(&self, block: u32, bytes: &[u8]) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        self.data.file.write_all_at(bytes, u64::from(block) * BLOCK)
+    }
+
+    /// As it is, for as long as it is held.
+    pub(super) fn unnamed(self) -> DataFile {
+        self.data
+    }
+
+    /// All of it is written: it counts from now on.
+    pub(super) fn finish(self, pieces: &[Piece]) -> io::Result<DataFile> {
+        let DataFile { tenant, blocks, .. } = self.data;
+        let index = Index { tenant, blocks, durability: Durability::Written, pieces: pieces.to_vec() };
+        index::write(&self.data.path, &index)?;
+        self.data.condemned.store(false, Ordering::Relaxed);
+        Ok(self.data)
+    }
+}

@@ -1,0 +1,166 @@
+//! Fetching: ranged GETs, several at a time, each decoded, verified and written on a blocking thread as one batch. Memory
+//! is bounded by the stored bytes in flight, not by the tree.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use drydock_domain::{Digest, TenantId};
+use drydock_storage::{Manifest, StorageError, decode_block};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    CacheError, NodeCache,
+    budget::Reserved,
+    data::{DataFile, DataWriter, Piece},
+    image::BLOCK,
+    plan::{Need, Placed, Span, spans},
+};
+
+/// Requests under way for one tree; fewer when memory bounds them.
+const PARALLEL: usize = 16;
+/// KiB of memory for all requests under way on this node: what they bring, and the block being decoded.
+pub(super) const MEMORY_KIB: u32 = 24 << 10;
+
+/// One new data file being filled.
+pub(super) struct Fetch<'c> {
+    cache: &'c NodeCache,
+    tenant: TenantId,
+    manifest: Arc<Manifest>,
+    placed: Placed,
+}
+
+/// What the blocking side works with.
+struct Filling {
+    manifest: Arc<Manifest>,
+    writer: DataWriter,
+    pieces: Vec<(Need, u32)>,
+}
+
+impl<'c> Fetch<'c> {
+    pub(super) fn of(cache: &'c NodeCache, tenant: TenantId, manifest: &Arc<Manifest>, placed: Placed) -> Self {
+        Self { cache, tenant, manifest: Arc::clone(manifest), placed }
+    }
+
+    /// Fetches all of it; the data file is the cache's afterwards, and pinned by the answer.
+    pub(super) async fn run(self) -> Result<Arc<DataFile>, CacheError> {
+        let Self { cache, tenant, manifest, placed } = self;
+        let (reserved, writer) = blocking({
+            let (cache, blocks) = (cache.clone(), placed.blocks);
+            move || cache.begin(tenant, blocks)
+        })
+        .await?;
+        let spans = spans(manifest.blocks(), &placed.pieces);
+        let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces });
+        stream::iter(spans)
+            .map(|span| bring(cache, tenant, &filling, span))
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await?;
+        let filled = Arc::into_inner(filling).ok_or(CacheError::Interrupted)?;
+        let cache = cache.clone();
+        blocking(move || cache.take(filled, reserved)).await
+    }
+}
+
+impl NodeCache {
+    /// Reserves the space of a new data file.
+    fn begin(&self, tenant: TenantId, blocks: u32) -> Result<(Reserved, DataWriter), CacheError> {
+        let directory = self.data_directory();
+        let mut reserved = self.reserve(u64::from(blocks) * BLOCK)?;
+        let writer = DataWriter::create(&directory, tenant, blocks);
+        let writer = writer.map_err(CacheError::io("reserve space", &directory))?;
+        reserved.allocated();
+        Ok((reserved, writer))
+    }
+
+    /// Takes a data file in that was filled.
+    fn take(&self, filled: Filling, reserved: Reserved) -> Result<Arc<DataFile>, CacheError> {
+        let Filling { writer, pieces, .. } = filled;
+        let pieces: Vec<Piece> =
+            pieces.iter().map(|&(Need { digest, len, .. }, block)| Piece { digest, block, len }).collect();
+        let data = writer.finish(&pieces).map_err(CacheError::io("write an index", self.data_directory()))?;
+        let data = self.inner.state.lock().add(data, &pieces);
+        reserved.keep();
+        self.inner.syncing.send(data.unsynced(pieces));
+        Ok(data)
+    }
+}
+
+async fn bring(cache: &NodeCache, tenant: TenantId, filling: &Arc<Filling>, span: Span) -> Result<(), CacheError> {
+    let storage = &cache.inner.storage;
+    let pack = filling.manifest.packs()[span.pack as usize].id;
+    let key = storage.keys(tenant).pack(pack);
+    let memory = filling.memory_kib(&span).min(MEMORY_KIB);
+    let _memory = cache.inner.memory.acquire_many(memory).await.map_err(|_| CacheError::Interrupted)?;
+    let mut again = true;
+    loop {
+        let stored = storage.get_range(&key, span.start..span.end).await?;
+        let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
+        match blocking(move || filling.write(pack, start, &stored, pieces)).await {
+            // Damaged on its way, perhaps: asked for once more.
+            Err(CacheError::Storage(StorageError::Corrupt { what, reason })) if again => {
+                again = false;
+                cache.inner.metrics.refetched.inc();
+                tracing::warn!(what, "fetched contents are damaged ({reason}), fetching them again");
+            }
+            written => return written,
+        }
+    }
+}
+
+impl Filling {
+    fn memory_kib(&self, span: &Span) -> u32 {
+        let blocks =
+            self.pieces[span.pieces.clone()].iter().map(|(need, _)| self.manifest.blocks()[need.block as usize]);
+        let decoded = blocks.map(|block| u64::from(block.info.raw_len)).max().unwrap_or_default();
+        // A solid block is there twice, as it is and padded.
+        u32::try_from((span.end - span.start + 2 * decoded).div_ceil(1024)).unwrap_or(u32::MAX)
+    }
+
+    /// Decodes the blocks of a span and writes their pieces, each block's with one call.
+    fn write(
+        &self,
+        pack: Digest,
+        start: u64,
+        stored: &Bytes,
+        pieces: std::ops::Range<usize>,
+    ) -> Result<(), CacheError> {
+        let mut padded = Vec::new();
+        for of_block in self.pieces[pieces].chunk_by(|a, b| a.0.block == b.0.block) {
+            let block = &self.manifest.blocks()[of_block[0].0.block as usize];
+            let from = (u64::from(block.info.offset) - start) as usize;
+            let raw = decode_block(block, &stored[from..from + block.info.stored_len as usize], pack)?;
+            let written = if block.chunk.is_some() {
+                // Its hash was checked with the block.
+                self.write_padded(of_block[0].1, raw)
+            } else {
+                padded.clear();
+                for (need, _) in of_block {
+                    let content = &raw[need.offset as usize..(need.offset + need.len) as usize];
+                    if Digest::of(content) != need.digest {
+                        let what = format!("a file in pack {pack}");
+                        return Err(
+                            StorageError::Corrupt { what, reason: "its content does not match its hash" }.into()
+                        );
+                    }
+                    padded.extend_from_slice(content);
+                    padded.resize(padded.len().next_multiple_of(BLOCK as usize), 0);
+                }
+                self.writer.write(of_block[0].1, &padded)
+            };
+            written.map_err(CacheError::io("write contents", "data"))?;
+        }
+        Ok(())
+    }
+
+    fn write_padded(&self, block: u32, mut raw: Vec<u8>) -> io::Result<()> {
+        raw.resize(raw.len().next_multiple_of(BLOCK as usize), 0);
+        self.writer.write(block, &raw)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CacheError> + Send + 'static,
+) -> Result<T, CacheError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| CacheError::Interrupted)?
+}

@@ -1,0 +1,251 @@
+//! Pass one: where each inode of an image lies, and how long each directory is.
+
+use std::io;
+
+use drydock_domain::{Entry, EntryKind, Tree};
+
+use super::{BLOCK, DEVICES_MAX, encode::CHUNK_INDEX};
+
+/// Inodes are numbered by their place, in units of this many bytes.
+pub(super) const SLOT: u64 = 32;
+/// First byte of the device table: behind the superblock, which lies at 1024.
+pub(super) const DEVICE_TABLE: u64 = 1024 + 128;
+pub(super) const DEVICE_SLOT: u64 = 128;
+pub(super) const DIRENT: u64 = 12;
+/// Sizes and owners beyond this need the extended inode.
+const COMPACT_MAX: u64 = u32::MAX as u64;
+
+/// Which form an inode has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Compact,
+    Extended,
+}
+
+impl Form {
+    pub(super) fn of(size: u64) -> Self {
+        if size > COMPACT_MAX || !owner_is_small() { Self::Extended } else { Self::Compact }
+    }
+
+    pub(super) const fn len(self) -> u64 {
+        match self {
+            Self::Compact => 32,
+            Self::Extended => 64,
+        }
+    }
+}
+
+fn owner_is_small() -> bool {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    user.as_raw() <= u32::from(u16::MAX) && group.as_raw() <= u32::from(u16::MAX)
+}
+
+/// The data of a directory or of a long symlink: whole blocks apart, then a tail behind its inode.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stored {
+    pub(super) index: u32,
+    pub(super) size: u64,
+    /// First of its whole blocks, counted from the first block behind all inodes.
+    pub(super) block: u32,
+    pub(super) blocks: u32,
+    /// Of a directory: the one it lies in.
+    pub(super) parent: u32,
+    /// Of a directory: those in it.
+    pub(super) directories: u32,
+}
+
+impl Stored {
+    /// Bytes behind the inode.
+    pub(super) fn tail(&self) -> u64 {
+        self.size.saturating_sub(u64::from(self.blocks) * BLOCK)
+    }
+}
+
+/// Places of the inodes of a tree. Index 0 is the top directory, entry `n` of the tree has index `n + 1`.
+pub(super) struct Layout {
+    slots: Vec<u32>,
+    /// For a directory, one behind the last index below it; for others one behind themselves.
+    ends: Vec<u32>,
+    /// Directories and long symlinks, in index order.
+    stored: Vec<Stored>,
+    /// First block behind all inodes.
+    pub(super) data_block: u64,
+    /// Blocks of directories there.
+    pub(super) data_blocks: u32,
+}
+
+impl Layout {
+    pub(super) fn of(tree: &Tree, devices: usize) -> io::Result<Self> {
+        if devices > DEVICES_MAX {
+            return Err(io::Error::other("too many data files for one image"));
+        }
+        let entries = tree.entries();
+        let (ends, parents) = families(entries);
+        let slots = Vec::with_capacity(ends.len());
+        let mut layout = Self { slots, ends, stored: Vec::new(), data_block: 0, data_blocks: 0 };
+        layout.stored = layout.measure(entries, parents);
+        layout.data_blocks = layout.stored.last().map_or(0, |last| last.block + last.blocks);
+        layout.place(entries, DEVICE_TABLE + devices as u64 * DEVICE_SLOT)?;
+        Ok(layout)
+    }
+
+    /// The number by which directories name an inode.
+    pub(super) fn slot(&self, index: u32) -> u64 {
+        self.slots[index as usize].into()
+    }
+
+    /// Directories and long symlinks, in index order.
+    pub(super) fn stored(&self) -> &[Stored] {
+        &self.stored
+    }
+
+    /// The blocks of a directory, each with the names in it and the indices they stand for; `.` and `..` have none.
+    pub(super) fn directory_blocks<'a>(
+        &'a self,
+        entries: &'a [Entry],
+        index: u32,
+    ) -> impl Iterator<Item = Vec<(&'a [u8], Option<u32>)>> {
+        let mut names = Names { entries, children: self.children(index).peekable(), dots: &[b".", b".."] }.peekable();
+        std::iter::from_fn(move || {
+            let (mut block, mut room) = (Vec::new(), BLOCK);
+            while let Some(name) = names.next_if(|(name, _)| dirent_len(name) <= room) {
+                room -= dirent_len(name.0);
+                block.push(name);
+            }
+            Some(block).filter(|block| !block.is_empty())
+        })
+    }
+
+    /// The indices of what lies directly in the directory `index`, in order of their names.
+    fn children(&self, index: u32) -> impl Iterator<Item = u32> {
+        let end = self.ends[index as usize];
+        let first = Some(index + 1).filter(|&first| first < end);
+        std::iter::successors(first, move |&child| Some(self.ends[child as usize]).filter(|&next| next < end))
+    }
+
+    /// Says how long the data of each directory and long symlink is.
+    fn measure(&self, entries: &[Entry], parents: Vec<u32>) -> Vec<Stored> {
+        let mut parents = parents.into_iter();
+        let mut stored: Vec<Stored> = Vec::with_capacity(parents.len());
+        let mut block = 0;
+        for index in 0..=entries.len() as u32 {
+            let mut data = Stored { index, block, ..Stored::default() };
+            let tail = match entry(entries, index).map(|entry| &entry.kind) {
+                None | Some(EntryKind::Dir { .. }) => {
+                    data.parent = parents.next().expect("every directory has a parent");
+                    let (mut full, mut used) = (0, 0);
+                    for names in self.directory_blocks(entries, index) {
+                        (full, used) = (full + 1, names.iter().map(|(name, _)| dirent_len(name)).sum());
+                        let directories = names.iter().filter_map(|(_, child)| *child);
+                        data.directories += directories.filter(|&child| is_directory(entries, child)).count() as u32;
+                    }
+                    // At least `.` and `..` are there.
+                    data.blocks = full - 1;
+                    data.size = u64::from(data.blocks) * BLOCK + used;
+                    used
+                }
+                Some(EntryKind::Symlink { target }) => {
+                    data.size = target.as_bytes().len() as u64;
+                    data.size
+                }
+                Some(EntryKind::File { .. }) => continue,
+            };
+            // A tail shares the block of its inode.
+            if tail + Form::of(data.size).len() > BLOCK {
+                data.blocks += 1;
+            }
+            block += data.blocks;
+            if data.blocks > 0 || is_directory(entries, index) {
+                stored.push(data);
+            }
+        }
+        stored
+    }
+
+    /// Gives every inode its place, in order.
+    fn place(&mut self, entries: &[Entry], start: u64) -> io::Result<()> {
+        let mut at = start.next_multiple_of(SLOT);
+        let mut stored = self.stored.iter().peekable();
+        for index in 0..=entries.len() as u32 {
+            let data = stored.next_if(|stored| stored.index == index);
+            let (size, behind, is_tail) = match entry(entries, index).map(|entry| &entry.kind) {
+                Some(&EntryKind::File { size, .. }) => (size, CHUNK_INDEX * chunks(size), false),
+                Some(EntryKind::Symlink { target }) if data.is_none() => {
+                    (target.as_bytes().len() as u64, target.as_bytes().len() as u64, true)
+                }
+                _ => data.map_or((0, 0, true), |data| (data.size, data.tail(), true)),
+            };
+            let len = Form::of(size).len() + behind;
+            // Of chunk indices each is read alone, so their list may cross blocks; a tail may not.
+            if is_tail && behind > 0 && at % BLOCK + len > BLOCK {
+                at = at.next_multiple_of(BLOCK);
+            }
+            self.slots.push(u32::try_from(at / SLOT).map_err(io::Error::other)?);
+            at += len.next_multiple_of(SLOT);
+        }
+        self.data_block = at.div_ceil(BLOCK);
+        Ok(())
+    }
+}
+
+fn dirent_len(name: &[u8]) -> u64 {
+    DIRENT + name.len() as u64
+}
+
+/// The entry of an index; none for the top directory.
+pub(super) fn entry(entries: &[Entry], index: u32) -> Option<&Entry> {
+    index.checked_sub(1).map(|at| &entries[at as usize])
+}
+
+pub(super) fn is_directory(entries: &[Entry], index: u32) -> bool {
+    entry(entries, index).is_none_or(Entry::is_dir)
+}
+
+/// Pieces a file of `size` bytes has.
+pub(super) const fn chunks(size: u64) -> u64 {
+    size.div_ceil(drydock_storage::pack::CHUNK as u64)
+}
+
+/// For each index where what is below it ends, and for each directory the one it lies in.
+fn families(entries: &[Entry]) -> (Vec<u32>, Vec<u32>) {
+    let count = entries.len() as u32 + 1;
+    let mut ends: Vec<u32> = (1..=count).collect();
+    let mut parents = vec![0];
+    let mut open: Vec<u32> = vec![0];
+    for index in 1..count {
+        let parent = entries[index as usize - 1].path.parent_bytes().unwrap_or_default();
+        // The tree is valid: the parent is open.
+        while entry(entries, open[open.len() - 1]).map_or(&b""[..], |top| top.path.as_bytes()) != parent {
+            ends[open.pop().expect("the top directory stays open") as usize] = index;
+        }
+        if is_directory(entries, index) {
+            parents.push(open[open.len() - 1]);
+            open.push(index);
+        }
+    }
+    open.into_iter().for_each(|index| ends[index as usize] = count);
+    (ends, parents)
+}
+
+/// The names in a directory with their indices, `.` and `..` (without one) among them, in byte order.
+struct Names<'a, I: Iterator<Item = u32>> {
+    entries: &'a [Entry],
+    children: std::iter::Peekable<I>,
+    dots: &'static [&'static [u8]],
+}
+
+impl<'a, I: Iterator<Item = u32>> Iterator for Names<'a, I> {
+    type Item = (&'a [u8], Option<u32>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = |index: u32| self.entries[index as usize - 1].path.file_name();
+        let next = self.children.peek().map(|&index| name(index));
+        if let Some((&dot, rest)) = self.dots.split_first()
+            && next.is_none_or(|next| dot < next)
+        {
+            self.dots = rest;
+            return Some((dot, None));
+        }
+        self.children.next().map(|index| (name(index), Some(index)))
+    }
+}

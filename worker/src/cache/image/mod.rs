@@ -1,0 +1,46 @@
+//! Images: the names, modes and links of a tree as one EROFS file system, whose contents lie in the cache's data files.
+//!
+//! An image holds metadata only, about 60 bytes an entry; each file's extents point into *extra devices*, which are data
+//! files of this node. So a tree of any size is there with one mount, and no inode is made for it. The format is that of
+//! Linux (`fs/erofs/erofs_fs.h`): 4 KiB blocks, compact inodes, chunk-based files of 4 MiB chunks, a device table. It is
+//! made in two passes over the sorted tree: [`layout`] gives every inode its place, [`encode`] writes them in order, so
+//! that memory is 8 bytes an entry whatever the tree.
+
+mod encode;
+mod layout;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use drydock_domain::Tree;
+
+use self::{encode::Encoder, layout::Layout};
+
+/// Bytes of a block of an image and of a data file.
+pub(crate) const BLOCK: u64 = 4096;
+/// Data files an image can point into.
+pub(crate) const DEVICES_MAX: usize = 1024;
+
+/// Where a piece of content lies: a data file of an image and a block in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Index into the image's devices.
+    pub(crate) device: u16,
+    /// First block there.
+    pub(crate) block: u32,
+}
+
+/// Writes the image of `tree`. `devices` are the lengths of the data files in blocks; `extents` are the places of all
+/// pieces, 4 MiB each but the last of a file, in path order. Returns the bytes written.
+pub(crate) fn write_image(
+    out: &mut impl Write,
+    tree: &Tree,
+    devices: &[u32],
+    extents: impl IntoIterator<Item = Extent>,
+    now: u64,
+) -> io::Result<u64> {
+    let layout = Layout::of(tree, devices.len())?;
+    Encoder::new(out, tree, &layout).image(devices, extents.into_iter(), now)
+}

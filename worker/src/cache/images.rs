@@ -1,0 +1,150 @@
+//! Mounted images: one mount a tree, under the workspaces of all jobs that start from it.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use drydock_domain::{Digest, TenantId, Tree};
+use drydock_storage::Manifest;
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    mount::MountAttrFlags,
+};
+
+use super::{
+    CacheError, Loaded, Lower, NodeCache,
+    data::DataFile,
+    image::write_image,
+    restore::{MOUNTS, TEMPORARY},
+    state::Known,
+};
+use crate::mount::{self, MountError, Mounting};
+
+/// Images mounted without a job that needs them, at most.
+const IDLE_MAX: usize = 256;
+
+/// A mounted image; unmounted when its last user lets go.
+#[derive(Debug)]
+pub(crate) struct Image {
+    mount: PathBuf,
+    data: Vec<Arc<DataFile>>,
+    used: AtomicU64,
+}
+
+impl Lower for Image {
+    fn path(&self) -> &Path {
+        &self.mount
+    }
+}
+
+impl Image {
+    pub(super) fn uses(&self, data: &Arc<DataFile>) -> bool {
+        self.data.iter().any(|used| Arc::ptr_eq(used, data))
+    }
+
+    fn touch(&self, now: u64) {
+        self.used.fetch_max(now, Ordering::Relaxed);
+        self.data.iter().for_each(|data| data.touch(now));
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let gone = mount::unmount(&self.mount).and_then(|()| fs_err::remove_dir(&self.mount));
+        if let Err(error) = gone {
+            tracing::warn!(%error, "an image could not be unmounted, left to the next start");
+        }
+    }
+}
+
+impl NodeCache {
+    /// The image of the version with this manifest, if it is here. Cheap.
+    pub(crate) fn find_image(&self, tenant: TenantId, manifest: Digest) -> Option<Arc<Image>> {
+        let now = self.inner.state.tick();
+        let image = Arc::clone(self.inner.state.lock().images.get(&(tenant, manifest))?);
+        image.touch(now);
+        let whole = image.data.iter().all(|data| data.is_whole());
+        if whole {
+            self.inner.metrics.images_found.inc();
+        }
+        Some(image).filter(|_| whole)
+    }
+
+    /// The image of a version, made if it is not here.
+    pub(crate) async fn image(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Arc<Image>, CacheError> {
+        if let Some(image) = self.find_image(tenant, manifest.id()) {
+            return Ok(image);
+        }
+        let loaded = self.load(tenant, manifest).await?;
+        let _flight = self.inner.flights.board((tenant, manifest.id())).await;
+        if let Some(image) = self.find_image(tenant, manifest.id()) {
+            return Ok(image);
+        }
+        let (cache, manifest) = (self.clone(), Arc::clone(manifest));
+        let making = tokio::task::spawn_blocking(move || cache.make_image(tenant, &manifest, loaded));
+        making.await.map_err(|_| CacheError::Interrupted)?
+    }
+
+    fn make_image(&self, tenant: TenantId, manifest: &Manifest, loaded: Loaded) -> Result<Arc<Image>, CacheError> {
+        let began = std::time::Instant::now();
+        let image = Arc::new(self.mounted(manifest.tree(), loaded)?);
+        let mut known = self.inner.state.lock();
+        known.images.insert((tenant, manifest.id()), Arc::clone(&image));
+        let surplus = surplus(&mut known);
+        drop(known);
+        drop(surplus);
+        self.inner.metrics.image_seconds.observe(began.elapsed().as_secs_f64());
+        Ok(image)
+    }
+
+    /// Writes and mounts the image of a tree. Blocking.
+    pub(super) fn mounted(&self, tree: &Tree, loaded: Loaded) -> Result<Image, CacheError> {
+        let directory = &self.inner.directory;
+        let image = write(&directory.join(TEMPORARY), tree, &loaded)?;
+        let mount = directory.join(MOUNTS).join(format!("{:016x}", rand::random::<u64>()));
+        fs_err::create_dir(&mount).map_err(CacheError::io("create a directory", &mount))?;
+        if let Err(error) = mount_image(&image, &loaded.data, &mount) {
+            let _empty = fs_err::remove_dir(&mount);
+            return Err(CacheError::Mount(error));
+        }
+        Ok(Image { mount, data: loaded.data, used: AtomicU64::new(self.inner.state.tick()) })
+    }
+}
+
+/// Takes out the image that was not wanted for longest, when there are too many.
+fn surplus(known: &mut Known) -> Option<Arc<Image>> {
+    if known.images.len() <= IDLE_MAX {
+        return None;
+    }
+    let idle = known.images.iter().filter(|(_, image)| Arc::strong_count(image) == 1);
+    let oldest = idle.min_by_key(|(_, image)| image.used.load(Ordering::Relaxed)).map(|(key, _)| *key);
+    oldest.and_then(|key| known.images.remove(&key))
+}
+
+/// The image as a file without a name: it goes with its mount.
+fn write(directory: &Path, tree: &Tree, loaded: &Loaded) -> Result<OwnedFd, CacheError> {
+    let failed = |error| CacheError::io("write an image", directory)(error);
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
+    let mut file = File::from(file);
+    let devices: Vec<u32> = loaded.data.iter().map(|data| data.blocks()).collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let written = write_image(&mut file, tree, &devices, loaded.extents.iter().copied(), now);
+    written.map_err(failed)?;
+    Ok(file.into())
+}
+
+fn mount_image(image: &OwnedFd, data: &[Arc<DataFile>], on: &Path) -> Result<(), MountError> {
+    let target = mount::handle(on).map_err(MountError::of("erofs"))?;
+    let mounting = Mounting::of("erofs")?.place("source", image.as_fd());
+    let mounting = data.iter().fold(mounting, |mounting, data| mounting.place("device", data.file()));
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    mounting.mount(target, attributes)
+}

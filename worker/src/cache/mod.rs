@@ -1,0 +1,113 @@
+//! The node cache: contents of versions on this machine's disk, shared by all slots of the worker.
+//!
+//! Owns the cache directory, which nobody else may touch. A tree is *loaded* when all its contents lie in data files here;
+//! what is missing is fetched, once whoever asks first, and only after its space was reserved. From a loaded tree a rung of
+//! the ladder makes a workspace: an [`Image`] that is mounted, or files copied out. Whoever holds a [`Loaded`] tree or an
+//! image pins it: what is pinned is never evicted. Contents are kept by tenant, so that none can learn what another has.
+//!
+//! ```text
+//! <cache>/data/      data files and their indices, see data.rs
+//! <cache>/mounts/    where images are mounted
+//! <cache>/trees/     trees copied out for the overlay rung, see trees.rs
+//! <cache>/trash/     what goes in the background
+//! ```
+
+mod budget;
+mod data;
+mod error;
+mod fetch;
+mod flights;
+mod image;
+mod images;
+mod index;
+mod load;
+mod metrics;
+mod plan;
+mod restore;
+mod state;
+mod syncing;
+mod trees;
+mod trial;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use drydock_domain::{Digest, TenantId};
+use drydock_storage::Storage;
+use tokio::sync::Semaphore;
+
+pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
+use self::{flights::Flights, state::State, syncing::Syncing};
+pub(crate) use self::{
+    image::{BLOCK, Extent},
+    load::Loaded,
+};
+
+/// Trees fetched at the same time; those that are here already do not wait.
+const FETCHES: usize = 4;
+
+/// Handle to the cache; clones share it.
+#[derive(Clone, Debug)]
+pub struct NodeCache {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    directory: PathBuf,
+    limits: CacheLimits,
+    storage: Storage,
+    metrics: CacheMetrics,
+    state: State,
+    flights: Flights<(TenantId, Digest)>,
+    fetches: Semaphore,
+    memory: Semaphore,
+    syncing: Syncing,
+    started: SystemTime,
+}
+
+impl NodeCache {
+    /// Takes the directory at `path`, made if missing, which the caller has locked. What an earlier worker left of use is
+    /// found by [`Self::restore`]. Blocking.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn open(path: &Path, limits: CacheLimits, storage: Storage, metrics: CacheMetrics) -> Result<Self, CacheError> {
+        restore::prepare(path)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                directory: path.to_owned(),
+                limits,
+                storage,
+                metrics,
+                state: State::default(),
+                flights: Flights::default(),
+                fetches: Semaphore::new(FETCHES),
+                memory: Semaphore::new(fetch::MEMORY_KIB as usize),
+                syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,
+                started: SystemTime::now(),
+            }),
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    fn data_directory(&self) -> PathBuf {
+        self.inner.directory.join(restore::DATA)
+    }
+}
+
+/// A directory of the cache that workspaces are mounted over; held, it stays.
+pub(crate) trait Lower: std::fmt::Debug + Send + Sync {
+    /// Where it is.
+    fn path(&self) -> &Path;
+}

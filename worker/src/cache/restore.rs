@@ -1,0 +1,118 @@
+//! The start of the cache: what an earlier worker left of use is found again, the rest removed.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    CacheError, NodeCache,
+    data::{DataFile, Piece},
+    index, trees,
+};
+use crate::mount;
+
+pub(super) const DATA: &str = "data";
+pub(super) const MOUNTS: &str = "mounts";
+pub(super) const TEMPORARY: &str = "tmp";
+pub(super) const TREES: &str = "trees";
+const TRASH: &str = "trash";
+
+/// Unmounts what a worker that died left mounted, and makes the directories.
+pub(super) fn prepare(root: &Path) -> Result<(), CacheError> {
+    fs_err::create_dir_all(root).map_err(CacheError::io("create", root))?;
+    mount::unmount_below(root).map_err(CacheError::io("unmount what is left", root))?;
+    let trash = root.join(TRASH);
+    fs_err::create_dir_all(&trash).map_err(CacheError::io("create", &trash))?;
+    for name in [MOUNTS, TEMPORARY, TREES] {
+        let path = root.join(name);
+        let away = trash.join(format!("{:016x}", rand::random::<u64>()));
+        match fs_err::rename(&path, &away) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CacheError::io("put away what is left", path)(error));
+            }
+            _ => {}
+        }
+    }
+    for name in [DATA, MOUNTS, TEMPORARY, TREES] {
+        let path = root.join(name);
+        fs_err::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
+    }
+    Ok(())
+}
+
+impl NodeCache {
+    /// Finds data files that can be used again, removes the others; returns how many there are. Blocking; loads may go on
+    /// meanwhile, and fetch again what is not found yet.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn restore(&self) -> Result<usize, CacheError> {
+        let directory = self.data_directory();
+        let failed = |error| CacheError::io("list", &directory)(error);
+        let mut found = 0;
+        for entry in fs_err::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if !index::is_index(&path) {
+                continue;
+            }
+            match open(&path) {
+                Some((data, pieces, synced)) => {
+                    found += 1;
+                    let data = self.take_in(data, &pieces);
+                    if !synced {
+                        self.inner.syncing.send(data.unsynced(pieces));
+                    }
+                }
+                None => remove(&path),
+            }
+        }
+        self.remove_rubbish(&directory).map_err(failed)?;
+        self.empty_trash();
+        Ok(found)
+    }
+
+    fn empty_trash(&self) {
+        let trash = self.inner.directory.join(TRASH);
+        for entry in fs_err::read_dir(trash).into_iter().flatten().flatten() {
+            if let Err(error) = trees::remove(&entry.path()) {
+                tracing::warn!(%error, "rubbish in the cache could not be removed, left to the next start");
+            }
+        }
+    }
+
+    fn take_in(&self, data: DataFile, pieces: &[Piece]) -> Arc<DataFile> {
+        let mut known = self.inner.state.lock();
+        known.bytes += data.bytes();
+        known.add(data, pieces)
+    }
+
+    /// Removes data files without an index, except those being filled by this process.
+    fn remove_rubbish(&self, directory: &Path) -> io::Result<()> {
+        for entry in fs_err::read_dir(directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            let is_older = entry.metadata()?.created().or_else(|_| entry.metadata()?.modified());
+            let is_older = is_older.is_ok_and(|made| made < self.inner.started);
+            if !index::is_index(&path) && !index::path(&path).exists() && is_older {
+                remove(&path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The data file an index tells of, and whether both were synced.
+fn open(path: &Path) -> Option<(DataFile, Vec<Piece>, bool)> {
+    let index = index::read(path).ok()??;
+    let data: PathBuf = path.with_extension("");
+    let file = DataFile::open(data, index.tenant, index.blocks).ok()?;
+    Some((file, index.pieces, index.durability == index::Durability::Synced))
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs_err::remove_file(path) {
+        tracing::warn!(%error, "rubbish in the cache could not be removed, left to the next start");
+    }
+}

@@ -1,0 +1,53 @@
+//! `Base`: the version a workspace starts from. Its manifest is read when somebody needs it, which for a mounted workspace
+//! that nobody changes is never.
+
+use std::sync::Arc;
+
+use drydock_domain::{Digest, TenantId};
+use drydock_storage::{Manifest, ManifestCache, Storage, StorageError};
+use tokio::sync::OnceCell;
+
+/// A version by name; clones share what was read.
+#[derive(Clone, Debug)]
+pub struct Base {
+    tenant: TenantId,
+    id: Digest,
+    storage: Storage,
+    manifests: Arc<ManifestCache>,
+    manifest: Arc<OnceCell<Arc<Manifest>>>,
+}
+
+impl Base {
+    /// The version whose manifest is `id`.
+    pub fn new(storage: &Storage, manifests: &Arc<ManifestCache>, tenant: TenantId, id: Digest) -> Self {
+        Self { tenant, id, storage: storage.clone(), manifests: Arc::clone(manifests), manifest: Arc::default() }
+    }
+
+    /// Whose.
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Its manifest's name.
+    pub const fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// Its manifest, read once.
+    ///
+    /// # Errors
+    /// Object storage, or a damaged object.
+    pub async fn manifest(&self) -> Result<&Arc<Manifest>, StorageError> {
+        // Boxed: futures of the S3 client are large, and this one is held across many others.
+        self.manifest.get_or_try_init(|| Box::pin(self.manifests.get(&self.storage, self.tenant, self.id))).await
+    }
+
+    /// Has the manifest read meanwhile, for the push that probably follows.
+    pub(super) fn read_ahead(&self) {
+        let base = self.clone();
+        drydock_runtime::tasks::spawn("read a manifest", async move {
+            // Whoever needs it is told of the failure.
+            let _later = base.manifest().await;
+        });
+    }
+}
