@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use crate::{
     path::RelativePath,
-    tree::{Entry, Tree},
+    tree::{Edited, Entry, Tree},
 };
 
 /// Files and symlinks that differ, each list sorted by path.
@@ -26,9 +26,18 @@ pub struct Changes {
 impl Changes {
     /// What turns `before` into `after`.
     pub fn between(before: &Tree, after: &Tree) -> Self {
+        Self::compare(before.entries().iter(), after.entries().iter())
+    }
+
+    /// What an edit changes, in time by what it changes; the files below a removed directory are listed.
+    pub fn of(edit: &Edited<'_>) -> Self {
+        Self::compare(edit.replaced(), edit.put().iter())
+    }
+
+    fn compare<'a>(before: impl Iterator<Item = &'a Entry>, after: impl Iterator<Item = &'a Entry>) -> Self {
         let mut changes = Self::default();
-        let mut old = files(before).peekable();
-        let mut new = files(after).peekable();
+        let mut old = before.filter(|entry| !entry.is_dir()).peekable();
+        let mut new = after.filter(|entry| !entry.is_dir()).peekable();
         loop {
             let order = match (old.peek(), new.peek()) {
                 (Some(was), Some(is)) => was.path.cmp(&is.path),
@@ -56,10 +65,6 @@ impl Changes {
     pub fn len(&self) -> usize {
         self.created.len() + self.modified.len() + self.deleted.len()
     }
-}
-
-fn files(tree: &Tree) -> impl Iterator<Item = &Entry> {
-    tree.entries().iter().filter(|entry| !entry.is_dir())
 }
 
 #[cfg(test)]
@@ -98,6 +103,10 @@ mod tests {
             entries.push(Entry { path, kind });
         }
         Tree::new(entries).unwrap()
+    }
+
+    fn files(tree: &Tree) -> impl Iterator<Item = &Entry> {
+        tree.entries().iter().filter(|entry| !entry.is_dir())
     }
 
     /// The naive model: two maps and set operations.

@@ -20,4 +20,4 @@ pub use path::{PathError, RelativePath};
 pub use schedule::{Missed, Schedule, ScheduleError};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};
 pub use ticket::Ticket;
-pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeError};
+pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeEdit, TreeError};

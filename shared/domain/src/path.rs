@@ -98,6 +98,16 @@ impl RelativePath {
         std::str::from_utf8(&self.0).ok()
     }
 
+    /// Whether it lies in `directory`, at any depth.
+    pub fn is_below(&self, directory: &Self) -> bool {
+        matches!(self.0.strip_prefix(&*directory.0), Some([b'/', ..]))
+    }
+
+    /// Whether it is ordered before the path of these bytes.
+    pub(crate) fn is_before(&self, other: &[u8]) -> bool {
+        compare(&self.0, other).is_lt()
+    }
+
     /// Whether it is one of the two files by which worker and agent talk (`.codex/request.json` and
     /// `.codex/result.json`), or below a directory put in their place. They are no part of tree ids, changed-file
     /// lists or diffs.
@@ -130,10 +140,14 @@ fn check_component(name: &[u8]) -> Result<(), PathError> {
 
 impl Ord for RelativePath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // NUL cannot occur, so a slash read as 0 sorts before every byte of a name.
-        let key = |&byte: &u8| if byte == b'/' { 0 } else { byte };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        compare(&self.0, &other.0)
     }
+}
+
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    // NUL cannot occur, so a slash read as 0 sorts before every byte of a name.
+    let key = |&byte: &u8| if byte == b'/' { 0 } else { byte };
+    a.iter().map(key).cmp(b.iter().map(key))
 }
 
 impl PartialOrd for RelativePath {
@@ -225,6 +239,16 @@ mod tests {
         assert!(path(".codex/result.json/x").is_protocol_file());
         for other in [".codex", ".codex/result.jsonx", "a/.codex/result.json", ".codex/Result.json"] {
             assert!(!path(other).is_protocol_file(), "{other}");
+        }
+    }
+
+    #[test]
+    fn below_is_what_a_directory_holds() {
+        for below in ["a/b", "a/b/c"] {
+            assert!(path(below).is_below(&path("a")), "{below}");
+        }
+        for other in ["a", "ab", "a-b", "b/a", "ab/c"] {
+            assert!(!path(other).is_below(&path("a")), "{other}");
         }
     }
 

@@ -17,14 +17,22 @@
 //! All numbers are little-endian. The same tree has the same id on every machine; times, owners, extended attributes
 //! and hard-link topology are no part of it, and neither is the mode of the top directory.
 
-use std::fmt;
+mod directories;
+mod edit;
+mod merge;
 
+use std::{fmt, ops::Range};
+
+use self::directories::Directories;
+pub use self::{
+    edit::{Edited, TreeEdit},
+    merge::{Merged, merge},
+};
 use crate::{digest::Digest, path::RelativePath};
 
 /// Longest symlink target in bytes (`PATH_MAX` less its NUL).
 pub const MAX_LINK_TARGET: usize = 4095;
 
-const DIRECTORY_DOMAIN: &[u8] = b"drydock-dir-v1";
 /// The directory of the protocol files; without anything else in it, it is left out of trees with them.
 const PROTOCOL_DIRECTORY: &[u8] = b".codex";
 
@@ -145,9 +153,20 @@ impl Entry {
 }
 
 /// A valid set of entries, sorted by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     entries: Vec<Entry>,
+    /// Hashes and extents of the directories, computed once: a change then costs only what it touches.
+    directories: Directories,
+    files: u64,
+    bytes: u64,
+}
+
+impl Default for Tree {
+    /// The empty tree.
+    fn default() -> Self {
+        Self::valid(Vec::new())
+    }
 }
 
 impl Tree {
@@ -156,14 +175,20 @@ impl Tree {
     pub fn new(mut entries: Vec<Entry>) -> Result<Self, TreeError> {
         entries.retain(|entry| !entry.path.is_protocol_file());
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        if let Some(at) = entries.iter().position(|entry| entry.path.as_bytes() == PROTOCOL_DIRECTORY) {
-            let holds_more = entries.get(at + 1).is_some_and(|next| next.path.as_bytes().starts_with(b".codex/"));
-            let twice = entries.get(at + 1).is_some_and(|next| next.path == entries[at].path);
-            if entries[at].is_dir() && !holds_more && !twice {
-                entries.remove(at);
-            }
+        if let Some(at) = Self::lone_protocol_directory(&entries) {
+            entries.remove(at);
         }
         Self::from_sorted(entries)
+    }
+
+    /// Where sorted entries without protocol files hold the directory of those, and nothing in it: that is left out.
+    pub fn lone_protocol_directory(entries: &[Entry]) -> Option<usize> {
+        let at = entries.partition_point(|entry| entry.path.is_before(PROTOCOL_DIRECTORY));
+        let directory =
+            entries.get(at).filter(|entry| entry.path.as_bytes() == PROTOCOL_DIRECTORY && entry.is_dir())?;
+        let next = entries.get(at + 1).map(|next| &next.path);
+        let alone = next.is_none_or(|next| *next != directory.path && !next.is_below(&directory.path));
+        alone.then_some(at)
     }
 
     /// Checks entries that must be sorted already, as those read from storage.
@@ -195,7 +220,15 @@ impl Tree {
                 open.push(&entry.path);
             }
         }
-        Ok(Self { entries })
+        Ok(Self::valid(entries))
+    }
+
+    /// Entries that are known to be sorted, unique and below directories.
+    fn valid(entries: Vec<Entry>) -> Self {
+        let directories = Directories::of(&entries);
+        let files = entries.iter().filter(|entry| !entry.is_dir()).count() as u64;
+        let bytes = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.size()));
+        Self { entries, directories, files, bytes }
     }
 
     /// The entries in path order.
@@ -213,84 +246,37 @@ impl Tree {
         self.position(path).map(|at| &self.entries[at])
     }
 
+    /// The entry at `index` and all below it, as indices into [`Self::entries`].
+    pub fn subtree(&self, index: usize) -> Range<usize> {
+        index..self.directories.end(index).unwrap_or(index + 1)
+    }
+
+    /// What lies directly in the directory at `index`, or at the top, as indices into [`Self::entries`]. Costs time by
+    /// what it gives, not by what lies below.
+    pub fn children(&self, directory: Option<usize>) -> impl Iterator<Item = usize> {
+        let all = directory.map_or(0..self.entries.len(), |index| index + 1..self.subtree(index).end);
+        let mut next = all.start;
+        std::iter::from_fn(move || {
+            let child = (next < all.end).then_some(next)?;
+            next = if self.entries[child].is_dir() { self.subtree(child).end } else { child + 1 };
+            Some(child)
+        })
+    }
+
     /// Files and symlinks.
-    pub fn file_count(&self) -> u64 {
-        self.entries.iter().filter(|entry| !entry.is_dir()).count() as u64
+    pub const fn file_count(&self) -> u64 {
+        self.files
     }
 
     /// Bytes of all files, each path counted.
-    pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().map(Entry::size).sum()
+    pub const fn total_bytes(&self) -> u64 {
+        self.bytes
     }
 
-    /// The Merkle id; see the module's documentation for what is hashed.
-    pub fn id(&self) -> Digest {
-        let mut open = vec![OpenDirectory::new(None)];
-        for entry in &self.entries {
-            let parent = entry.path.parent_bytes().unwrap_or_default();
-            while open.len() > 1 && open[open.len() - 1].path() != parent {
-                close(&mut open);
-            }
-            match &entry.kind {
-                EntryKind::Dir { .. } => open.push(OpenDirectory::new(Some(entry))),
-                _ => hash_entry(&mut top(&mut open).hasher, entry, None),
-            }
-        }
-        while open.len() > 1 {
-            close(&mut open);
-        }
-        top(&mut open).hasher.finalize().into()
+    /// The Merkle id; see the module's documentation for what is hashed. Known since the tree was made.
+    pub const fn id(&self) -> Digest {
+        self.directories.top()
     }
-}
-
-struct OpenDirectory<'a> {
-    entry: Option<&'a Entry>,
-    hasher: blake3::Hasher,
-}
-
-impl<'a> OpenDirectory<'a> {
-    fn new(entry: Option<&'a Entry>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(DIRECTORY_DOMAIN);
-        Self { entry, hasher }
-    }
-
-    fn path(&self) -> &[u8] {
-        self.entry.map_or(b"", |entry| entry.path.as_bytes())
-    }
-}
-
-fn top<'s, 'a>(open: &'s mut [OpenDirectory<'a>]) -> &'s mut OpenDirectory<'a> {
-    open.last_mut().expect("the top directory is never closed")
-}
-
-fn close(open: &mut Vec<OpenDirectory<'_>>) {
-    let closed = open.pop().expect("only called with a directory below the top");
-    if let Some(entry) = closed.entry {
-        let hash = closed.hasher.finalize().into();
-        hash_entry(&mut top(open).hasher, entry, Some(hash));
-    }
-}
-
-fn hash_entry(hasher: &mut blake3::Hasher, entry: &Entry, directory: Option<Digest>) {
-    let name = entry.path.file_name();
-    hasher.update(&length(name)).update(name);
-    match &entry.kind {
-        EntryKind::File { size, mode, blob } => {
-            hasher.update(&[1]).update(&mode.0.to_le_bytes()).update(&size.to_le_bytes()).update(blob.as_bytes());
-        }
-        EntryKind::Dir { mode } => {
-            hasher.update(&[2]).update(&mode.0.to_le_bytes());
-            hasher.update(directory.expect("a directory is hashed when it is closed").as_bytes());
-        }
-        EntryKind::Symlink { target } => {
-            hasher.update(&[3]).update(&length(target.as_bytes())).update(target.as_bytes());
-        }
-    }
-}
-
-fn length(bytes: &[u8]) -> [u8; 2] {
-    u16::try_from(bytes.len()).expect("names and targets are limited to 4095 bytes").to_le_bytes()
 }
 
 #[cfg(test)]
