@@ -5,7 +5,7 @@ use std::{fs::File, io::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use drydock_domain::{Digest, EntryKind, TenantId};
-use drydock_storage::{Storage, StorageError, decode_block, manifest::Location};
+use drydock_storage::{Storage, StorageError, decode_block, manifest::Location, read_pack};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -39,8 +39,7 @@ async fn copy_span(
     target: &Arc<Target>,
     span: Span,
 ) -> Result<(), WorkspaceError> {
-    let pack = target.manifest.packs()[span.pack as usize].id;
-    let stored = storage.get_range(&storage.keys(tenant).pack(pack), span.start..span.end).await?;
+    let stored = read_pack(storage, tenant, &target.manifest, span.pack, span.start..span.end).await?;
     let target = Arc::clone(target);
     blocking(move || write_span(&target, &span, &stored)).await
 }
@@ -94,7 +93,7 @@ async fn copy_large(
             let pack = manifest.packs()[block.pack as usize].id;
             let start = u64::from(block.info.offset);
             let range = start..start + u64::from(block.info.stored_len);
-            let stored = storage.get_range(&storage.keys(tenant).pack(pack), range).await?;
+            let stored = read_pack(storage, tenant, manifest, block.pack, range).await?;
             Ok::<_, WorkspaceError>((block, pack, stored))
         })
         .buffered(CHUNKS_AHEAD);
