@@ -47,10 +47,16 @@ fn find(
 ) -> Option<usize> {
     let sorted = index.get_or_init(|| {
         let len = u32::try_from(len).expect("limits keep counts below 2^32");
-        let mut sorted: Vec<u32> = (0..len).filter(|&at| key(at).is_some()).collect();
-        sorted.sort_unstable_by_key(|&at| (key(at), at));
-        sorted.into()
+        // By the first bytes, which nearly always decide.
+        let mut sorted: Vec<(u64, u32)> = (0..len).filter_map(|at| Some((prefix(&key(at)?), at))).collect();
+        sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| (key(a.1), a.1).cmp(&(key(b.1), b.1))));
+        sorted.into_iter().map(|(_, at)| at).collect()
     });
     let at = sorted.partition_point(|&at| key(at) < Some(wanted));
     sorted.get(at).filter(|&&at| key(at) == Some(wanted)).map(|&at| at as usize)
+}
+
+/// Ordered as the digests are.
+fn prefix(digest: &Digest) -> u64 {
+    u64::from_be_bytes(digest.as_bytes()[..8].try_into().expect("eight bytes"))
 }
