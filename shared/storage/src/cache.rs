@@ -1,6 +1,7 @@
-//! `ManifestCache`: decoded manifests by id, the least recently used dropped first.
+//! `ManifestCache`: decoded manifests by what their versions' rows say, the least recently used dropped first.
 //!
-//! Bounded by bytes of memory. Several readers of one absent manifest fetch it once.
+//! Bounded by bytes of memory. Several readers of one absent manifest fetch it once. A version with a delta is kept
+//! beside its base, which serves the other versions of that.
 
 use std::{num::NonZeroUsize, sync::Arc, sync::Mutex};
 
@@ -8,12 +9,13 @@ use drydock_domain::{Digest, TenantId};
 use lru::LruCache;
 use tokio::sync::OnceCell;
 
-use crate::{Limits, Manifest, Storage, StorageError};
+use crate::{Delta, Limits, Manifest, Storage, StorageError, StoredTree};
 
 /// Manifests held at most, however small.
 const ENTRIES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
-type Key = (TenantId, Digest);
+/// The manifest object, and the hash of the delta where there is one.
+type Key = (TenantId, Digest, Option<Digest>);
 type Slot = Arc<OnceCell<Arc<Manifest>>>;
 
 /// Cache of decoded manifests; share it behind an `Arc`.
@@ -30,13 +32,41 @@ impl ManifestCache {
         Self { slots: Mutex::new(LruCache::new(ENTRIES)), capacity, limits }
     }
 
-    /// The manifest, fetched if need be.
-    pub async fn get(&self, storage: &Storage, tenant: TenantId, id: Digest) -> Result<Arc<Manifest>, StorageError> {
-        let key = (tenant, id);
+    /// The version's manifest with its delta applied, fetched and decoded if need be. The id of a manifest object alone
+    /// is the version without a delta.
+    pub async fn get(
+        &self,
+        storage: &Storage,
+        tenant: TenantId,
+        version: impl Into<StoredTree>,
+    ) -> Result<Arc<Manifest>, StorageError> {
+        let StoredTree { manifest, delta } = version.into();
+        // Boxed: a request to the bucket is a big future, and this one would hold several.
+        let fetch_base = || Box::pin(Manifest::fetch(storage, tenant, manifest, self.limits));
+        let Some(delta) = delta else {
+            return self.get_or_make((tenant, manifest, None), fetch_base()).await;
+        };
+        let key = (tenant, manifest, Some(Digest::of(&delta)));
+        let make = async {
+            let base = self.get_or_make((tenant, manifest, None), fetch_base()).await?;
+            let limits = self.limits;
+            let applying = tokio::task::spawn_blocking(move || {
+                let delta = Delta::decode(&delta, &base, &limits)?;
+                Manifest::apply(&base, Arc::new(delta)).map(Arc::new)
+            });
+            applying.await.map_err(|_| StorageError::Interrupted)?
+        };
+        self.get_or_make(key, Box::pin(make)).await
+    }
+
+    async fn get_or_make(
+        &self,
+        key: Key,
+        make: impl Future<Output = Result<Arc<Manifest>, StorageError>>,
+    ) -> Result<Arc<Manifest>, StorageError> {
         let slot = Arc::clone(self.lock().get_or_insert(key, Slot::default));
         let cached = slot.initialized();
-        let manifest = slot.get_or_try_init(|| Manifest::fetch(storage, tenant, id, self.limits)).await;
-        match manifest {
+        match slot.get_or_try_init(|| make).await {
             Ok(manifest) => {
                 if !cached {
                     self.shrink();

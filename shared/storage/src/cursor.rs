@@ -26,6 +26,11 @@ impl<'a> Cursor<'a> {
         Ok(head)
     }
 
+    /// What was not read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], StorageError> {
         self.take(N).map(|bytes| bytes.try_into().expect("took N bytes"))
     }

@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod columns;
 mod config;
 mod cursor;
+mod delta;
 mod error;
 mod export;
+#[cfg(test)]
+mod golden;
 mod import;
 mod keys;
 mod log;
@@ -17,6 +21,7 @@ mod write;
 
 pub use cache::ManifestCache;
 pub use config::{Credentials, StorageConfig};
+pub use delta::{Delta, StoredTree};
 pub use error::{BoxError, StorageError, StorageErrorKind};
 pub use export::export_tar;
 pub use import::{Compression, import_tar};
@@ -24,6 +29,9 @@ pub use keys::{Keys, ObjectKey};
 pub use log::{SealedLog, SealedLogWriter, read_log};
 pub use manifest::{Limits, Manifest};
 pub use metrics::StorageMetrics;
-pub use read::{FileStream, decode_block, fetch_block, read_file};
+pub use read::{FileStream, decode_block, fetch_block, read_file, read_pack};
 pub use s3::Storage;
-pub use write::{Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written, write_tree};
+pub use write::{
+    ChangeOptions, ChangeWriter, Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written,
+    WrittenChanges, write_changes, write_tree,
+};

@@ -57,6 +57,21 @@ pub fn read_file(
     Ok(FileStream { size, digest: blob, range, stream })
 }
 
+/// Bytes `range` of the pack with this index in [`Manifest::packs`], as they are stored: from the bucket, or from the
+/// version's delta where they lie in that. All of them, or an error; held in memory: ask for a few MiB at most.
+pub async fn read_pack(
+    storage: &Storage,
+    tenant: TenantId,
+    manifest: &Manifest,
+    pack: u32,
+    range: Range<u64>,
+) -> Result<Bytes, StorageError> {
+    match manifest.inline(pack, range.clone()) {
+        Some(inline) => inline,
+        None => storage.get_range(&storage.keys(tenant).pack(manifest.packs()[pack as usize].id), range).await,
+    }
+}
+
 /// Fetches and decodes one block of a manifest.
 pub async fn fetch_block(
     storage: &Storage,
@@ -68,7 +83,7 @@ pub async fn fetch_block(
     let pack = manifest.packs()[block.pack as usize].id;
     let start = u64::from(block.info.offset);
     let range = start..start + u64::from(block.info.stored_len);
-    let stored = storage.get_range(&storage.keys(tenant).pack(pack), range).await?;
+    let stored = read_pack(storage, tenant, manifest, block.pack, range).await?;
     let decoding = tokio::task::spawn_blocking(move || decode_block(&block, &stored, pack));
     decoding.await.map_err(|_| StorageError::Interrupted)?.map(Bytes::from)
 }

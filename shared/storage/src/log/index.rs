@@ -12,34 +12,34 @@ use crate::{
 const MAGIC: &[u8; 8] = b"DDLOG\0\r\n";
 const VERSION: u32 = 1;
 /// `u64` lines, `u32` trailer length, `u32` version, 32 bytes BLAKE3 of the trailer, magic.
-pub(super) const FOOTER_LEN: usize = 8 + 4 + 4 + Digest::LEN + 8;
+pub(crate) const FOOTER_LEN: usize = 8 + 4 + 4 + Digest::LEN + 8;
 const FRAME_LEN: usize = BLOCK_LEN + 8;
 
 /// One frame of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) block: BlockInfo,
+pub(crate) struct Frame {
+    pub(crate) block: BlockInfo,
     /// First raw byte it holds; implied by those before it.
-    pub(super) start: u64,
+    pub(crate) start: u64,
     /// Lines that ended before it.
-    pub(super) lines_before: u64,
+    pub(crate) lines_before: u64,
 }
 
 impl Frame {
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + u64::from(self.block.raw_len)
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct LogIndex {
-    pub(super) frames: Vec<Frame>,
+pub(crate) struct LogIndex {
+    pub(crate) frames: Vec<Frame>,
     /// Newlines in all.
-    pub(super) lines: u64,
+    pub(crate) lines: u64,
 }
 
 impl LogIndex {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(4 + self.frames.len() * FRAME_LEN + FOOTER_LEN);
         out.extend((self.frames.len() as u32).to_le_bytes());
         for frame in &self.frames {
@@ -57,12 +57,12 @@ impl LogIndex {
     }
 
     /// Length of trailer and footer together, told by the footer at the end of `tail`.
-    pub(super) fn len(tail: &[u8], what: &str) -> Result<u64, StorageError> {
+    pub(crate) fn len(tail: &[u8], what: &str) -> Result<u64, StorageError> {
         Footer::read(tail, what).map(|footer| u64::from(footer.trailer_len) + FOOTER_LEN as u64)
     }
 
     /// Reads the index from the end of an object; `tail` must hold all of it.
-    pub(super) fn read(tail: &[u8], what: &str) -> Result<Self, StorageError> {
+    pub(crate) fn read(tail: &[u8], what: &str) -> Result<Self, StorageError> {
         let footer = Footer::read(tail, what)?;
         let corrupt = |reason| StorageError::corrupt(what, reason);
         let rest = &tail[..tail.len() - FOOTER_LEN];

@@ -68,16 +68,21 @@ impl SealedLogWriter {
     }
 
     /// Stores the log under `key`, unless it is empty.
-    pub async fn seal(mut self, storage: &Storage, key: &ObjectKey) -> Result<(), StorageError> {
+    pub async fn seal(self, storage: &Storage, key: &ObjectKey) -> Result<(), StorageError> {
         if self.is_empty() {
             return Ok(());
         }
+        storage.put_file(key, &self.finish()?).await
+    }
+
+    /// Writes out what is pending, and the index.
+    pub(crate) fn finish(mut self) -> Result<SealedFile, StorageError> {
         self.flush_frame()?;
         let index = self.index.encode();
         self.write(&index)?;
         let path = self.path();
         let file = self.file.into_inner().map_err(|error| StorageError::io(path)(error.into_error()))?;
-        storage.put_file(key, &SealedFile { file, len: self.stored, crc32c: self.crc32c }).await
+        Ok(SealedFile { file, len: self.stored, crc32c: self.crc32c })
     }
 
     fn flush_frame(&mut self) -> Result<(), StorageError> {

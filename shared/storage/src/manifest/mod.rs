@@ -1,28 +1,32 @@
-//! Manifests: what a version holds and where its bytes lie. The layout is in this crate's README.
+//! Manifests: what a version holds and where its bytes lie. The layout is in this crate's FORMATS.md.
 //!
 //! Owns the pairing of a domain [`Tree`] with locations in packs. Refuses everything a hostile or damaged object could
 //! say: names, order, duplicates, parents that are no directories, counts beyond the limits, locations outside blocks.
+//! A manifest in memory is either one object of the bucket, or such a *base* with one [`Delta`] applied to it; readers
+//! need not care which.
 
 mod decode;
 mod encode;
+mod index;
 mod limits;
+mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use drydock_domain::{Digest, Entry, EntryKind, RelativePath, TenantId, Tree};
 
+pub(crate) use self::index::ContentIndex;
 pub use self::limits::Limits;
+use self::view::Origin;
 use crate::{Storage, StorageError, pack::BlockInfo};
 
 /// First bytes of every manifest.
 const MAGIC: &[u8; 8] = b"DDTREE\r\n";
 const VERSION: u32 = 1;
-/// Magic, version, length of the body before compression.
-const HEADER_LEN: usize = 8 + 4 + 8;
 /// Longest manifest object that is read: a million files with long names.
 const STORED_MAX: u64 = 256 << 20;
 
@@ -33,6 +37,9 @@ pub struct PackRef {
     pub id: Digest,
     /// Its length.
     pub bytes: u64,
+    /// Whether it is no object of the bucket but lies in the version's delta, as blocks without a trailer; only the
+    /// last pack can. [`read_pack`](crate::read_pack) reads either.
+    pub inline: bool,
 }
 
 /// A block that holds contents of a tree.
@@ -78,11 +85,13 @@ impl Location {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     id: Digest,
-    tree_id: Digest,
     tree: Tree,
     locations: Vec<Location>,
     blocks: Vec<Block>,
     packs: Vec<PackRef>,
+    /// What it was made of, where it is not the object `id` alone.
+    origin: Option<Origin>,
+    index: ContentIndex,
 }
 
 impl Manifest {
@@ -93,11 +102,15 @@ impl Manifest {
         blocks: Vec<Block>,
         packs: Vec<PackRef>,
     ) -> Result<(Self, Bytes), StorageError> {
-        let tree_id = tree.id();
-        let mut manifest = Self { id: tree_id, tree_id, tree, locations, blocks, packs };
+        debug_assert!(packs.iter().all(|pack| !pack.inline), "only a delta has contents inside");
+        let mut manifest = Self::whole(tree.id(), tree, locations, blocks, packs);
         let stored = encode::encode(&manifest)?;
         manifest.id = Digest::of(&stored);
         Ok((manifest, stored.into()))
+    }
+
+    fn whole(id: Digest, tree: Tree, locations: Vec<Location>, blocks: Vec<Block>, packs: Vec<PackRef>) -> Self {
+        Self { id, tree, locations, blocks, packs, origin: None, index: ContentIndex::default() }
     }
 
     /// Reads stored bytes that must hash to `id`.
@@ -117,14 +130,14 @@ impl Manifest {
         decoding.await.map_err(|_| StorageError::Interrupted)?.map(Arc::new)
     }
 
-    /// BLAKE3 of the stored manifest.
+    /// BLAKE3 of the stored manifest; of the base's, where a delta was applied to it.
     pub const fn id(&self) -> Digest {
         self.id
     }
 
     /// Merkle id of the tree.
     pub const fn tree_id(&self) -> Digest {
-        self.tree_id
+        self.tree.id()
     }
 
     /// What the version holds.
@@ -137,12 +150,12 @@ impl Manifest {
         &self.locations
     }
 
-    /// Blocks, sorted by pack and offset.
+    /// Blocks, sorted by pack and offset. Where a delta was applied, not all of them are needed.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
-    /// Packs that hold at least one needed block.
+    /// Packs that hold the blocks.
     pub fn packs(&self) -> &[PackRef] {
         &self.packs
     }
@@ -174,7 +187,7 @@ impl Manifest {
             })
             .sum();
         entries
-            + self.locations.len() * (size_of::<Entry>() + size_of::<Location>())
+            + self.locations.len() * (size_of::<Entry>() + size_of::<Location>() + size_of::<u32>())
             + self.blocks.len() * size_of::<Block>()
             + self.packs.len() * size_of::<PackRef>()
     }

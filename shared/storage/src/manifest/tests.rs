@@ -6,11 +6,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::{StorageErrorKind, pack::Codec};
 
-fn path(text: &str) -> RelativePath {
+/// Magic, version, length of the body before compression.
+const HEADER_LEN: usize = 8 + 4 + 8;
+
+pub(crate) fn path(text: &str) -> RelativePath {
     text.parse().unwrap()
 }
 
-fn file(size: u64, content: &[u8]) -> EntryKind {
+pub(crate) fn file(size: u64, content: &[u8]) -> EntryKind {
     EntryKind::File { size, mode: Mode::new(0o644), blob: Digest::of(content) }
 }
 
@@ -40,10 +43,10 @@ fn parts() -> (Vec<Entry>, Vec<Location>, Vec<Block>, Vec<PackRef>) {
         block(100, 4 << 20, Some(Digest::of(b"1"))),
         block(100 + (4 << 20), 1 << 20, Some(Digest::of(b"2"))),
     ];
-    (entries, locations, blocks, vec![PackRef { id: Digest::of(b"pack"), bytes: 6 << 20 }])
+    (entries, locations, blocks, vec![PackRef { id: Digest::of(b"pack"), bytes: 6 << 20, inline: false }])
 }
 
-fn sample() -> (Manifest, Bytes) {
+pub(crate) fn sample() -> (Manifest, Bytes) {
     let (entries, locations, blocks, packs) = parts();
     Manifest::assemble(Tree::from_sorted(entries).unwrap(), locations, blocks, packs).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Packs: immutable objects of compressed blocks that hold the contents of files. The layout is in this crate's README.
+//! Packs: immutable objects of compressed blocks that hold the contents of files. The layout is in this crate's FORMATS.md.
 //!
 //! Owns the bytes of one pack: blocks, trailer index, footer. Which file lies where is the manifest's knowledge; the
 //! trailer says it again so that a pack can be understood alone.
@@ -8,7 +8,7 @@ mod index;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use block::{BLOCK_LEN, Compressor, encode_block};
 pub use block::{BlockInfo, Codec};

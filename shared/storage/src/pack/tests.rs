@@ -7,9 +7,9 @@ use crate::{StorageError, StorageErrorKind};
 use drydock_domain::Digest;
 
 /// A pack with one solid block of two files and one incompressible chunk.
-fn sample() -> (Digest, Vec<u8>) {
+pub(crate) fn sample() -> (Digest, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
-    let mut writer = PackWriter::create(directory.path()).unwrap();
+    let mut writer = PackWriter::create(directory.path());
     let mut compressor = Compressor::new().unwrap();
     let solid = [b"hello\n".repeat(100), b"world\n".repeat(50)].concat();
     let (codec, stored) = encode_block(&mut compressor, &solid).unwrap();

@@ -1,8 +1,8 @@
 //! Writes one pack to a temporary file, block by block, hashing on the way.
 
 use std::{
-    io::{BufWriter, Write as _},
-    path::Path,
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
 };
 
 use drydock_domain::Digest;
@@ -11,13 +11,22 @@ use tempfile::NamedTempFile;
 use super::{BlockInfo, Codec, IndexEntry, PACK_MAX, PACK_TARGET, PackIndex};
 use crate::{StorageError, s3::SealedFile};
 
+/// Bytes held in memory before anything is written: a pack that a delta could hold needs no file.
+const BUFFER: usize = 64 << 10;
+
 /// A pack being written.
 pub(crate) struct PackWriter {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<LazyFile>,
     hasher: blake3::Hasher,
     crc32c: u32,
     len: u64,
     index: PackIndex,
+}
+
+/// A temporary file that is made when the first byte is written.
+struct LazyFile {
+    directory: PathBuf,
+    file: Option<NamedTempFile>,
 }
 
 /// A finished pack, ready for upload.
@@ -27,17 +36,44 @@ pub(crate) struct SealedPack {
     pub(crate) file: SealedFile,
 }
 
+impl LazyFile {
+    fn open(&mut self) -> io::Result<&mut NamedTempFile> {
+        Ok(match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::Builder::new().prefix(".pack-").tempfile_in(&self.directory)?),
+        })
+    }
+}
+
+impl io::Write for LazyFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.open()?.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.open()?.flush()
+    }
+}
+
 impl PackWriter {
-    pub(crate) fn create(directory: &Path) -> Result<Self, StorageError> {
-        let file =
-            tempfile::Builder::new().prefix(".pack-").tempfile_in(directory).map_err(StorageError::io(directory))?;
-        Ok(Self {
-            file: BufWriter::with_capacity(64 << 10, file),
+    pub(crate) fn create(directory: &Path) -> Self {
+        Self {
+            file: BufWriter::with_capacity(BUFFER, LazyFile { directory: directory.to_owned(), file: None }),
             hasher: blake3::Hasher::new(),
             crc32c: 0,
             len: 0,
             index: PackIndex::default(),
-        })
+        }
+    }
+
+    /// The blocks so far, where nothing had to be written to disk yet.
+    pub(crate) fn held(&self) -> Option<&[u8]> {
+        self.file.get_ref().file.is_none().then(|| self.file.buffer())
+    }
+
+    /// Forgets it without writing what is held.
+    pub(crate) fn discard(self) {
+        drop(self.file.into_parts());
     }
 
     /// Whether a block of `stored` bytes should go to the next pack.
@@ -78,8 +114,10 @@ impl PackWriter {
     pub(crate) fn seal(mut self) -> Result<SealedPack, StorageError> {
         let index = self.index.encode();
         self.write(&index)?;
-        let path = self.file.get_ref().path().to_owned();
-        let file = self.file.into_inner().map_err(|error| StorageError::io(path)(error.into_error()))?;
+        let directory = self.file.get_ref().directory.clone();
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        let file = file.map(|lazy| lazy.file).map_err(StorageError::io(directory))?;
+        let file = file.expect("a pack has a footer, which was written");
         let file = SealedFile { file, len: self.len, crc32c: self.crc32c };
         Ok(SealedPack { id: self.hasher.finalize().into(), file })
     }
@@ -89,6 +127,6 @@ impl PackWriter {
         self.crc32c = crc32c::crc32c_append(self.crc32c, bytes);
         self.len += bytes.len() as u64;
         let written = self.file.write_all(bytes);
-        written.map_err(|error| StorageError::io(self.file.get_ref().path())(error))
+        written.map_err(|error| StorageError::io(self.file.get_ref().directory.as_path())(error))
     }
 }

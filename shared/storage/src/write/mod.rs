@@ -5,6 +5,12 @@
 //! happen on one blocking thread; finished packs cross to the async side through a channel of one.
 
 mod blobs;
+mod change_writer;
+mod changes;
+mod compact;
+mod content;
+mod draft;
+mod inline;
 mod source;
 mod writer;
 
@@ -16,10 +22,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
 pub use self::{
+    change_writer::ChangeWriter,
+    changes::{ChangeOptions, WrittenChanges, write_changes},
     source::{Once, Source},
     writer::TreeWriter,
 };
-use crate::{BoxError, Limits, Manifest, Storage, StorageError, pack::SealedPack};
+use crate::{BoxError, Limits, Manifest, Storage, StorageError, manifest::PackRef, pack::SealedPack};
 
 /// Packs uploaded at the same time. One more may wait and one be written, each a temporary file of at most 64 MiB.
 const UPLOADS: usize = 2;
@@ -93,33 +101,54 @@ where
     F: FnOnce(&mut TreeWriter) -> Result<(), StorageError> + Send + 'static,
 {
     let tenant = options.tenant;
-    let (sender, packs) = mpsc::channel(1);
-    let building = tokio::task::spawn_blocking(move || {
+    let finished = with_uploads(storage, tenant, registry, move |sender| {
         let mut writer = TreeWriter::new(options, sender)?;
         build(&mut writer)?;
         writer.finish()
     });
+    let Some(Finished { manifest, stored, first_new }) = finished.await? else {
+        return Ok(None);
+    };
+    let manifest = Arc::new(manifest);
+    storage.put(&storage.keys(tenant).manifest(manifest.id()), stored).await?;
+    Ok(Some(Written {
+        tree_id: manifest.tree_id(),
+        manifest_id: manifest.id(),
+        packs: PackInfo::list(manifest.packs(), first_new),
+        file_count: manifest.tree().file_count(),
+        total_bytes: manifest.tree().total_bytes(),
+        manifest,
+    }))
+}
+
+impl PackInfo {
+    /// Packs of which those from index `first_new` on were made by this write.
+    fn list(packs: &[PackRef], first_new: usize) -> Vec<Self> {
+        let numbered = packs.iter().enumerate();
+        numbered.map(|(at, pack)| Self { id: pack.id, bytes: pack.bytes, new: at >= first_new }).collect()
+    }
+}
+
+/// Runs `build` on a blocking thread and uploads the packs that it sends, until it is done.
+async fn with_uploads<R, T>(
+    storage: &Storage,
+    tenant: TenantId,
+    registry: &R,
+    build: impl FnOnce(mpsc::Sender<SealedPack>) -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError>
+where
+    R: PackRegistry,
+    T: Send + 'static,
+{
+    let (sender, packs) = mpsc::channel(1);
+    let building = tokio::task::spawn_blocking(move || build(sender));
     let uploads = stream::unfold(packs, async |mut packs| packs.recv().await.map(|pack| (pack, packs)))
         .map(|pack| upload(storage, tenant, registry, pack))
         .buffer_unordered(UPLOADS)
         .try_collect::<()>();
     // A failed upload drops the channel, which ends the build with `Interrupted`: the upload's error is the cause.
     uploads.await?;
-    let Some(finished) = building.await.map_err(|_| StorageError::Interrupted)?? else {
-        return Ok(None);
-    };
-    let manifest = Arc::new(finished.manifest);
-    storage.put(&storage.keys(tenant).manifest(manifest.id()), finished.stored).await?;
-    let packs = manifest.packs().iter().enumerate();
-    let packs = packs.map(|(at, pack)| PackInfo { id: pack.id, bytes: pack.bytes, new: at >= finished.first_new });
-    Ok(Some(Written {
-        tree_id: manifest.tree_id(),
-        manifest_id: manifest.id(),
-        packs: packs.collect(),
-        file_count: manifest.tree().file_count(),
-        total_bytes: manifest.tree().total_bytes(),
-        manifest,
-    }))
+    building.await.map_err(|_| StorageError::Interrupted)?
 }
 
 async fn upload<R: PackRegistry>(

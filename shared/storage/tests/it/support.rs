@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use drydock_domain::{Mode, RelativePath, TenantId};
 use drydock_storage::{
-    BoxError, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError, TreeWriter, WriteOptions, Written,
-    read_file, write_tree,
+    BoxError, ChangeOptions, ChangeWriter, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError,
+    StorageMetrics, TreeWriter, WriteOptions, Written, WrittenChanges, read_file, write_changes, write_tree,
 };
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
@@ -35,6 +35,24 @@ impl PackRegistry for Registry {
 
 pub(crate) fn storage() -> Storage {
     drydock_testing::storage(&drydock_testing::storage_config())
+}
+
+/// With the registry in which its requests are counted.
+pub(crate) fn storage_counted() -> (Storage, prometheus::Registry) {
+    let metrics = prometheus::Registry::new();
+    let storage = Storage::connect(
+        &drydock_testing::storage_config(),
+        &drydock_storage::Credentials::from_env().unwrap(),
+        StorageMetrics::register(&metrics).unwrap(),
+    );
+    (storage, metrics)
+}
+
+/// Requests made so far, of all kinds.
+pub(crate) fn requests(metrics: &prometheus::Registry) -> u64 {
+    let families = metrics.gather();
+    let requests = families.iter().filter(|family| family.name() == "drydock_storage_request_seconds");
+    requests.flat_map(|family| family.get_metric()).map(|metric| metric.get_histogram().get_sample_count()).sum()
 }
 
 pub(crate) fn path(text: &str) -> RelativePath {
@@ -70,6 +88,25 @@ pub(crate) async fn stored(
 
 pub(crate) fn add(writer: &mut TreeWriter, name: &str, content: impl Read) -> Result<(), StorageError> {
     writer.add_file(path(name), Mode::new(0o644), &mut Once(content))
+}
+
+pub(crate) fn change_options(base: &Arc<Manifest>, inline_max: usize) -> ChangeOptions {
+    let base = Arc::clone(base);
+    ChangeOptions { tenant: TENANT, base, limits: Limits::default(), temp_dir: std::env::temp_dir(), inline_max }
+}
+
+pub(crate) async fn change(
+    storage: &Storage,
+    base: &Arc<Manifest>,
+    inline_max: usize,
+    registry: &Registry,
+    build: impl FnOnce(&mut ChangeWriter) -> Result<(), StorageError> + Send + 'static,
+) -> Result<Option<WrittenChanges>, StorageError> {
+    Box::pin(write_changes(storage, change_options(base, inline_max), registry, build)).await
+}
+
+pub(crate) fn put(writer: &mut ChangeWriter, name: &str, content: &[u8]) -> Result<(), StorageError> {
+    writer.put_file(path(name), Mode::new(0o644), &mut Once(content))
 }
 
 pub(crate) async fn collect(stream: impl Stream<Item = Result<Bytes, StorageError>>) -> Result<Vec<u8>, StorageError> {
