@@ -25,5 +25,5 @@ pub use log::{SealedLog, SealedLogWriter, read_log};
 pub use manifest::{Limits, Manifest};
 pub use metrics::StorageMetrics;
 pub use read::{FileStream, decode_block, fetch_block, read_file};
-pub use s3::Storage;
+pub use s3::{Listed, Listing, Storage};
 pub use write::{Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written, write_tree};

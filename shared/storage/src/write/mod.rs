@@ -1,6 +1,6 @@
 //! Writing a tree: contents into packs, packs into the bucket, then the manifest.
 //!
-//! Owns the order of things: a pack is announced to the caller before it is uploaded, and the manifest is uploaded
+//! Owns the order of things: an object is announced to the caller before it is uploaded, and the manifest is uploaded
 //! after all its packs, so that whoever can read a manifest can read all of it. Reading files, hashing and compressing
 //! happen on one blocking thread; finished packs cross to the async side through a channel of one.
 
@@ -11,7 +11,7 @@ mod writer;
 use std::{future::Future, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use drydock_domain::{Digest, TenantId};
+use drydock_domain::{Digest, ObjectKind, TenantId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
@@ -35,11 +35,11 @@ pub struct PackInfo {
     pub new: bool,
 }
 
-/// Told of every pack before it is uploaded, because its row must exist before the object does: a crash then leaves a
-/// row that can be collected, never an object nobody knows of.
+/// Told of every pack and manifest before it is uploaded, because its row must exist before the object does: a crash then
+/// leaves a row that can be collected, never an object nobody knows of.
 pub trait PackRegistry: Sync {
-    /// Returns once the pack is recorded as being uploaded; an error stops the write.
-    fn uploading(&self, pack: PackInfo) -> impl Future<Output = Result<(), BoxError>> + Send;
+    /// Returns once the object of `bytes` is recorded as being uploaded; an error stops the write.
+    fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// What is to be written, and how.
@@ -109,7 +109,9 @@ where
         return Ok(None);
     };
     let manifest = Arc::new(finished.manifest);
-    storage.put(&storage.keys(tenant).manifest(manifest.id()), finished.stored).await?;
+    let (id, bytes) = (manifest.id(), finished.stored.len() as u64);
+    registry.uploading(ObjectKind::Manifest, id, bytes).await.map_err(StorageError::Register)?;
+    storage.put(&storage.keys(tenant).manifest(id), finished.stored).await?;
     let packs = manifest.packs().iter().enumerate();
     let packs = packs.map(|(at, pack)| PackInfo { id: pack.id, bytes: pack.bytes, new: at >= finished.first_new });
     Ok(Some(Written {
@@ -128,7 +130,6 @@ async fn upload<R: PackRegistry>(
     registry: &R,
     pack: SealedPack,
 ) -> Result<(), StorageError> {
-    let info = PackInfo { id: pack.id, bytes: pack.file.len, new: true };
-    registry.uploading(info).await.map_err(StorageError::Register)?;
+    registry.uploading(ObjectKind::Pack, pack.id, pack.file.len).await.map_err(StorageError::Register)?;
     storage.put_file(&storage.keys(tenant).pack(pack.id), &pack.file).await
 }

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use drydock_domain::TenantId;
+use drydock_domain::{Digest, ObjectKind, TenantId};
 use drydock_storage::{BoxError, Limits, Manifest, PackInfo, PackRegistry, Storage, Written};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
@@ -27,8 +27,10 @@ const TENANT: TenantId = TenantId::DEFAULT;
 struct Registry(Arc<Mutex<Vec<PackInfo>>>);
 
 impl PackRegistry for Registry {
-    async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
-        self.0.lock().unwrap().push(pack);
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
+        if kind == ObjectKind::Pack {
+            self.0.lock().unwrap().push(PackInfo { id, bytes, new: true });
+        }
         Ok(())
     }
 }
