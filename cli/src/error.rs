@@ -2,7 +2,9 @@
 
 use std::io;
 
+use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
+use drydock_storage::{StorageError, StorageErrorKind};
 
 use crate::{Exit, client::ClientError};
 
@@ -21,6 +23,9 @@ pub enum CliError {
     /// The database could not be asked, or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Object storage could not be asked, or refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// A file or directory to send cannot be read.
     #[error("cannot read what is to be sent")]
     Input(#[source] io::Error),
@@ -46,10 +51,23 @@ impl CliError {
                 }
                 _ => Exit::Unavailable,
             },
+            Self::Storage(error) => match error.kind() {
+                StorageErrorKind::Unauthorized => Exit::Config,
+                _ => Exit::Unavailable,
+            },
             // Whoever read our output has had enough, like `head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,
             Self::TimeUp => Exit::TimedOut,
+        }
+    }
+}
+
+impl From<CollectError> for CliError {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::Database(error) => error.into(),
+            CollectError::Storage(error) => error.into(),
         }
     }
 }

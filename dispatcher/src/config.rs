@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use drydock_collector::CollectorConfig;
 use drydock_database::DatabaseConfig;
 use drydock_queue::QueueConfig;
 use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
@@ -38,6 +39,12 @@ pub struct DispatcherConfig {
     /// How long a transaction of anybody's may stay open in the database before there is a warning
     #[arg(long, env = "DRYDOCK_TRANSACTION_ALARM", default_value = "1m", value_parser = positive_duration)]
     pub transaction_alarm: Duration,
+    /// Time between two looks for stored files that nothing needs any more
+    #[arg(long, env = "DRYDOCK_GC_PERIOD", default_value = "1m", value_parser = positive_duration)]
+    pub gc_period: Duration,
+    /// What of them is kept, and how long
+    #[command(flatten)]
+    pub collector: CollectorConfig,
     /// Process log
     #[command(flatten)]
     pub telemetry: TelemetryConfig,

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drydock_domain::{AttemptId, JobId, JobType, ProjectId, TenantId, agent::AgentRequest};
-use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, Storage};
+use drydock_domain::{AttemptId, Digest, JobId, JobType, ObjectKind, ProjectId, TenantId, agent::AgentRequest};
+use drydock_storage::{BoxError, Limits, PackRegistry, Storage};
 use drydock_worker::{
     agent::{self, Agents, AgentsConfig, Launch},
     workspace::{self, Materialized, PushOptions, ScratchRoot},
@@ -29,7 +29,7 @@ struct Fleet {
 struct NoPacks;
 
 impl PackRegistry for NoPacks {
-    async fn uploading(&self, _pack: PackInfo) -> Result<(), BoxError> {
+    async fn uploading(&self, _kind: ObjectKind, _id: Digest, _bytes: u64) -> Result<(), BoxError> {
         Err("an empty workspace has no packs".into())
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum ApiError {
     BadRequest(Cow<'static, str>),
     /// What it names is not there, or not the caller's.
     NotFound(&'static str),
+    /// It was there, and is kept no more.
+    Gone(&'static str),
     /// The path exists, the method does not.
     MethodNotAllowed,
     /// It clashes with how things stand.
@@ -71,6 +73,7 @@ impl Kind {
             404 => Self::new(status, "not_found", "Not found"),
             405 => Self::new(status, "method_not_allowed", "Method not allowed"),
             409 => Self::new(status, "conflict", "Conflict"),
+            410 => Self::new(status, "gone", "Gone"),
             412 => Self::new(status, "precondition_failed", "Precondition failed"),
             413 => Self::new(status, "payload_too_large", "Payload too large"),
             415 => Self::new(status, "unsupported_media_type", "Unsupported media type"),
@@ -92,6 +95,7 @@ impl ApiError {
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
     pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
     pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");
+    pub(crate) const EXPIRED: Self = Self::Gone("The files of this version are kept no more");
     pub(crate) const NO_ROUTE: Self = Self::NotFound("Route not found");
 
     /// The same failure for one more of those it hit.
@@ -106,6 +110,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -130,7 +135,7 @@ impl ApiError {
     fn detail(&self) -> Option<Value> {
         match self {
             Self::BadRequest(text) | Self::Conflict(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
-            Self::NotFound(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
+            Self::NotFound(text) | Self::Gone(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),

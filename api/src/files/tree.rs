@@ -119,5 +119,6 @@ fn missing(missing: Missing) -> ApiError {
         Missing::Project => ApiError::NO_PROJECT,
         Missing::Version => ApiError::NO_VERSION,
         Missing::Attempt => ApiError::NO_ATTEMPT,
+        Missing::Expired => ApiError::EXPIRED,
     }
 }

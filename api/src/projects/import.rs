@@ -9,12 +9,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use drydock_database::{
-    Database, pack,
-    project::{self, NewProject},
+    Database, DatabaseError, pack,
+    project::{self, Imported, NewProject},
     report::{StoredPack, StoredTree},
 };
-use drydock_domain::TenantId;
-use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, StorageError, WriteOptions, Written, import_tar};
+use drydock_domain::{Digest, ObjectKind, TenantId};
+use drydock_storage::{BoxError, Limits, PackRegistry, StorageError, WriteOptions, Written, import_tar};
 use futures_util::TryStreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio_util::io::StreamReader;
@@ -86,7 +86,10 @@ pub(crate) async fn import_project(
         ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
     })??;
     let client = app.client().await?;
-    project::import(&client, &new, &stored).await?;
+    if project::import(&client, &new, &stored).await? == Imported::Gone {
+        let detail = "What was stored of the archive was collected before it was named: send it again";
+        return Err(ApiError::Unavailable { detail, cause: None });
+    }
     let row = project::find(&client, app.tenant(), new.id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("project {} was imported but cannot be read", new.id)))?;
     let location = format!("/api/v1/projects/{}", new.id);
@@ -108,17 +111,16 @@ async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, Ap
     written.map(stored).transpose()?.ok_or_else(|| ApiError::BadRequest("The archive has no files".into()))
 }
 
-/// Records each pack before it is uploaded.
+/// Records each object before it is uploaded.
 struct Packs {
     database: Database,
     tenant: TenantId,
 }
 
 impl PackRegistry for Packs {
-    async fn uploading(&self, info: PackInfo) -> Result<(), BoxError> {
-        let bytes = i64::try_from(info.bytes)?;
-        pack::uploading(&self.database.client().await?, self.tenant, info.id.as_bytes(), bytes).await?;
-        Ok(())
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
+        let object = pack::Object { tenant: self.tenant, kind, id };
+        Ok(pack::announce(&self.database.client().await?, object, bytes, None).await?)
     }
 }
 
@@ -146,7 +148,10 @@ fn refused(error: StorageError, limit: usize) -> ApiError {
         };
     }
     match error {
-        StorageError::Register(source) => match source.downcast::<drydock_database::DatabaseError>() {
+        StorageError::Register(source) => match source.downcast::<DatabaseError>() {
+            Ok(database) if matches!(*database, DatabaseError::Deleting { .. }) => {
+                ApiError::Unavailable { detail: "The same bytes are being deleted", cause: None }
+            }
             Ok(database) => (*database).into(),
             Err(other) => ApiError::Internal(other.to_string()),
         },

@@ -43,6 +43,9 @@ struct VersionView {
     /// Which one.
     author_id: Uuid,
     created_at: DateTime<Utc>,
+    /// When its files were dropped, by the project's retention; reading them answers 410.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired_at: Option<DateTime<Utc>>,
 }
 
 impl From<VersionRow> for VersionView {
@@ -57,6 +60,7 @@ impl From<VersionRow> for VersionView {
             author_kind: row.author_kind,
             author_id: row.author_id,
             created_at: row.created_at,
+            expired_at: row.expired_at,
         }
     }
 }

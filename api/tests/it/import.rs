@@ -29,7 +29,11 @@ async fn an_archive_becomes_version_one() {
     assert_eq!((&version["author_kind"], &version["author_id"]), (&json!("import"), &json!(id)));
     let client = api.database.client().await.unwrap();
     let packs = client.query("SELECT state FROM pack", &[]).await.unwrap();
-    assert_eq!(packs.iter().map(|row| row.get::<_, String>("state")).collect::<Vec<_>>(), ["live"]);
+    assert_eq!(
+        packs.iter().map(|row| row.get::<_, String>("state")).collect::<Vec<_>>(),
+        ["live", "live"],
+        "the pack and the manifest"
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod again;
 mod cors;
+mod deletion;
 mod errors;
 mod events;
 mod files;

@@ -17,7 +17,7 @@ const ROUTES: [(&str, &[&str]); 30] = [
     ("/api/v1/limits", &["get"]),
     ("/api/v1/projects", &["get", "post"]),
     ("/api/v1/projects/import", &["post"]),
-    ("/api/v1/projects/{id}", &["get"]),
+    ("/api/v1/projects/{id}", &["get", "delete"]),
     ("/api/v1/projects/{id}/archive", &["get"]),
     ("/api/v1/projects/{id}/files", &["get"]),
     ("/api/v1/projects/{id}/files/{path}", &["get"]),

@@ -26,6 +26,7 @@ Environment:
   DRYDOCK_API_URL        the server (--server)
   DRYDOCK_API_KEY        the key to send; or DRYDOCK_API_KEY_FILE, a file that holds it
   DRYDOCK_DATABASE_URL   the database, for `drydock admin`; or DRYDOCK_DATABASE_URL_FILE
+  DRYDOCK_S3_…, AWS_…    object storage, for `drydock admin gc`; as the services have them
 
 Exit codes:
   0  done, job completed        5  conflict
@@ -82,7 +83,7 @@ struct Patience {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Projects: create, import, list, show, read files
+    /// Projects: create, import, list, show, read files, delete
     #[command(subcommand, visible_alias = "projects")]
     Project(project::ProjectCommand),
     /// Jobs: submit, list, show, cancel, retry, wait, read logs
@@ -91,7 +92,7 @@ enum Command {
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
-    /// The operator's commands, which need the database
+    /// The operator's commands, which need the database itself
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Show the versions of this program and of the server

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 24] = [
+const LEAVES: [&[&str]; 27] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -11,6 +11,7 @@ const LEAVES: [&[&str]; 24] = [
     &["project", "cat"],
     &["project", "diff"],
     &["project", "versions"],
+    &["project", "rm"],
     &["job", "submit"],
     &["job", "show"],
     &["job", "ls"],
@@ -26,6 +27,8 @@ const LEAVES: [&[&str]; 24] = [
     &["schedule", "resume"],
     &["schedule", "rm"],
     &["admin", "migrate"],
+    &["admin", "gc"],
+    &["admin", "retention"],
     &["version"],
 ];
 

@@ -40,6 +40,11 @@ impl Api {
         Self { database, address, storage, shutdown, running }
     }
 
+    /// Where its objects are.
+    pub(crate) const fn storage(&self) -> &StorageConfig {
+        &self.storage
+    }
+
     /// Stops serving, as a service does.
     pub(crate) async fn stop(&mut self) {
         self.shutdown.trigger();

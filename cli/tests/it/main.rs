@@ -3,6 +3,7 @@
 
 mod admin;
 mod exit_codes;
+mod gc;
 mod harness;
 mod jobs;
 mod logs;

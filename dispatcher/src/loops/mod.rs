@@ -1,5 +1,6 @@
 //! The loops, one file each: idempotent, bounded, and told nothing about what changed.
 
+mod collect;
 mod dead;
 mod due;
 mod gauges;
@@ -20,7 +21,7 @@ use drydock_runtime::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-use self::{gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets};
+use self::{collect::Collection, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets};
 use crate::context::Context;
 
 /// Shortest time between two looks that every wake-up asks for.
@@ -42,6 +43,10 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
+        tasks::spawn(
+            "collect",
+            Collection::new(context.clone()).run(every("collect", context.config.gc_period), stop()),
+        ),
     ]
 }
 

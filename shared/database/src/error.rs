@@ -33,6 +33,12 @@ pub enum DatabaseError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Bytes that are to be stored are just being deleted: ask again in a moment.
+    #[error("object {id} is being deleted, and cannot be stored until it is")]
+    Deleting {
+        /// Its id, hex.
+        id: String,
+    },
     /// The schema is not the one this build needs.
     #[error("the schema is at {found}, this build needs {needed}: run `drydock admin migrate`")]
     Schema {

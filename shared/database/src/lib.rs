@@ -17,6 +17,7 @@ pub mod page;
 pub mod pool;
 pub mod project;
 pub mod report;
+pub mod retention;
 pub mod schedule;
 pub mod schema;
 pub mod version;

@@ -3,17 +3,18 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{Isolation, JobState, ProjectId, TenantId};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use crate::{
-    DatabaseError,
+    DatabaseError, again,
     page::{Cursor, Page, one_more},
     report::StoredTree,
 };
 
 const CREATE: &str = "SELECT dd_create_project_v1($1, $2, $3, $4, $5, $6, $7)";
-const IMPORT: &str = "SELECT dd_import_v1($1, $2, $3, $4, $5, $6, $7, $8)";
+const DELETE: &str = "SELECT dd_delete_project_v1($1, $2, $3) AS answer";
+const IMPORT: &str = "SELECT dd_import_v2($1, $2, $3, $4, $5, $6, $7, $8) AS made";
 
 macro_rules! select {
     ($($filter:literal),+) => {
@@ -115,21 +116,59 @@ pub async fn create(conn: &impl GenericClient, new: &NewProject) -> Result<(), D
     Ok(())
 }
 
-/// Creates a project whose version 1 is an uploaded tree; its packs become live in the same transaction.
+/// What came of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The project is there.
+    Made,
+    /// Objects of the tree were collected before anything named them: nothing was made, the archive is to be stored again.
+    Gone,
+}
+
+/// Creates a project whose version 1 is an uploaded tree; its objects become live in the same transaction.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn import(conn: &impl GenericClient, new: &NewProject, tree: &StoredTree) -> Result<(), DatabaseError> {
+pub async fn import(conn: &impl GenericClient, new: &NewProject, tree: &StoredTree) -> Result<Imported, DatabaseError> {
     const OPERATION: &str = "import a project";
-    let failed = || DatabaseError::query(OPERATION);
     let tree = serde_json::to_value(tree)
         .map_err(|error| DatabaseError::Row { operation: OPERATION, reason: error.to_string() })?;
-    let statement = conn.prepare_cached(IMPORT).await.map_err(failed())?;
     let (id, tenant, isolation) = (new.id.uuid(), new.tenant.uuid(), new.min_isolation.as_str());
-    conn.execute(&statement, &[&id, &tenant, &new.instruction, &new.agent, &new.pool, &new.labels, &isolation, &tree])
-        .await
-        .map_err(failed())?;
-    Ok(())
+    let parameters: [&(dyn ToSql + Sync); 8] =
+        [&id, &tenant, &new.instruction, &new.agent, &new.pool, &new.labels, &isolation, &tree];
+    let row = again::row(conn, OPERATION, IMPORT, &parameters).await?;
+    Ok(if row.get("made") { Imported::Made } else { Imported::Gone })
+}
+
+/// What came of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted, by this call or before, and all its jobs are cancelled.
+    Done,
+    /// It is deleted, and there are more jobs to cancel: call again.
+    More,
+    /// The tenant never had it.
+    NoProject,
+}
+
+/// Deletes a project: it is seen no more, takes no jobs, its jobs are cancelled, up to `most` a call; its files go with the next
+/// collections. Repeating it changes nothing.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn delete(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    id: ProjectId,
+    most: i32,
+) -> Result<Deleted, DatabaseError> {
+    const OPERATION: &str = "delete a project";
+    match again::row(conn, OPERATION, DELETE, &[&tenant.uuid(), &id.uuid(), &most]).await?.get("answer") {
+        "deleted" => Ok(Deleted::Done),
+        "more" => Ok(Deleted::More),
+        "no_project" => Ok(Deleted::NoProject),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+    }
 }
 
 /// The project, unless it is deleted or another tenant's.

@@ -1,4 +1,4 @@
-//! What a worker reports when an attempt ends: the shape of `dd_finish_group_v1`'s arguments.
+//! What a worker reports when an attempt ends: the shape of `dd_finish_group_v2`'s arguments.
 
 use serde::{Deserialize, Serialize};
 

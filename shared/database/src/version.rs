@@ -12,16 +12,19 @@ use crate::{
 };
 
 const LIST: &str =
-    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at
+    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at, v.expired_at
   FROM version v JOIN project p ON p.id = v.project_id AND p.tenant_id = $1 AND p.deleted_at IS NULL
  WHERE v.project_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4";
-const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id
+const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id,
+    v.expired_at IS NOT NULL AS expired
   FROM project p LEFT JOIN version v ON v.project_id = p.id AND v.number = coalesce($3, p.head_version)
  WHERE p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL";
 /// An attempt's tree is the version it published, else what a failed one left, else what it started from.
 const TREE_OF_ATTEMPT: &str =
     "SELECT coalesce(made.number, a.base_version) AS number, a.finished_at IS NOT NULL AS finished,
-    coalesce(made.manifest_id, a.manifest_id, base.manifest_id) AS manifest_id
+    coalesce(made.manifest_id, a.manifest_id, base.manifest_id) AS manifest_id,
+    CASE WHEN made.number IS NOT NULL THEN made.expired_at WHEN a.manifest_id IS NOT NULL THEN a.tree_expired_at
+         ELSE base.expired_at END IS NOT NULL AS expired
   FROM attempt a JOIN job j ON j.id = a.job_id JOIN project p ON p.id = j.project_id
   LEFT JOIN version made ON made.attempt_id = a.id
   LEFT JOIN version base ON base.project_id = p.id AND base.number = a.base_version
@@ -53,6 +56,8 @@ pub struct VersionRow {
     pub author_id: Uuid,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// When its files were dropped; `None` while they are kept.
+    pub expired_at: Option<DateTime<Utc>>,
 }
 
 impl VersionRow {
@@ -66,6 +71,7 @@ impl VersionRow {
             author_kind: row.get("author_kind"),
             author_id: row.get("author_id"),
             created_at: row.get("created_at"),
+            expired_at: row.get("expired_at"),
         }
     }
 }
@@ -88,6 +94,8 @@ pub enum Missing {
     Version,
     /// The project has no such attempt, or it still runs.
     Attempt,
+    /// It was there; its files are kept no more.
+    Expired,
 }
 
 /// Whose tree.
@@ -155,6 +163,9 @@ pub async fn tree(
     if number != 0 && !row.get::<_, bool>("stored") {
         return Ok(Err(Missing::Version));
     }
+    if row.get("expired") {
+        return Ok(Err(Missing::Expired));
+    }
     Ok(Ok(TreeRef { number, manifest: digest(row.get("manifest_id"))? }))
 }
 
@@ -174,6 +185,7 @@ pub async fn tree_of_attempt(
     let row =
         conn.query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &id, &job, &number]).await.map_err(failed())?;
     match row.filter(|row| row.get("finished")) {
+        Some(row) if row.get("expired") => Ok(Err(Missing::Expired)),
         Some(row) => Ok(Ok(TreeRef { number: row.get("number"), manifest: digest(row.get("manifest_id"))? })),
         None => Ok(Err(Missing::Attempt)),
     }

@@ -131,7 +131,7 @@ pub enum StorageError {
         source: std::io::Error,
     },
     /// The caller's hook refused.
-    #[error("pack could not be registered before its upload")]
+    #[error("an object could not be registered before its upload")]
     Register(#[source] BoxError),
     /// Work on a blocking thread ended without a result: it panicked or the process is shutting down.
     #[error("storage work was interrupted")]

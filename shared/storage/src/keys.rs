@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use drydock_domain::{AttemptId, Digest, TenantId};
+use drydock_domain::{AttemptId, Digest, ObjectKind, TenantId};
 
 /// The full key of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,27 @@ impl<'a> Keys<'a> {
 
     /// A pack.
     pub fn pack(self, id: Digest) -> ObjectKey {
-        self.content('p', id)
+        self.object(ObjectKind::Pack, id)
     }
 
     /// A manifest.
     pub fn manifest(self, id: Digest) -> ObjectKey {
-        self.content('m', id)
+        self.object(ObjectKind::Manifest, id)
+    }
+
+    /// An object named by its content.
+    pub fn object(self, kind: ObjectKind, id: Digest) -> ObjectKey {
+        let id = id.to_string();
+        ObjectKey(format!("{}{}/{id}", self.all(kind), &id[..2]))
+    }
+
+    /// What the keys of all the tenant's objects of one kind begin with.
+    pub(crate) fn all(self, kind: ObjectKind) -> String {
+        let letter = match kind {
+            ObjectKind::Pack => 'p',
+            ObjectKind::Manifest => 'm',
+        };
+        format!("{}{}/{letter}/", self.prefix, self.tenant)
     }
 
     /// The sealed log of an attempt.
@@ -62,11 +77,6 @@ impl<'a> Keys<'a> {
     /// Segment `seq` of an attempt's log, while it is being written. Padded, so that a listing is in order.
     pub fn log_segment(self, attempt: AttemptId, seq: u64) -> ObjectKey {
         ObjectKey(format!("{}{}/lc/{attempt}/{seq:010}", self.prefix, self.tenant))
-    }
-
-    fn content(self, kind: char, id: Digest) -> ObjectKey {
-        let id = id.to_string();
-        ObjectKey(format!("{}{}/{kind}/{}/{id}", self.prefix, self.tenant, &id[..2]))
     }
 }
 

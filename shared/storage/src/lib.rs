@@ -30,7 +30,7 @@ pub use log::{SealedLog, SealedLogWriter, read_log};
 pub use manifest::{Limits, Manifest};
 pub use metrics::StorageMetrics;
 pub use read::{FileStream, decode_block, fetch_block, read_file, read_pack};
-pub use s3::Storage;
+pub use s3::{Listed, Listing, Storage};
 pub use write::{
     ChangeOptions, ChangeWriter, Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written,
     WrittenChanges, write_changes, write_tree,

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use drydock_domain::{Mode, RelativePath, TenantId};
+use drydock_domain::{Digest, Mode, ObjectKind, RelativePath, TenantId};
 use drydock_storage::{
-    BoxError, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageErrorKind, WriteOptions, write_tree,
+    BoxError, Limits, Manifest, Once, PackRegistry, Storage, StorageErrorKind, WriteOptions, write_tree,
 };
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ const SYNCED: usize = 64;
 struct Accept;
 
 impl PackRegistry for Accept {
-    async fn uploading(&self, _pack: PackInfo) -> Result<(), BoxError> {
+    async fn uploading(&self, _: ObjectKind, _: Digest, _: u64) -> Result<(), BoxError> {
         Ok(())
     }
 }
@@ -159,7 +159,7 @@ async fn what_may_have_been_lost_with_the_machine_is_not_trusted() {
         bytes[BOOT_ID] ^= 1;
         bytes[SYNCED] = u8::from(durable);
         let body = bytes.len() - 32;
-        let digest = drydock_domain::Digest::of(&bytes[..body]);
+        let digest = Digest::of(&bytes[..body]);
         bytes[body..].copy_from_slice(digest.as_bytes());
         fs_err::write(&index, bytes).unwrap();
         assert_eq!(open(disk.path(), UNLIMITED, &storage).restore().unwrap(), found, "durable: {durable}");

@@ -1,4 +1,4 @@
-//! Finish: one transaction ends the attempt. Asked until one of its four answers comes, because a lost reply tells nothing.
+//! Finish: one transaction ends the attempt. Asked until one of its answers comes, because a lost reply tells nothing.
 
 use std::sync::Arc;
 
@@ -95,6 +95,10 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
         Ok(Finished::Conflict) => {
             metrics.ended(Outcome::Conflict);
             tracing::info!("the project's head moved meanwhile: the job runs again on the new one");
+        }
+        Ok(Finished::Gone) => {
+            metrics.ended(Outcome::Infra);
+            tracing::error!("the stored result was collected before it was told: the job runs again");
         }
         Ok(Finished::Fenced) => {
             metrics.ended(Outcome::Lost);

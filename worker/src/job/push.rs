@@ -6,9 +6,9 @@ use drydock_database::{
     Database, DatabaseError, pack,
     report::{StoredPack, StoredTree},
 };
-use drydock_domain::{Changes, Outcome, Phase, TenantId};
+use drydock_domain::{AttemptId, Changes, Digest, ObjectKind, Outcome, Phase, TenantId};
 use drydock_runtime::{Backoff, exit::chain};
-use drydock_storage::{BoxError, Limits, PackInfo, PackRegistry, StorageError, StorageErrorKind, Written};
+use drydock_storage::{BoxError, Limits, PackRegistry, StorageError, StorageErrorKind, Written};
 use tokio::time::Instant;
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, said};
@@ -38,7 +38,12 @@ pub(super) async fn push(
     let stage = attempt.enter(Phase::Pushing).await;
     let (context, spec) = (&attempt.context, &attempt.claim.spec);
     let permit = attempt.registration.permit.clone();
-    let registry = Rows { database: context.database.clone(), tenant: spec.tenant_id, permit: permit.clone() };
+    let registry = Rows {
+        database: context.database.clone(),
+        tenant: spec.tenant_id,
+        attempt: attempt.id,
+        permit: permit.clone(),
+    };
     let options = PushOptions { tenant: spec.tenant_id, limits: Limits::default(), packs_dir: attempt.scratch.packs() };
     let pushed = patiently(context, &permit, || {
         workspace::push(&context.storage, options.clone(), &prepared.workspace, attempt.scratch.workspace(), &registry)
@@ -82,25 +87,27 @@ fn may_pass(error: &WorkspaceError) -> bool {
     let WorkspaceError::Storage(error) = error else { return false };
     match error {
         StorageError::Register(source) => {
-            source.downcast_ref::<DatabaseError>().is_some_and(DatabaseError::is_unavailable)
+            let passes =
+                |error: &DatabaseError| error.is_unavailable() || matches!(error, DatabaseError::Deleting { .. });
+            source.downcast_ref().is_some_and(passes)
         }
         other => other.kind() == StorageErrorKind::Unavailable,
     }
 }
 
-/// Packs are rows before they are objects, and none begins without a lease.
+/// Objects are rows before they are stored, and none begins without a lease.
 struct Rows {
     database: Database,
     tenant: TenantId,
+    attempt: AttemptId,
     permit: Permit,
 }
 
 impl PackRegistry for Rows {
-    async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
         self.permit.granted().await.map_err(JobError::Stopped)?;
-        let client = self.database.client().await?;
-        let bytes = i64::try_from(pack.bytes)?;
-        Ok(pack::uploading(&client, self.tenant, pack.id.as_bytes(), bytes).await?)
+        let object = pack::Object { tenant: self.tenant, kind, id };
+        Ok(pack::announce(&self.database.client().await?, object, bytes, Some(self.attempt)).await?)
     }
 }
 

@@ -43,7 +43,7 @@ async fn tell_once(context: &Context, finish: &Arc<Finish>) -> Result<Finished, 
     context.finishes.ask(finish.clone()).await
 }
 
-/// Asks until one of the four answers comes. A result that is not taken at once is kept on disk meanwhile.
+/// Asks until one of its answers comes. A result that is not taken at once is kept on disk meanwhile.
 pub(super) async fn tell(context: &Context, finish: &Arc<Finish>) -> Result<Finished, DatabaseError> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
     let mut kept = false;

@@ -7,8 +7,8 @@ use drydock_database::{
     report::{Report, StoredPack, StoredTree},
     worker::{self, NewWorker},
 };
-use drydock_domain::{AttemptId, Isolation, JobId, Outcome, TenantId, Ticket, WorkerId};
-use drydock_storage::{BoxError, Limits, Manifest, PackInfo, PackRegistry, WriteOptions, import_tar};
+use drydock_domain::{AttemptId, Digest, Isolation, JobId, ObjectKind, Outcome, TenantId, Ticket, WorkerId};
+use drydock_storage::{BoxError, Limits, Manifest, PackRegistry, WriteOptions, import_tar};
 
 use super::Api;
 
@@ -23,10 +23,9 @@ pub(crate) struct Worker {
 struct Packs(drydock_database::Database);
 
 impl PackRegistry for Packs {
-    async fn uploading(&self, info: PackInfo) -> Result<(), BoxError> {
-        pack::uploading(&self.0.client().await?, TenantId::DEFAULT, info.id.as_bytes(), i64::try_from(info.bytes)?)
-            .await?;
-        Ok(())
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
+        let object = pack::Object { tenant: TenantId::DEFAULT, kind, id };
+        Ok(pack::announce(&self.0.client().await?, object, bytes, None).await?)
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) enum ProjectCommand {
     Diff(versions::DiffArgs),
     /// List versions, newest first
     Versions(versions::VersionsArgs),
+    /// Delete a project: its jobs are cancelled at once, its files are gone for good a day later
+    #[command(after_help = "Example:\n  drydock project rm PROJECT")]
+    Rm(ShowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -63,7 +66,7 @@ impl ProjectCommand {
             Self::Create(args) => args.patience.timeout,
             Self::Import(args) => args.patience.timeout,
             Self::Ls(args) => args.patience.timeout,
-            Self::Show(args) => args.patience.timeout,
+            Self::Show(args) | Self::Rm(args) => args.patience.timeout,
             Self::Files(args) => args.patience.timeout,
             Self::Cat(args) => args.patience.timeout,
             Self::Diff(args) => args.patience.timeout,
@@ -86,6 +89,7 @@ pub(super) async fn run(
         ProjectCommand::Cat(args) => read::run(context, args).await,
         ProjectCommand::Diff(args) => versions::diff(context, args).await,
         ProjectCommand::Versions(args) => versions::list(context, args).await,
+        ProjectCommand::Rm(args) => remove(context, &args.project).await,
     }
 }
 
@@ -108,6 +112,12 @@ async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
     let project: Document<Project> = context.client()?.get(["projects", args.project.as_str()]).document().await?;
     context.output.answer(&project.raw, || describe(&project.value)).map(|()| Exit::Ok)
+}
+
+async fn remove(context: &Context, id: &str) -> Result<Exit, CliError> {
+    context.client()?.delete(["projects", id]).bytes().await?;
+    context.output.note(&format!("deleted project {id}"));
+    Ok(Exit::Ok)
 }
 
 fn describe(project: &Project) -> String {

@@ -12,8 +12,8 @@ use crate::{
     report::{LogTail, Report, StoredTree},
 };
 
-const FINISH: &str = "SELECT dd_finish_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
-const FINISH_GROUP: &str = "SELECT answer FROM dd_finish_group_v1($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
+const FINISH: &str = "SELECT dd_finish_v4($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
+const FINISH_GROUP: &str = "SELECT answer FROM dd_finish_group_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
 const OPERATION: &str = "finish attempts";
 
 /// How an attempt ended: all that its one transaction writes. It can be kept on disk until the database is back.
@@ -42,7 +42,7 @@ impl Finish {
     }
 }
 
-/// The four answers a finish has.
+/// The answers a finish has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// Done as reported (or cancelled, where a cancel came first).
@@ -53,12 +53,14 @@ pub enum Finished {
     Fenced,
     /// The head moved; the job runs again on the new one.
     Conflict,
+    /// Objects of its tree were collected before anything named them; the job runs again.
+    Gone,
 }
 
 /// Ends an attempt. Repeating the call is safe.
 ///
 /// # Errors
-/// The database does not answer: the finish may have happened, so ask again until one of the four answers comes.
+/// The database does not answer: the finish may have happened, so ask again until one of the answers comes.
 pub async fn finish(conn: &impl GenericClient, finish: &Finish) -> Result<Finished, DatabaseError> {
     let Columns { jobs, attempts, kinds, reports, trees, tail_seqs, tail_offsets, tails, said } =
         Columns::of(&[finish])?;
@@ -141,6 +143,7 @@ fn answer(word: &str) -> Result<Finished, DatabaseError> {
         "already" => Ok(Finished::Already),
         "fenced" => Ok(Finished::Fenced),
         "conflict" => Ok(Finished::Conflict),
+        "gone" => Ok(Finished::Gone),
         other => Err(bad(format!("unknown answer '{other}'"))),
     }
 }

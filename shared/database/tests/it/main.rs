@@ -12,6 +12,7 @@ mod groups;
 mod horizon;
 mod lanes;
 mod migrations;
+mod objects;
 mod protocol;
 mod reads;
 mod schedules;

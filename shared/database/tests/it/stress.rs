@@ -19,7 +19,7 @@ use drydock_testing::violations;
 
 use crate::{
     faults::success,
-    support::{Fleet, TTL, describe, report, tree},
+    support::{Fleet, TTL, announce, describe, report, tree},
 };
 
 const NONE: [String; 0] = [];
@@ -79,6 +79,7 @@ async fn t37_cancel_races_with_dispatch_claim_and_finish_and_each_job_ends_once(
     for _ in 0..number("DRYDOCK_RACES", 150) {
         let job = fleet.plain().await;
         let (_, attempt) = fleet.running().await;
+        announce(&fleet.client, job, &tree(1)).await;
         let finish = success(job, attempt);
         let (finished, canceled) =
             tokio::join!(job::finish(&fleet.client, &finish), job::cancel(&other, TenantId::DEFAULT, job, None));
@@ -146,6 +147,7 @@ async fn t52_an_accept_racing_with_the_last_finish_never_stalls_the_lane() {
     fleet.plain().await;
     for _ in 0..number("DRYDOCK_RACES", 300) {
         let (job, attempt) = fleet.running().await;
+        announce(&fleet.client, job, &tree(1)).await;
         let finish = success(job, attempt);
         let new = NewJob::new(fleet.project, JobType::Edit, "t".to_owned(), "do it".to_owned());
         let (finished, accepted) =
@@ -279,6 +281,7 @@ async fn work(stress: &Stress, client: &Client, ticket: &Ticket, worker: WorkerI
     }
     let outcome = [Outcome::Succeeded, Outcome::Succeeded, Outcome::Failed, Outcome::Interrupted]
         [usize::try_from(dice(4)).unwrap()];
+    announce(client, ticket.job, &tree(1)).await;
     let finish = job::Finish { tree: Some(tree(1)), ..job::Finish::new(ticket.job, attempt, outcome, report()) };
     let answer = job::finish(client, &finish).await.unwrap();
     let again = job::finish(client, &finish).await.unwrap();

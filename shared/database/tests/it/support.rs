@@ -57,6 +57,9 @@ impl Fleet {
         outcome: Outcome,
         tree: Option<&StoredTree>,
     ) -> Finished {
+        if let Some(tree) = tree {
+            announce(&self.client, job, tree).await;
+        }
         let finish = Finish { tree: tree.cloned(), ..Finish::new(job, attempt, outcome, report()) };
         job::finish(&self.client, &finish).await.unwrap()
     }
@@ -118,6 +121,15 @@ pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
         isolation: Isolation::None,
         rung: "copy".to_owned(),
         build: "test".to_owned(),
+    }
+}
+
+/// Announces the objects of a tree, as whoever uploads them would; for the job's tenant.
+pub(crate) async fn announce(client: &Client, job: JobId, tree: &StoredTree) {
+    let objects = tree.packs.iter().map(|pack| ("pack", &pack.id)).chain([("manifest", &tree.manifest_id)]);
+    for (kind, id) in objects {
+        let sql = "SELECT dd_announce_v1(tenant_id, $2, decode($3, 'hex'), 10, NULL) FROM job WHERE id = $1";
+        client.query(sql, &[&job.uuid(), &kind, id]).await.unwrap();
     }
 }
 

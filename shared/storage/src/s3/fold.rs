@@ -21,6 +21,7 @@ pub(super) const PUT: Operation = Operation { label: "put", verb: "store an obje
 pub(super) const GET: Operation = Operation { label: "get", verb: "read an object" };
 pub(super) const HEAD: Operation = Operation { label: "head", verb: "look at an object" };
 pub(super) const DELETE: Operation = Operation { label: "delete", verb: "delete an object" };
+pub(super) const LIST: Operation = Operation { label: "list", verb: "list objects" };
 
 /// The HTTP status, where there was an answer.
 pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {

@@ -5,7 +5,10 @@
 //! answer that the object exists already is success. It knows nothing of what the bytes mean.
 
 mod fold;
+mod list;
 mod retry;
+
+pub use self::list::{Listed, Listing};
 
 use std::{future::Future, ops::Range, sync::Arc, time::Duration};
 
@@ -26,7 +29,7 @@ use drydock_runtime::start;
 use secrecy::ExposeSecret as _;
 use tempfile::NamedTempFile;
 
-use self::fold::{CHECK, DELETE, GET, HEAD, Operation, PUT, fold, unavailable};
+use self::fold::{CHECK, DELETE, GET, HEAD, LIST, Operation, PUT, fold, unavailable};
 use crate::{
     Credentials, StorageConfig, StorageError, StorageErrorKind, StorageMetrics,
     keys::{Keys, ObjectKey},
@@ -165,14 +168,17 @@ impl Storage {
 
     /// Deletes an object; that it does not exist is no error.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StorageError> {
-        self.retry(DELETE, || {
-            let delete = self.inner.client.delete_object().bucket(&self.inner.bucket).key(key.as_str()).send();
-            self.timed(DELETE, self.inner.timeout, async move {
-                match delete.await {
-                    Err(error) if fold::status(&error) == Some(404) => Ok(()),
-                    result => result.map(drop).map_err(|error| self.fold(DELETE, Some(key), error)),
-                }
-            })
+        self.retry(DELETE, || self.delete_once(key)).await
+    }
+
+    /// As [`Self::delete`], with a single request: after success none is under way any more.
+    pub async fn delete_once(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let delete = self.inner.client.delete_object().bucket(&self.inner.bucket).key(key.as_str()).send();
+        self.timed(DELETE, self.inner.timeout, async {
+            match delete.await {
+                Err(error) if fold::status(&error) == Some(404) => Ok(()),
+                result => result.map(drop).map_err(|error| self.fold(DELETE, Some(key), error)),
+            }
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use drydock_domain::{Changes, Digest, TenantId};
 
-use super::{ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, with_uploads};
+use super::{ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, put_manifest, with_uploads};
 use crate::{Delta, Limits, Manifest, Storage, StorageError, StoredTree};
 
 /// What is to be changed, and how that is stored.
@@ -86,7 +86,7 @@ where
             whole(changes, root, packs)
         }
         Form::Manifest { manifest, stored, packs } => {
-            storage.put(&storage.keys(tenant).manifest(manifest.id()), stored).await?;
+            put_manifest(storage, tenant, registry, manifest.id(), stored).await?;
             whole(changes, manifest, packs)
         }
         Form::Delta { root, delta, packs } => WrittenChanges {

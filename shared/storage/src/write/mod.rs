@@ -1,6 +1,6 @@
 //! Writing a tree: contents into packs, packs into the bucket, then the manifest.
 //!
-//! Owns the order of things: a pack is announced to the caller before it is uploaded, and the manifest is uploaded
+//! Owns the order of things: an object is announced to the caller before it is uploaded, and the manifest is uploaded
 //! after all its packs, so that whoever can read a manifest can read all of it. Reading files, hashing and compressing
 //! happen on one blocking thread; finished packs cross to the async side through a channel of one.
 
@@ -17,7 +17,7 @@ mod writer;
 use std::{future::Future, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use drydock_domain::{Digest, TenantId};
+use drydock_domain::{Digest, ObjectKind, TenantId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
@@ -43,11 +43,11 @@ pub struct PackInfo {
     pub new: bool,
 }
 
-/// Told of every pack before it is uploaded, because its row must exist before the object does: a crash then leaves a
-/// row that can be collected, never an object nobody knows of.
+/// Told of every pack and manifest before it is uploaded, because its row must exist before the object does: a crash then
+/// leaves a row that can be collected, never an object nobody knows of.
 pub trait PackRegistry: Sync {
-    /// Returns once the pack is recorded as being uploaded; an error stops the write.
-    fn uploading(&self, pack: PackInfo) -> impl Future<Output = Result<(), BoxError>> + Send;
+    /// Returns once the object of `bytes` is recorded as being uploaded; an error stops the write.
+    fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// What is to be written, and how.
@@ -110,7 +110,7 @@ where
         return Ok(None);
     };
     let manifest = Arc::new(manifest);
-    storage.put(&storage.keys(tenant).manifest(manifest.id()), stored).await?;
+    put_manifest(storage, tenant, registry, manifest.id(), stored).await?;
     Ok(Some(Written {
         tree_id: manifest.tree_id(),
         manifest_id: manifest.id(),
@@ -119,6 +119,18 @@ where
         total_bytes: manifest.tree().total_bytes(),
         manifest,
     }))
+}
+
+/// Announces a manifest, then stores it: all its packs are stored by now.
+async fn put_manifest<R: PackRegistry>(
+    storage: &Storage,
+    tenant: TenantId,
+    registry: &R,
+    id: Digest,
+    stored: Bytes,
+) -> Result<(), StorageError> {
+    registry.uploading(ObjectKind::Manifest, id, stored.len() as u64).await.map_err(StorageError::Register)?;
+    storage.put(&storage.keys(tenant).manifest(id), stored).await
 }
 
 impl PackInfo {
@@ -157,7 +169,6 @@ async fn upload<R: PackRegistry>(
     registry: &R,
     pack: SealedPack,
 ) -> Result<(), StorageError> {
-    let info = PackInfo { id: pack.id, bytes: pack.file.len, new: true };
-    registry.uploading(info).await.map_err(StorageError::Register)?;
+    registry.uploading(ObjectKind::Pack, pack.id, pack.file.len).await.map_err(StorageError::Register)?;
     storage.put_file(&storage.keys(tenant).pack(pack.id), &pack.file).await
 }

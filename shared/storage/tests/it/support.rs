@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use drydock_domain::{Mode, RelativePath, TenantId};
+use drydock_domain::{Digest, Mode, ObjectKind, RelativePath, TenantId};
 use drydock_storage::{
     BoxError, ChangeOptions, ChangeWriter, Limits, Manifest, Once, PackInfo, PackRegistry, Storage, StorageError,
     StorageMetrics, TreeWriter, WriteOptions, Written, WrittenChanges, read_file, write_changes, write_tree,
@@ -24,11 +24,13 @@ pub(crate) struct Registry {
 }
 
 impl PackRegistry for Registry {
-    async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
         if self.closed {
             return Err("the database is away".into());
         }
-        self.announced.lock().unwrap().push(pack);
+        if kind == ObjectKind::Pack {
+            self.announced.lock().unwrap().push(PackInfo { id, bytes, new: true });
+        }
         Ok(())
     }
 }

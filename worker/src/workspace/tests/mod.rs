@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use drydock_domain::{AttemptId, TenantId};
+use drydock_domain::{AttemptId, Digest, ObjectKind, TenantId};
 use drydock_storage::{BoxError, Limits, Manifest, ManifestCache, PackInfo, PackRegistry, Storage, Written};
 use prometheus::{IntCounterVec, Opts, Registry};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -32,8 +32,10 @@ const TENANT: TenantId = TenantId::DEFAULT;
 struct Announced(Arc<Mutex<Vec<PackInfo>>>);
 
 impl PackRegistry for Announced {
-    async fn uploading(&self, pack: PackInfo) -> Result<(), BoxError> {
-        self.0.lock().unwrap().push(pack);
+    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
+        if kind == ObjectKind::Pack {
+            self.0.lock().unwrap().push(PackInfo { id, bytes, new: true });
+        }
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use super::{
     model::{Answer, World, attempt as told},
     op::{Ask, FAR, GRACE, Kind, Label, Op, RunAt, Start, UNCLAIMED, id},
 };
-use crate::support::tree;
+use crate::support::{announce, tree};
 
 type Answered = Result<Answer, DatabaseError>;
 
@@ -126,12 +126,16 @@ async fn finish(client: &Client, job: Label, attempt: Label, outcome: Outcome, w
     };
     let tree = with_tree.then(|| tree(told::tree_byte(attempt)));
     let (job, attempt) = (id(Kind::Job, job).into(), id(Kind::Attempt, attempt).into());
+    if let Some(tree) = &tree {
+        announce(client, job, tree).await;
+    }
     let finish = Finish { tree, ..Finish::new(job, attempt, outcome, report) };
     Ok(word(match job::finish(client, &finish).await? {
         Finished::Ok => "ok",
         Finished::Already => "already",
         Finished::Fenced => "fenced",
         Finished::Conflict => "conflict",
+        Finished::Gone => "gone",
     }))
 }
 

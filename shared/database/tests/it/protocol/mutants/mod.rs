@@ -29,7 +29,7 @@ const STEPS: usize = 250;
 fn scripts_of(function: &str) -> &'static [&'static str] {
     match function {
         "dd_claim_v2" => &["claim", "claims of workers"],
-        "dd_finish_v2" => &["finish", "publish"],
+        "dd_finish_v4" => &["finish", "publish"],
         "dd_end_attempt_v2" | "dd_settle_v1" => &["retries", "lost", "cancel", "dependencies", "faults"],
         "dd_promote_v2" => &["places", "full places", "lane"],
         "dd_cancel_v1" => &["cancel"],

@@ -1,8 +1,12 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
+mod collection;
+
 use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use self::collection::CollectionMetrics;
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -22,6 +26,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) oldest_transaction_seconds: Gauge,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
+    pub(crate) collection: CollectionMetrics,
 }
 
 impl DispatcherMetrics {
@@ -84,6 +89,7 @@ impl DispatcherMetrics {
             oldest_transaction_seconds,
             jobs,
             slots,
+            collection: CollectionMetrics::register(registry)?,
         })
     }
 
@@ -98,6 +104,7 @@ impl DispatcherMetrics {
             self.relay_up.set(0);
             self.reaping_held.set(0);
             self.oldest_transaction_seconds.set(0.0);
+            self.collection.reset();
         }
     }
 

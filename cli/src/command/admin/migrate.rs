@@ -1,30 +1,21 @@
-//! `drydock admin`: what needs the database itself.
+//! `drydock admin migrate`: the database's schema.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use drydock_database::{
     Database, DatabaseConfig,
     migrate::{self, Migrated, Mode, newest},
     schema,
 };
 
-use super::Context;
+use super::super::Context;
 use crate::{CliError, Exit, output::Output};
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AdminCommand {
-    /// Bring the database to the schema of this build
-    ///
-    /// Safe to run again and beside running services. A database that was made by other means is compared: an identical one is
-    /// stamped, a different one is refused with the differences and left as it is.
-    Migrate(MigrateArgs),
-}
 
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 #[command(
     after_help = "Example:\n  DRYDOCK_DATABASE_URL=postgres://drydock@127.0.0.1:5432/drydock drydock admin migrate --dry-run"
 )]
-pub(super) struct MigrateArgs {
+pub(in crate::command) struct MigrateArgs {
     /// Tell what would be done, change nothing
     #[arg(long)]
     dry_run: bool,
@@ -36,8 +27,7 @@ pub(super) struct MigrateArgs {
     stamp: bool,
 }
 
-pub(super) async fn run(context: &Context, command: AdminCommand) -> Result<Exit, CliError> {
-    let AdminCommand::Migrate(args) = command;
+pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, CliError> {
     let url = drydock_database::config::url()?;
     let database = Database::new(&DatabaseConfig::default(), &url)?;
     if args.check {
