@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LOCAL := deploy/local
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test check agents live bench bench-queue chaos
+.PHONY: help up down clean status test check agents live bench bench-queue bench-workspace chaos
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ live: ## validate a running stack; BASE_URL=http://… OUTROOT=directory AGENT=n
 
 bench: ## measure the running stack with the release build
 	@$(LOCAL)/bench.sh
+
+bench-workspace: ## measure materializing and pushing, beside cp, s5cmd and the AWS CLI
+	@$(LOCAL)/bench-workspace.sh
 
 bench-queue: ## measure the queue on private servers of its own with the release build
 	@$(LOCAL)/bench-queue.sh

@@ -1,5 +1,5 @@
 -- Finish an attempt: fence, version compare-and-swap, attempt, the rest of its log, job, lane hand-over, all in one transaction.
--- `tree` is {tree_id, manifest_id (hex), packs: [{id (hex), bytes}], file_count, total_bytes} or NULL where nothing changed.
+-- `tree` is {tree_id, manifest_id (hex), delta? (base64), packs: [{id (hex), bytes}], file_count, total_bytes} or NULL where nothing changed.
 -- `tail` is what of the log was not written yet (NULL: nothing), at `tail_seq` and `tail_offset`; `said` the progress not yet told (an
 -- array of texts).
 -- Answers: ok | already (an earlier call of mine landed) | fenced (not mine any more: drop everything) | conflict (the head
@@ -40,9 +40,9 @@ BEGIN
   IF publish AND head <> t.base_version THEN ended := 'conflict'; publish := false; END IF;
   IF publish THEN
     made := head + 1;
-    INSERT INTO version (project_id, number, parent, tree_id, manifest_id, pack_ids, file_count, total_bytes, author_kind, author_id, attempt_id)
+    INSERT INTO version (project_id, number, parent, tree_id, manifest_id, delta, pack_ids, file_count, total_bytes, author_kind, author_id, attempt_id)
     VALUES (j.project_id, made, head, decode(tree ->> 'tree_id', 'hex'), decode(tree ->> 'manifest_id', 'hex'),
-            packs,
+            decode(tree ->> 'delta', 'base64'), packs,
             (tree ->> 'file_count')::int, (tree ->> 'total_bytes')::bigint, 'job', jid, a);
     UPDATE project SET head_version = made WHERE id = j.project_id;
   END IF;
@@ -58,6 +58,7 @@ BEGIN
          agent_started_at = started_at + make_interval(secs => (report ->> 'agent_start_s')::float8),
          tree_id = CASE WHEN NOT publish THEN decode(tree ->> 'tree_id', 'hex') END,
          manifest_id = CASE WHEN NOT publish THEN decode(tree ->> 'manifest_id', 'hex') END,
+         delta = CASE WHEN NOT publish THEN decode(tree ->> 'delta', 'base64') END,
          pack_ids = CASE WHEN NOT publish AND tree IS NOT NULL THEN packs END,
          log_bytes = coalesce((report ->> 'log_bytes')::bigint, 0)
    WHERE id = a;

@@ -49,7 +49,7 @@ async fn attempt(fleet: &Fleet) {
     done();
     run(fleet, id, &scratch).await;
     done();
-    let options = PushOptions { tenant, limits: Limits::default(), packs_dir: scratch.packs() };
+    let options = PushOptions { tenant, limits: Limits::default(), packs_dir: scratch.packs(), inline_max: 0 };
     let pushed = workspace::push(&fleet.storage, options, &materialized, scratch.workspace(), &NoPacks).await.unwrap();
     assert!(pushed.written.is_none(), "an empty workspace makes no version");
     done();

@@ -35,12 +35,15 @@ pub struct WorkerConfig {
     /// Most bytes kept there; what no job has used for longest goes first. Half of the disk when unset
     #[arg(long, env = "DRYDOCK_CACHE_MAX_BYTES")]
     pub cache_max_bytes: Option<u64>,
-    /// Bytes that stay free on its disk; a twentieth of it, and at least 2 GiB, when unset
+    /// Bytes that stay free on its disk; 2 GiB when unset, or a twentieth of the disk where that is less
     #[arg(long, env = "DRYDOCK_CACHE_MIN_FREE_BYTES")]
     pub cache_min_free_bytes: Option<u64>,
     /// How workspaces are made; the best way this node allows when unset. One that it does not allow stops the start
     #[arg(long, env = "DRYDOCK_MATERIALIZE", value_enum)]
     pub materialize: Option<Rung>,
+    /// Most bytes of a small push that go into the version's row instead of object storage; 0 puts all into object storage
+    #[arg(long, env = "DRYDOCK_INLINE_MAX_BYTES", default_value_t = drydock_storage::Delta::INLINE_MAX, value_parser = inline_max)]
+    pub inline_max_bytes: usize,
     /// How long the lease lasts; renewed every sixth of it
     #[arg(long, env = "DRYDOCK_LEASE_TTL", default_value = "60s", value_parser = positive_duration)]
     pub lease_ttl: Duration,
@@ -92,6 +95,11 @@ impl WorkerConfig {
             || std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
         self.slots.unwrap_or_else(cores)
     }
+}
+
+fn inline_max(text: &str) -> Result<usize, String> {
+    let most = drydock_storage::Delta::INLINE_MAX;
+    text.parse().ok().filter(|bytes| *bytes <= most).ok_or_else(|| format!("must be 0 to {most}"))
 }
 
 fn pool_name(text: &str) -> Result<String, String> {

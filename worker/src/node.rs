@@ -15,7 +15,7 @@ use crate::{
 
 /// Bytes of decoded manifests kept.
 const MANIFEST_CACHE: usize = 32 << 20;
-/// Least that stays free on the cache's disk where nothing is set.
+/// What stays free on the cache's disk where nothing is set, unless that is more than a twentieth of it.
 const MIN_FREE: u64 = 2 << 30;
 
 /// Opens the cache and tries the rungs. What an earlier worker left in the cache is found again in the background.
@@ -53,7 +53,7 @@ fn limits(config: &WorkerConfig, path: &std::path::Path) -> anyhow::Result<Cache
     let disk = stat.f_blocks.saturating_mul(stat.f_frsize);
     Ok(CacheLimits {
         max_bytes: config.cache_max_bytes.unwrap_or(disk / 2),
-        min_free: config.cache_min_free_bytes.unwrap_or_else(|| (disk / 20).max(MIN_FREE)),
+        min_free: config.cache_min_free_bytes.unwrap_or_else(|| (disk / 20).min(MIN_FREE)),
     })
 }
 

@@ -181,6 +181,7 @@ mod tests {
         let tree = StoredTree {
             tree_id: "ab".to_owned(),
             manifest_id: "cd".to_owned(),
+            delta: None,
             packs: Vec::new(),
             file_count: 1,
             total_bytes: 2,

@@ -129,6 +129,7 @@ fn stored(written: Written) -> Result<StoredTree, ApiError> {
     Ok(StoredTree {
         tree_id: written.tree_id.to_string(),
         manifest_id: written.manifest_id.to_string(),
+        delta: None,
         packs: written.packs.iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
         file_count: count,
         total_bytes: written.total_bytes,

@@ -52,8 +52,11 @@ pub struct Report {
 pub struct StoredTree {
     /// Merkle id of the tree.
     pub tree_id: String,
-    /// Its manifest.
+    /// Its manifest, or that its delta belongs to.
     pub manifest_id: String,
+    /// Its delta, base64; at most 64 KiB decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<String>,
     /// Every pack the manifest names.
     pub packs: Vec<StoredPack>,
     /// Files and symlinks in it.

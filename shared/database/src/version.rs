@@ -76,6 +76,30 @@ impl VersionRow {
     }
 }
 
+/// Where a tree is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAt {
+    /// The tree's Merkle id.
+    pub tree: [u8; 32],
+    /// Its manifest, or that its delta belongs to.
+    pub manifest: [u8; 32],
+    /// Its delta, where it has one.
+    pub delta: Option<Vec<u8>>,
+}
+
+impl StoredAt {
+    /// From three columns; `None` where they are null: the empty tree.
+    pub(crate) fn from_row(row: &Row, [tree, manifest, delta]: [&str; 3]) -> Result<Option<Self>, String> {
+        let digest = |bytes: Vec<u8>, what: &str| {
+            <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| format!("{what} is not 32 bytes"))
+        };
+        let columns = row.get::<_, Option<Vec<u8>>>(tree).zip(row.get::<_, Option<Vec<u8>>>(manifest));
+        let Some((tree, manifest)) = columns else { return Ok(None) };
+        let (tree, manifest) = (digest(tree, "a tree id")?, digest(manifest, "a manifest id")?);
+        Ok(Some(Self { tree, manifest, delta: row.get(delta) }))
+    }
+}
+
 /// A tree to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeRef {

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use drydock_domain::{Digest, TenantId};
-use drydock_storage::{Manifest, StorageError, decode_block};
+use drydock_storage::{Manifest, StorageError, decode_block, read_pack};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -87,14 +87,13 @@ impl NodeCache {
 }
 
 async fn bring(cache: &NodeCache, tenant: TenantId, filling: &Arc<Filling>, span: Span) -> Result<(), CacheError> {
-    let storage = &cache.inner.storage;
     let pack = filling.manifest.packs()[span.pack as usize].id;
-    let key = storage.keys(tenant).pack(pack);
     let memory = filling.memory_kib(&span).min(MEMORY_KIB);
     let _memory = cache.inner.memory.acquire_many(memory).await.map_err(|_| CacheError::Interrupted)?;
     let mut again = true;
     loop {
-        let stored = storage.get_range(&key, span.start..span.end).await?;
+        let stored =
+            read_pack(&cache.inner.storage, tenant, &filling.manifest, span.pack, span.start..span.end).await?;
         let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
         match blocking(move || filling.write(pack, start, &stored, pieces)).await {
             // Damaged on its way, perhaps: asked for once more.

@@ -64,10 +64,10 @@ impl Drop for Image {
 }
 
 impl NodeCache {
-    /// The image of the version with this manifest, if it is here. Cheap.
-    pub(crate) fn find_image(&self, tenant: TenantId, manifest: Digest) -> Option<Arc<Image>> {
+    /// The image of the version with this tree, if it is here. Cheap.
+    pub(crate) fn find_image(&self, tenant: TenantId, tree: Digest) -> Option<Arc<Image>> {
         let now = self.inner.state.tick();
-        let image = Arc::clone(self.inner.state.lock().images.get(&(tenant, manifest))?);
+        let image = Arc::clone(self.inner.state.lock().images.get(&(tenant, tree))?);
         image.touch(now);
         let whole = image.data.iter().all(|data| data.is_whole());
         if whole {
@@ -78,12 +78,12 @@ impl NodeCache {
 
     /// The image of a version, made if it is not here.
     pub(crate) async fn image(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Arc<Image>, CacheError> {
-        if let Some(image) = self.find_image(tenant, manifest.id()) {
+        if let Some(image) = self.find_image(tenant, manifest.tree_id()) {
             return Ok(image);
         }
         let loaded = self.load(tenant, manifest).await?;
-        let _flight = self.inner.flights.board((tenant, manifest.id())).await;
-        if let Some(image) = self.find_image(tenant, manifest.id()) {
+        let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
+        if let Some(image) = self.find_image(tenant, manifest.tree_id()) {
             return Ok(image);
         }
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
@@ -95,7 +95,7 @@ impl NodeCache {
         let began = std::time::Instant::now();
         let image = Arc::new(self.mounted(manifest.tree(), loaded)?);
         let mut known = self.inner.state.lock();
-        known.images.insert((tenant, manifest.id()), Arc::clone(&image));
+        known.images.insert((tenant, manifest.tree_id()), Arc::clone(&image));
         let surplus = surplus(&mut known);
         drop(known);
         drop(surplus);

@@ -37,7 +37,7 @@ impl NodeCache {
             self.inner.metrics.hits.inc();
             return Ok(looked.loaded);
         }
-        let _flight = self.inner.flights.board((tenant, manifest.id())).await;
+        let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
         let _turn = self.inner.fetches.acquire().await.map_err(|_| CacheError::Interrupted)?;
         // What was found stays pinned until the whole is.
         let Looked { missing, loaded: _found } = self.look(tenant, manifest).await?;

@@ -111,7 +111,7 @@ async fn a_tenants_contents_are_its_own() {
     let cache = open(disk.path(), UNLIMITED, &storage);
     cache.image(TENANT, &manifest).await.unwrap();
     let stranger = TenantId::generate();
-    assert!(cache.find_image(stranger, manifest.id()).is_none());
+    assert!(cache.find_image(stranger, manifest.tree_id()).is_none());
     let error = cache.image(stranger, &manifest).await.unwrap_err();
     assert!(
         matches!(error, CacheError::Storage(e) if e.kind() == StorageErrorKind::NotFound),
@@ -226,9 +226,9 @@ async fn what_nobody_wanted_for_longest_goes_first() {
     for at in [0, 1, 0, 2] {
         drop(cache.image(TENANT, &versions[at]).await.unwrap());
     }
-    assert!(cache.find_image(TENANT, versions[0].id()).is_some());
-    assert!(cache.find_image(TENANT, versions[1].id()).is_none(), "not wanted since");
-    assert!(cache.find_image(TENANT, versions[2].id()).is_some());
+    assert!(cache.find_image(TENANT, versions[0].tree_id()).is_some());
+    assert!(cache.find_image(TENANT, versions[1].tree_id()).is_none(), "not wanted since");
+    assert!(cache.find_image(TENANT, versions[2].tree_id()).is_some());
     assert_eq!(cache.inner.metrics.evicted.get(), 1);
     assert_eq!(data_files(_disk.path()).len(), 4, "two data files and their indices");
     assert_eq!(cache.inner.state.lock().bytes, 80 * BLOCK);

@@ -60,7 +60,7 @@ impl NodeCache {
         manifest: &Arc<Manifest>,
         copy_out: CopyOut,
     ) -> Result<Arc<dyn Lower>, CacheError> {
-        let key = (tenant, manifest.id());
+        let key = (tenant, manifest.tree_id());
         if let Some(tree) = self.find_tree(key) {
             return Ok(tree);
         }

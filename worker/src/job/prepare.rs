@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use drydock_domain::{Digest, Phase};
+use drydock_storage::StoredTree;
 
 use super::{Attempt, error::JobError};
 use crate::workspace::Materialized;
@@ -20,8 +22,12 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
         .log
         .line(format!("[worker] Workspace: {} (isolated per request)", attempt.scratch.workspace().display()))
         .await;
-    let base = attempt.claim.base_manifest.map(Digest::from_bytes);
-    let work = context.materializer.materialize(spec.tenant_id, base, &attempt.scratch);
+    let base = attempt.claim.base.as_ref().map(|base| {
+        let stored =
+            StoredTree { manifest: Digest::from_bytes(base.manifest), delta: base.delta.clone().map(Bytes::from) };
+        context.materializer.base(spec.tenant_id, Digest::from_bytes(base.tree), stored)
+    });
+    let work = context.materializer.materialize(base, &attempt.scratch);
     let stop = &attempt.registration.permit.stop;
     let token = stop.token();
     let workspace = tokio::select! {

@@ -2,20 +2,21 @@
 
 use std::{future::Future, time::Duration};
 
+use base64::Engine as _;
 use drydock_database::{
     Database, DatabaseError, pack,
     report::{StoredPack, StoredTree},
 };
 use drydock_domain::{AttemptId, Changes, Digest, ObjectKind, Outcome, Phase, TenantId};
 use drydock_runtime::{Backoff, exit::chain};
-use drydock_storage::{BoxError, Limits, PackRegistry, StorageError, StorageErrorKind, Written};
+use drydock_storage::{BoxError, Limits, PackRegistry, StorageError, StorageErrorKind};
 use tokio::time::Instant;
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, said};
 use crate::{
     context::Context,
     running::{Permit, Stop},
-    workspace::{self, PushOptions, WorkspaceError},
+    workspace::{self, PushOptions, Stored, WorkspaceError},
 };
 
 /// What came of the workspace.
@@ -44,14 +45,19 @@ pub(super) async fn push(
         attempt: attempt.id,
         permit: permit.clone(),
     };
-    let options = PushOptions { tenant: spec.tenant_id, limits: Limits::default(), packs_dir: attempt.scratch.packs() };
+    let options = PushOptions {
+        tenant: spec.tenant_id,
+        limits: Limits::default(),
+        packs_dir: attempt.scratch.packs(),
+        inline_max: context.config.inline_max_bytes,
+    };
     let pushed = patiently(context, &permit, || {
         workspace::push(&context.storage, options.clone(), &prepared.workspace, attempt.scratch.workspace(), &registry)
     })
     .await?;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
-    let tree = pushed.written.filter(|_| !spec.read_only).map(|written| stored(&written));
+    let tree = pushed.written.filter(|_| !spec.read_only).map(|written| row(&written));
     Ok(Some(Pushed { tree, changes: pushed.changes, seconds: stage.leave(context) }))
 }
 
@@ -111,12 +117,14 @@ impl PackRegistry for Rows {
     }
 }
 
-fn stored(written: &Written) -> StoredTree {
+fn row(written: &Stored) -> StoredTree {
+    let (stored, (file_count, total_bytes)) = (written.stored(), written.size());
     StoredTree {
-        tree_id: written.tree_id.to_string(),
-        manifest_id: written.manifest_id.to_string(),
-        packs: written.packs.iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
-        file_count: u32::try_from(written.file_count).unwrap_or(u32::MAX),
-        total_bytes: written.total_bytes,
+        tree_id: written.tree_id().to_string(),
+        manifest_id: stored.manifest.to_string(),
+        delta: stored.delta.map(|delta| base64::engine::general_purpose::STANDARD.encode(delta)),
+        packs: written.packs().iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
+        file_count: u32::try_from(file_count).unwrap_or(u32::MAX),
+        total_bytes,
     }
 }

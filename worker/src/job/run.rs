@@ -25,7 +25,7 @@ impl Attempt {
                 self.context.breaker.failed(&drydock_runtime::exit::chain(error));
             }
         })?;
-        if self.claim.base_manifest.is_some() {
+        if self.claim.base.is_some() {
             self.context.breaker.worked();
         }
         let executed = execute::execute(self, &prepared).await?;

@@ -100,13 +100,10 @@ impl Fleet {
         let scratch = self.context.scratch.create(attempt).unwrap();
         let claim = self.claim(new.id, attempt).await;
         Attempt::new(&self.context, new.id, attempt, claim, scratch).run().await;
-        let state: String = self
-            .client
-            .query_one("SELECT state::text FROM attempt WHERE id = $1", &[&attempt.uuid()])
-            .await
-            .unwrap()
-            .get(0);
-        assert_eq!(state, "succeeded");
+        let sql = "SELECT state::text, detail FROM attempt WHERE id = $1";
+        let ended = self.client.query_one(sql, &[&attempt.uuid()]).await.unwrap();
+        let (state, detail) = (ended.get::<_, String>(0), ended.get::<_, Option<String>>(1));
+        assert_eq!((state.as_str(), detail), ("succeeded", None));
         attempt
     }
 

@@ -4,23 +4,37 @@
 use std::sync::Arc;
 
 use drydock_domain::{Digest, TenantId};
-use drydock_storage::{Manifest, ManifestCache, Storage, StorageError};
+use drydock_storage::{Manifest, ManifestCache, Storage, StorageError, StoredTree};
 use tokio::sync::OnceCell;
 
 /// A version by name; clones share what was read.
 #[derive(Clone, Debug)]
 pub struct Base {
     tenant: TenantId,
-    id: Digest,
+    tree: Digest,
+    stored: StoredTree,
     storage: Storage,
     manifests: Arc<ManifestCache>,
     manifest: Arc<OnceCell<Arc<Manifest>>>,
 }
 
 impl Base {
-    /// The version whose manifest is `id`.
-    pub fn new(storage: &Storage, manifests: &Arc<ManifestCache>, tenant: TenantId, id: Digest) -> Self {
-        Self { tenant, id, storage: storage.clone(), manifests: Arc::clone(manifests), manifest: Arc::default() }
+    /// The version with this tree, and where that is stored.
+    pub fn new(
+        storage: &Storage,
+        manifests: &Arc<ManifestCache>,
+        tenant: TenantId,
+        tree: Digest,
+        stored: StoredTree,
+    ) -> Self {
+        Self {
+            tenant,
+            tree,
+            stored,
+            storage: storage.clone(),
+            manifests: Arc::clone(manifests),
+            manifest: Arc::default(),
+        }
     }
 
     /// Whose.
@@ -28,9 +42,9 @@ impl Base {
         self.tenant
     }
 
-    /// Its manifest's name.
-    pub const fn id(&self) -> Digest {
-        self.id
+    /// Its tree's name.
+    pub const fn tree(&self) -> Digest {
+        self.tree
     }
 
     /// Its manifest, read once.
@@ -39,7 +53,9 @@ impl Base {
     /// Object storage, or a damaged object.
     pub async fn manifest(&self) -> Result<&Arc<Manifest>, StorageError> {
         // Boxed: futures of the S3 client are large, and this one is held across many others.
-        self.manifest.get_or_try_init(|| Box::pin(self.manifests.get(&self.storage, self.tenant, self.id))).await
+        self.manifest
+            .get_or_try_init(|| Box::pin(self.manifests.get(&self.storage, self.tenant, self.stored.clone())))
+            .await
     }
 
     /// Has the manifest read meanwhile, for the push that probably follows.

@@ -24,6 +24,6 @@ pub use self::{
     detect::{Baseline, Dropped},
     error::WorkspaceError,
     materialize::{Ladder, Materialized, Materializer, Refused, Rung},
-    push::{PushOptions, Pushed, push},
+    push::{PushOptions, Pushed, Stored, push},
     scratch::{Scratch, ScratchRoot},
 };

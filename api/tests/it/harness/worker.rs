@@ -116,6 +116,7 @@ impl Worker {
         StoredTree {
             tree_id: written.tree_id.to_string(),
             manifest_id: written.manifest_id.to_string(),
+            delta: None,
             packs: written.packs.iter().map(|p| StoredPack { id: p.id.to_string(), bytes: p.bytes }).collect(),
             file_count: u32::try_from(written.file_count).unwrap(),
             total_bytes: written.total_bytes,

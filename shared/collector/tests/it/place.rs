@@ -86,6 +86,7 @@ impl Place {
         StoredTree {
             tree_id: manifest.tree_id().to_string(),
             manifest_id: manifest.id().to_string(),
+            delta: None,
             packs: written.packs.iter().map(|p| StoredPack { id: p.id.to_string(), bytes: p.bytes }).collect(),
             file_count: 1,
             total_bytes: content.len() as u64,

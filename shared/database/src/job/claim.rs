@@ -7,12 +7,11 @@ use serde::Deserialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{DatabaseError, again};
+use crate::{DatabaseError, again, version::StoredAt};
 
-const CLAIM: &str =
-    "SELECT outcome, attempt_number, base, base_manifest, at, spec FROM dd_claim_v2($1, $2, $3, $4, $5)";
-const CLAIM_GROUP: &str = "SELECT outcome, attempt_number, base, base_manifest, at, spec
-  FROM dd_claim_group_v1($1, $2, $3, $4, $5) ORDER BY place";
+const CLAIM: &str = "SELECT outcome, attempt_number, base, base_tree, base_manifest, base_delta, at, spec FROM dd_claim_v3($1, $2, $3, $4, $5)";
+const CLAIM_GROUP: &str = "SELECT outcome, attempt_number, base, base_tree, base_manifest, base_delta, at, spec
+  FROM dd_claim_group_v2($1, $2, $3, $4, $5) ORDER BY place";
 const OPERATION: &str = "claim jobs";
 
 /// What the job asks for, as far as a worker needs it.
@@ -49,8 +48,8 @@ pub struct Claim {
     pub number: i16,
     /// The version to start from; 0 is the empty one.
     pub base_version: i32,
-    /// Its manifest; `None` for the empty version.
-    pub base_manifest: Option<[u8; 32]>,
+    /// Where its tree is stored; `None` for the empty version.
+    pub base: Option<StoredAt>,
     /// When it was claimed, by the database's clock.
     pub at: DateTime<Utc>,
     /// The job.
@@ -124,16 +123,11 @@ fn answer(row: &Row) -> Result<Claimed, DatabaseError> {
         "refused" => Ok(Claimed::Refused),
         "unsuited" => Ok(Claimed::Unsuited),
         "claimed" => {
-            let manifest: Option<Vec<u8>> = row.get("base_manifest");
-            let base_manifest = manifest
-                .map(|id| {
-                    <[u8; 32]>::try_from(id.as_slice()).map_err(|_| bad("a manifest id is not 32 bytes".to_owned()))
-                })
-                .transpose()?;
+            let base = StoredAt::from_row(row, ["base_tree", "base_manifest", "base_delta"]).map_err(bad)?;
             Ok(Claimed::Mine(Box::new(Claim {
                 number: row.get("attempt_number"),
                 base_version: row.get("base"),
-                base_manifest,
+                base,
                 at: row.get("at"),
                 spec: serde_json::from_value(row.get("spec")).map_err(|error| bad(error.to_string()))?,
             })))

@@ -138,6 +138,7 @@ pub(crate) fn tree(byte: u8) -> StoredTree {
     StoredTree {
         tree_id: id.clone(),
         manifest_id: id.clone(),
+        delta: None,
         packs: vec![StoredPack { id, bytes: 10 }],
         file_count: 1,
         total_bytes: 10,

@@ -1,7 +1,9 @@
 //! Writes one pack to a temporary file, block by block, hashing on the way.
 
 use std::{
+    fs::DirBuilder,
     io::{self, BufWriter, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +25,7 @@ pub(crate) struct PackWriter {
     index: PackIndex,
 }
 
-/// A temporary file that is made when the first byte is written.
+/// A temporary file that is made, with its directory, when the first byte is written.
 struct LazyFile {
     directory: PathBuf,
     file: Option<NamedTempFile>,
@@ -38,6 +40,9 @@ pub(crate) struct SealedPack {
 
 impl LazyFile {
     fn open(&mut self) -> io::Result<&mut NamedTempFile> {
+        if self.file.is_none() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        }
         Ok(match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::Builder::new().prefix(".pack-").tempfile_in(&self.directory)?),

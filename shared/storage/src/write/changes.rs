@@ -4,7 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use drydock_domain::{Changes, Digest, TenantId};
 
-use super::{ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, put_manifest, with_uploads};
+use super::{
+    ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, put_manifest, with_uploads,
+};
 use crate::{Delta, Limits, Manifest, Storage, StorageError, StoredTree};
 
 /// What is to be changed, and how that is stored.

@@ -12,7 +12,7 @@ mod target;
 use std::sync::Arc;
 
 use drydock_domain::{Digest, TenantId};
-use drydock_storage::{ManifestCache, Storage};
+use drydock_storage::{ManifestCache, Storage, StoredTree};
 
 pub(super) use self::layer::Layer;
 pub use self::{
@@ -73,20 +73,19 @@ impl Materializer {
         &self.cache
     }
 
-    /// Fills the fresh workspace of `scratch` with the version whose manifest is `base`; without one, it stays empty.
+    /// A version by its tree and where that is stored.
+    pub fn base(&self, tenant: TenantId, tree: Digest, stored: StoredTree) -> Base {
+        Base::new(&self.storage, &self.manifests, tenant, tree, stored)
+    }
+
+    /// Fills the fresh workspace of `scratch` with a version; without one, it stays empty.
     ///
     /// # Errors
     /// Object storage, damaged objects, the disk. A rung that is refused is no error while there is another.
-    pub async fn materialize(
-        &self,
-        tenant: TenantId,
-        base: Option<Digest>,
-        scratch: &Scratch,
-    ) -> Result<Materialized, WorkspaceError> {
-        let Some(id) = base else {
+    pub async fn materialize(&self, base: Option<Base>, scratch: &Scratch) -> Result<Materialized, WorkspaceError> {
+        let Some(base) = base else {
             return Ok(Materialized::empty());
         };
-        let base = Base::new(&self.storage, &self.manifests, tenant, id);
         let mut rungs = self.ladder.rungs().peekable();
         while let Some(rung) = rungs.next() {
             match rung.make(&self.cache, &base, scratch).await {

@@ -47,7 +47,7 @@ impl Rung {
     ) -> Result<Detection, WorkspaceError> {
         match self {
             Self::Erofs => {
-                let image = match cache.find_image(base.tenant(), base.id()) {
+                let image = match cache.find_image(base.tenant(), base.tree()) {
                     Some(image) => {
                         base.read_ahead();
                         image

@@ -163,7 +163,7 @@ async fn a_changed_mode_uploads_no_content() {
     let pushed = project.commit(directory.path(), directory.how()).await;
     assert_eq!(pushed.changes.modified, ["a".parse().unwrap()]);
     let written = pushed.written.unwrap();
-    assert!(written.packs.iter().all(|pack| !pack.new));
+    assert!(written.packs().iter().all(|pack| !pack.new));
     assert_eq!(project.announced.0.lock().unwrap().len(), announced);
     let again = project.materialize().await.unwrap();
     assert_eq!(fs::metadata(again.path().join("a")).unwrap().permissions().mode() & 0o7777, 0o755, "setuid dropped");
@@ -178,7 +178,7 @@ async fn sockets_and_pipes_are_counted_and_left_out() {
     rustix::fs::mknodat(CWD, directory.path().join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
     let pushed = project.push(directory.path(), None).await.unwrap();
     assert_eq!(pushed.dropped, Dropped { special: 2, mounts: 0 });
-    assert_eq!(pushed.written.unwrap().file_count, 1);
+    assert_eq!(pushed.written.unwrap().size().0, 1);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ fn closed_files_and_directories_are_read_by_their_owner() {
         // Threads of this runtime are started by this one, so they have no more rights.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let pushed = runtime.block_on(Project::new().push(&directory, None)).unwrap();
-        pushed.written.unwrap().manifest
+        pushed.written.unwrap().manifest().unwrap()
     });
     let file = |mode, content: &[u8]| EntryKind::File {
         size: content.len() as u64,

@@ -101,15 +101,15 @@ async fn contents_are_verified_by_their_hashes() {
     for content in [b"\x01\x02", b"\x03\x04"] {
         let directory = tempfile::tempdir().unwrap();
         fs_err::write(directory.path().join("f"), content).unwrap();
-        project.head = None;
-        versions.extend(project.commit(directory.path(), None).await.written);
+        project.commit(directory.path(), None).await;
+        versions.extend(project.head.take());
     }
-    let key = project.storage.keys(TENANT).manifest(versions[0].manifest_id);
+    let key = project.storage.keys(TENANT).manifest(versions[0].id());
     let object = project.storage.get(&key, 1 << 20).await.unwrap();
     let mut body = zstd::stream::decode_all(&object[20..]).unwrap();
     let [from, to] = [0, 1].map(|at: usize| {
-        let crc = versions[at].manifest.blocks()[0].info.crc32c;
-        [versions[at].packs[0].id.as_bytes().to_vec(), crc.to_le_bytes().to_vec()]
+        let crc = versions[at].blocks()[0].info.crc32c;
+        [versions[at].packs()[0].id.as_bytes().to_vec(), crc.to_le_bytes().to_vec()]
     });
     for (from, to) in from.iter().zip(to) {
         let at = body.windows(from.len()).position(|window| window == from).unwrap();
@@ -129,8 +129,7 @@ async fn a_directory_in_use_is_not_overwritten() {
     committed(&mut project).await;
     let scratch = project.node.root.create(AttemptId::generate()).unwrap();
     fs_err::write(scratch.workspace().join("big"), "mine").unwrap();
-    let base = project.head.as_ref().map(|head| head.id());
-    let error = project.node.materializer.materialize(TENANT, base, &scratch).await.err().unwrap();
+    let error = project.node.materializer.materialize(project.base(), &scratch).await.err().unwrap();
     assert!(matches!(error, WorkspaceError::Io { operation: "create", .. }), "{error:?}");
     assert_eq!(fs_err::read(scratch.workspace().join("big")).unwrap(), b"mine");
 }

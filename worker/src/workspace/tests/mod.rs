@@ -14,7 +14,7 @@ use std::{
 };
 
 use drydock_domain::{AttemptId, Digest, ObjectKind, TenantId};
-use drydock_storage::{BoxError, Limits, Manifest, ManifestCache, PackInfo, PackRegistry, Storage, Written};
+use drydock_storage::{BoxError, Delta, Limits, Manifest, ManifestCache, PackInfo, PackRegistry, Storage};
 use prometheus::{IntCounterVec, Opts, Registry};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
@@ -96,6 +96,7 @@ struct Project {
     node: Node,
     packs: TempDir,
     announced: Announced,
+    inline_max: usize,
     head: Option<Arc<Manifest>>,
 }
 
@@ -107,14 +108,20 @@ impl Project {
     fn on(rung: Rung) -> Self {
         let storage = drydock_testing::storage(&drydock_testing::storage_config());
         let node = Node::on(rung, &storage);
-        Self { storage, node, packs: tempfile::tempdir().unwrap(), announced: Announced::default(), head: None }
+        Self {
+            storage,
+            node,
+            packs: tempfile::tempdir().unwrap(),
+            announced: Announced::default(),
+            inline_max: Delta::INLINE_MAX,
+            head: None,
+        }
     }
 
     /// The head in a new workspace.
     async fn materialize(&self) -> Result<Workspace, WorkspaceError> {
         let scratch = self.node.root.create(AttemptId::generate())?;
-        let base = self.head.as_ref().map(|head| head.id());
-        let materialized = self.node.materializer.materialize(TENANT, base, &scratch).await?.into();
+        let materialized = self.node.materializer.materialize(self.base(), &scratch).await?.into();
         Ok(Workspace { materialized, scratch })
     }
 
@@ -123,24 +130,32 @@ impl Project {
         push(&self.storage, self.options(), &how, directory, &self.announced).await
     }
 
+    fn base(&self) -> Option<Base> {
+        let head = self.head.as_ref()?;
+        Some(self.node.materializer.base(TENANT, head.tree_id(), head.stored()))
+    }
+
     /// The head, as far as a baseline proves it.
     fn proven(&self, baseline: Baseline) -> Arc<Materialized> {
-        let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));
-        let base = self.head.as_ref().map(|head| Base::new(&self.storage, &manifests, TENANT, head.id()));
-        Arc::new(Materialized { base, rung: None, detection: Detection::Walk(baseline) })
+        Arc::new(Materialized { base: self.base(), rung: None, detection: Detection::Walk(baseline) })
     }
 
     /// Pushes and moves the head.
     async fn commit(&mut self, directory: &Path, how: How) -> Pushed {
         let pushed = self.push(directory, how).await.unwrap();
-        if let Some(Written { manifest, .. }) = &pushed.written {
-            self.head = Some(Arc::clone(manifest));
+        if let Some(written) = &pushed.written {
+            self.head = Some(written.manifest().unwrap());
         }
         pushed
     }
 
     fn options(&self) -> PushOptions {
-        PushOptions { tenant: TENANT, limits: Limits::default(), packs_dir: self.packs.path().to_owned() }
+        PushOptions {
+            tenant: TENANT,
+            limits: Limits::default(),
+            packs_dir: self.packs.path().to_owned(),
+            inline_max: self.inline_max,
+        }
     }
 }
 

@@ -109,7 +109,7 @@ async fn claim(client: &Client, ticket: &Ticket, attempt: Label, worker: Label) 
     let (attempt, worker) = (id(Kind::Attempt, attempt).into(), id(Kind::Worker, worker).into());
     Ok(match job::claim(client, ticket, attempt, worker, "/scratch/x").await? {
         Claimed::Mine(claim) => {
-            Answer::Claimed(claim.number, claim.base_version, claim.base_manifest.map(|manifest| manifest[0]))
+            Answer::Claimed(claim.number, claim.base_version, claim.base.as_ref().map(|base| base.manifest[0]))
         }
         Claimed::Stale => word("stale"),
         Claimed::Refused => word("refused"),

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn claim() -> Vec<Mutant> {
-    const F: &str = "dd_claim_v2";
+    const F: &str = "dd_claim_v3";
     vec![
         dies(F, "WHERE id = jid AND state = 'dispatched' AND", "WHERE id = jid AND"),
         dies(F, " AND dispatch_seq = seq", ""),
