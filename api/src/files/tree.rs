@@ -94,7 +94,7 @@ pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<
             (version::tree_of_attempt(&client, app.tenant(), project, attempt).await?, Some(attempt))
         }
     };
-    let TreeRef { number, manifest } = found.map_err(missing)?;
+    let TreeRef { number, manifest } = found?;
     let exchange = version::exchange(&client, project, of).await?;
     drop(client);
     Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange })
@@ -103,7 +103,7 @@ pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<
 /// A version's tree, without documents.
 pub(crate) async fn load_version(app: &App, project: ProjectId, number: i32) -> Result<Loaded, ApiError> {
     let found = version::tree(&app.client().await?, app.tenant(), project, Some(number)).await?;
-    let TreeRef { number, manifest } = found.map_err(missing)?;
+    let TreeRef { number, manifest } = found?;
     Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange: Exchange::default() })
 }
 
@@ -114,10 +114,12 @@ async fn fetch(app: &App, manifest: Option<[u8; 32]>) -> Result<Option<Arc<Manif
     Ok(Some(app.manifests.get(&app.storage, app.tenant(), id).await?))
 }
 
-fn missing(missing: Missing) -> ApiError {
-    match missing {
-        Missing::Project => ApiError::NO_PROJECT,
-        Missing::Version => ApiError::NO_VERSION,
-        Missing::Attempt => ApiError::NO_ATTEMPT,
+impl From<Missing> for ApiError {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Project => Self::NO_PROJECT,
+            Missing::Version => Self::NO_VERSION,
+            Missing::Attempt => Self::NO_ATTEMPT,
+        }
     }
 }

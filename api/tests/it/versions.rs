@@ -1,5 +1,7 @@
 //! Versions: listed, compared, downloaded.
 
+use drydock_database::report::Report;
+use drydock_domain::Outcome;
 use serde_json::json;
 
 use crate::harness::{Answer, Api, Content, Worker, column, pick};
@@ -28,7 +30,15 @@ async fn project(api: &Api) -> (String, String) {
     let (project, first) = api.project().await;
     worker.publish(&first, &OLD).await;
     let second = api.job(&project, json!({"job_type": "edit", "instruction": "change"})).await;
-    worker.publish(&second, &NEW).await;
+    let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let report = Report {
+        created_files: listed(&["big.txt", "blob", "link"]),
+        modified_files: listed(&["main.rs", "run"]),
+        deleted_files: listed(&["gone.txt"]),
+        ..Report::default()
+    };
+    let attempt = worker.claim(&second).await;
+    worker.finish(&second, attempt, Outcome::Succeeded, &report, Some(&NEW)).await;
     (project, second)
 }
 
@@ -43,6 +53,8 @@ async fn versions_are_listed_newest_first() {
         (vec![json!(2), json!(1)], vec![json!(1), json!(0)])
     );
     assert_eq!(pick(&list[0], "author_kind author_id file_count"), json!(["job", second, 6]));
+    assert_eq!(list[0]["job"], json!({"id": second, "title": "change", "attempt": 1}));
+    assert_eq!(list[0]["changes"], json!({"created": 3, "modified": 2, "deleted": 1}));
     let page = api.get(&format!("{path}?limit=1")).await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
     let rest = api.get(&format!("{path}?limit=1&cursor={cursor}")).await.json();

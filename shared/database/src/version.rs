@@ -1,4 +1,7 @@
-//! The `version` table, reading side, and the trees that are read like versions: those of attempts.
+//! The `version` table, and the trees that are read like versions: those of attempts. `change` makes versions of versions; the
+//! others come with the transitions that end attempts and import projects.
+
+mod change;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
@@ -6,14 +9,20 @@ use drydock_domain::{AttemptId, JobId, ProjectId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+pub use self::change::{Forked, NewFork, Restored, fork, restore};
 use crate::{
     DatabaseError,
     page::{Page, one_more},
 };
 
+/// With what is known of the job that made it.
 const LIST: &str =
-    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at
+    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.source_version, v.created_at,
+    j.title, a.number AS attempt, cardinality(j.created_files) AS created, cardinality(j.modified_files) AS modified,
+    cardinality(j.deleted_files) AS deleted
   FROM version v JOIN project p ON p.id = v.project_id AND p.tenant_id = $1 AND p.deleted_at IS NULL
+  LEFT JOIN job j ON v.author_kind = 'job' AND j.id = v.author_id
+  LEFT JOIN attempt a ON a.id = v.attempt_id
  WHERE v.project_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4";
 const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id
   FROM project p LEFT JOIN version v ON v.project_id = p.id AND v.number = coalesce($3, p.head_version)
@@ -49,10 +58,41 @@ pub struct VersionRow {
     pub total_bytes: i64,
     /// What made it: `job`, `import`, ….
     pub author_kind: String,
-    /// Which one.
+    /// Which one: the job, or the project of an import, a restore or (the origin's) a fork.
     pub author_id: Uuid,
+    /// The version that a restore or a fork copied.
+    pub source_version: Option<i32>,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// The job that made it.
+    pub job: Option<MadeBy>,
+}
+
+/// What is told of the job that made a version.
+#[derive(Clone, Debug)]
+pub struct MadeBy {
+    /// Its title.
+    pub title: String,
+    /// Which of its attempts, from 1.
+    pub attempt: Option<i16>,
+    /// Paths that are new.
+    pub created: i32,
+    /// Paths that differ.
+    pub modified: i32,
+    /// Paths that are gone.
+    pub deleted: i32,
+}
+
+impl MadeBy {
+    fn from_row(row: &Row) -> Option<Self> {
+        Some(Self {
+            title: row.get::<_, Option<String>>("title")?,
+            attempt: row.get("attempt"),
+            created: row.get("created"),
+            modified: row.get("modified"),
+            deleted: row.get("deleted"),
+        })
+    }
 }
 
 impl VersionRow {
@@ -65,7 +105,9 @@ impl VersionRow {
             total_bytes: row.get("total_bytes"),
             author_kind: row.get("author_kind"),
             author_id: row.get("author_id"),
+            source_version: row.get("source_version"),
             created_at: row.get("created_at"),
+            job: MadeBy::from_row(row),
         }
     }
 }
