@@ -25,6 +25,7 @@ pub(super) enum Which {
 }
 
 /// A tree, ready to be read.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     /// The version it is or started from.
     pub(crate) number: i32,

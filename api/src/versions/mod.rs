@@ -1,6 +1,5 @@
 //! Versions of a project: listed, compared, restored.
 
-mod compare;
 mod diff;
 mod list;
 mod restore;

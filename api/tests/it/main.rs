@@ -17,6 +17,7 @@ mod logs;
 mod openapi;
 mod operations;
 mod outages;
+mod patches;
 mod projects;
 mod restores;
 mod schedules;

@@ -74,7 +74,7 @@ async fn two_versions_are_compared() {
         ["gone.txt", "deleted", null],
         ["link", "created", null],
         ["main.rs", "modified", null],
-        ["run", "modified", null],
+        ["run", "mode_changed", null],
     ]);
     assert_eq!(json!(told), expected);
     assert_eq!(diff["files"][4]["diff"], PATCH);
