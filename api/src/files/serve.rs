@@ -114,7 +114,7 @@ async fn as_json(common: [(HeaderName, HeaderValue); 3], content: Content) -> Re
 }
 
 /// `If-None-Match`, compared weakly.
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn matches(headers: &HeaderMap, etag: &str) -> bool {
     let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }

@@ -23,6 +23,11 @@ impl Subtree {
         Some(parse(&text.replace('%', "%25")).map(Self).map_err(ApiError::from))
     }
 
+    /// Its top.
+    pub(crate) const fn path(&self) -> &RelativePath {
+        &self.0
+    }
+
     /// Whether `path` is in it.
     pub(crate) fn holds(&self, path: &RelativePath) -> bool {
         matches!(path.as_bytes().strip_prefix(self.0.as_bytes()), Some([] | [b'/', ..]))
