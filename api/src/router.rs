@@ -64,6 +64,6 @@ pub(crate) fn service(
         .merge(operations)
         .fallback(async || ApiError::NO_ROUTE.into_response())
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response());
-    let router = own::cors(router, &app.config.cors)?;
+    let router = own::cors(router.layer(middleware::from_fn(own::whole_heads)), &app.config.cors)?;
     Ok(router.layer(middleware::from_fn_with_state(app.clone(), own::observe)))
 }
