@@ -9,4 +9,5 @@ mod logs;
 mod projects;
 mod schedules;
 mod stand_in;
+mod versions;
 mod worker;
