@@ -16,7 +16,7 @@ BEGIN
     SELECT DISTINCT o.id FROM version v CROSS JOIN LATERAL unnest(v.pack_ids || v.manifest_id) AS o (id)
       LEFT JOIN version n ON n.project_id = p AND n.number = v.number + 1 AND n.expired_at IS NULL
      WHERE v.project_id = p AND v.number = ANY (chosen) AND (n.number IS NULL OR NOT o.id = ANY (n.pack_ids || n.manifest_id))));
-  UPDATE version SET expired_at = clock_timestamp() WHERE project_id = p AND number = ANY (chosen);
+  UPDATE version SET expired_at = clock_timestamp(), delta = NULL WHERE project_id = p AND number = ANY (chosen);
   RETURN cardinality(chosen);
 END $$;
 
@@ -69,6 +69,6 @@ BEGIN
     PERFORM dd_suspect_v1(t, ARRAY(SELECT DISTINCT unnest(a.pack_ids || a.manifest_id)
       FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.id = ANY (chosen) AND j.tenant_id = t));
   END LOOP;
-  UPDATE attempt SET tree_expired_at = clock_timestamp() WHERE id = ANY (chosen);
+  UPDATE attempt SET tree_expired_at = clock_timestamp(), delta = NULL WHERE id = ANY (chosen);
   RETURN cardinality(chosen);
 END $$;

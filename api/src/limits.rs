@@ -15,7 +15,7 @@ use crate::{
     jobs::{MAX_REASON, MAX_RETRIES},
     state::Shared,
     validate::rules,
-    versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES},
+    versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES, MAX_COMPARED_TOTAL, MAX_RENAME_BYTES, MAX_RENAME_FILES},
 };
 
 /// Limits by what they bound. Sizes are bytes, times seconds, lengths characters.
@@ -46,6 +46,9 @@ pub(crate) struct LimitsView {
     diff_changes_max: usize,
     diff_files_max: usize,
     diff_file_bytes: u64,
+    diff_total_bytes: u64,
+    diff_rename_files: usize,
+    diff_rename_bytes: u64,
     tree_files_max: u64,
     tree_bytes_max: u64,
     idempotency_key_max: usize,
@@ -82,6 +85,9 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         diff_changes_max: MAX_CHANGES,
         diff_files_max: MAX_COMPARED,
         diff_file_bytes: MAX_COMPARED_BYTES,
+        diff_total_bytes: MAX_COMPARED_TOTAL,
+        diff_rename_files: MAX_RENAME_FILES,
+        diff_rename_bytes: MAX_RENAME_BYTES,
         tree_files_max: tree.entries,
         tree_bytes_max: tree.bytes,
         idempotency_key_max: 255,

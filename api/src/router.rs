@@ -23,6 +23,7 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(projects::create_project, projects::list_projects))
         .routes(routes!(projects::import_project))
         .routes(routes!(projects::show_project, projects::delete_project))
+        .routes(routes!(projects::fork_project))
         .routes(routes!(jobs::submit_job, jobs::list_project_jobs))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::show_job))
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(files::archive))
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::diff_versions))
+        .routes(routes!(versions::restore_version))
         .routes(routes!(schedules::create_schedule, schedules::list_schedules))
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(workers::list_workers))
@@ -62,6 +64,6 @@ pub(crate) fn service(
         .merge(operations)
         .fallback(async || ApiError::NO_ROUTE.into_response())
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response());
-    let router = own::cors(router, &app.config.cors)?;
+    let router = own::cors(router.layer(middleware::from_fn(own::whole_heads)), &app.config.cors)?;
     Ok(router.layer(middleware::from_fn_with_state(app.clone(), own::observe)))
 }

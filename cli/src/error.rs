@@ -1,6 +1,6 @@
 //! Why a command failed, and with which exit code.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
@@ -32,6 +32,12 @@ pub enum CliError {
     /// Standard output cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    /// A folder to write to has something in it.
+    #[error("'{}' is not empty: name another folder, or write into it with --force", .0.display())]
+    Occupied(PathBuf),
+    /// Files cannot be written.
+    #[error("cannot write the files")]
+    Files(#[source] io::Error),
     /// Time was up.
     #[error("time is up")]
     TimeUp,
@@ -57,7 +63,8 @@ impl CliError {
             },
             // Whoever read our output has had enough, like `head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Self::Output(_) => Exit::Failed,
+            Self::Output(_) | Self::Files(_) => Exit::Failed,
+            Self::Occupied(_) => Exit::Conflict,
             Self::TimeUp => Exit::TimedOut,
         }
     }

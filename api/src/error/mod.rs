@@ -33,6 +33,8 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// It clashes with how things stand.
     Conflict(Cow<'static, str>),
+    /// It holds only for another state than there is.
+    PreconditionFailed(Cow<'static, str>),
     /// A body beyond its limit.
     TooLarge(Cow<'static, str>),
     /// A body of another kind than the route takes.
@@ -113,6 +115,7 @@ impl ApiError {
             Self::Gone(_) => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -134,7 +137,9 @@ impl ApiError {
 
     fn detail(&self) -> Option<Value> {
         match self {
-            Self::BadRequest(text) | Self::Conflict(text) | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
+            Self::BadRequest(text) | Self::Conflict(text) | Self::PreconditionFailed(text) | Self::TooLarge(text) => {
+                Some(Value::from(text.as_ref()))
+            }
             Self::NotFound(text) | Self::Gone(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),

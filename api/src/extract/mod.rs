@@ -1,11 +1,13 @@
 //! What handlers take out of a request. None of these answers with the framework's own rejection.
 
+mod head;
 mod ids;
 mod json;
 mod query;
 mod range;
 
 pub(crate) use self::{
+    head::{Expected, head_tag},
     ids::Ids,
     json::{JsonBody, OptionalJson},
     query::{MAX_PAGE, Paging, Query},

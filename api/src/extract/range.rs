@@ -21,6 +21,8 @@ impl ByteRange {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let stale = text(header::IF_RANGE).is_some_and(|given| etag != Some(given));
         match text(header::RANGE).and_then(parse) {
+            // The last bytes of nothing are all of it, and a part of nothing cannot be said (RFC 9110 §14.1.2, §14.4).
+            Some(Spec::Last(1..)) if !stale && size == 0 => Ok(Self::Whole),
             Some(spec) if !stale => spec.resolve(size).map(Self::Part).ok_or(ApiError::RangeNotSatisfiable(size)),
             _ => Ok(Self::Whole),
         }
@@ -53,10 +55,14 @@ impl Spec {
     }
 }
 
-/// A range that is not understood is none (RFC 9110 §14.2).
+/// A range that is not understood is none (RFC 9110 §14.2). Units have no case, and a position beyond any file is a position.
 fn parse(header: &str) -> Option<Spec> {
-    let (start, end) = header.strip_prefix("bytes=")?.trim().split_once('-')?;
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let (unit, range) = header.split_once('=')?;
+    let (start, end) = range.trim().split_once('-').filter(|_| unit.eq_ignore_ascii_case("bytes"))?;
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().unwrap_or(u64::MAX))
+    };
     match (start, end) {
         ("", count) => number(count).map(Spec::Last),
         (start, "") => number(start).map(Spec::From),
@@ -80,11 +86,14 @@ mod tests {
             ("bytes=-99", Some(0..10)),
             ("bytes=5-99", Some(5..10)),
             ("bytes=9-18446744073709551615", Some(9..10)),
+            ("bytes=9-99999999999999999999", Some(9..10)),
+            ("bytes=-99999999999999999999", Some(0..10)),
+            ("Bytes=0-0", Some(0..1)),
         ];
         for (header, expected) in cases {
             assert_eq!(parse(header).and_then(|spec| spec.resolve(10)), expected, "{header}");
         }
-        for outside in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
+        for outside in ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"] {
             assert_eq!(parse(outside).map(|spec| spec.resolve(10)), Some(None), "{outside}");
         }
         for ignored in
@@ -93,6 +102,15 @@ mod tests {
             assert!(parse(ignored).is_none(), "{ignored}");
         }
         assert_eq!(parse("bytes=0-").and_then(|spec| spec.resolve(0)), None, "an empty content has no range");
+    }
+
+    #[test]
+    fn the_end_of_nothing_is_the_whole() {
+        let headers = |range| HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static(range))]);
+        assert_eq!(ByteRange::wanted(&headers("bytes=-5"), 0, None).unwrap(), ByteRange::Whole);
+        for outside in ["bytes=0-", "bytes=-0"] {
+            assert!(ByteRange::wanted(&headers(outside), 0, None).is_err(), "{outside}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use drydock_domain::{Digest, Entry, EntryKind, RelativePath};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     path::is_listed,
@@ -46,6 +47,13 @@ struct FileView {
     link_target: Option<String>,
 }
 
+/// Reads a cursor that is the last path of the page before.
+pub(crate) fn path_cursor(value: &Value) -> Result<RelativePath, Fault> {
+    let bytes = URL_SAFE_NO_PAD.decode(value.as_str().unwrap_or_default()).ok();
+    let path = bytes.and_then(|bytes| RelativePath::new(bytes).ok());
+    path.ok_or_else(|| Fault::value("Input should be a next_cursor of this list"))
+}
+
 /// List files
 #[utoipa::path(
     get, path = "/api/v1/projects/{id}/files", tag = "files",
@@ -68,11 +76,7 @@ pub(crate) async fn files(app: &App, ids: &Ids, query: Query) -> Result<Json<Fil
     let mut fields = query.fields();
     let which = which(&mut fields);
     let limit = fields.optional("limit", rules::number(1, MAX_FILES_PAGE)).unwrap_or(DEFAULT_FILES);
-    let after = fields.optional("cursor", |value| {
-        let bytes = URL_SAFE_NO_PAD.decode(value.as_str().unwrap_or_default()).ok();
-        let path = bytes.and_then(|bytes| RelativePath::new(bytes).ok());
-        path.ok_or_else(|| Fault::value("Input should be a next_cursor of this list"))
-    });
+    let after = fields.optional("cursor", path_cursor);
     fields.finish(|| Some(()))?;
     let loaded = load(app, project, which).await?;
     Ok(Json(page(&loaded, after.as_ref(), limit)))

@@ -10,6 +10,7 @@ mod tree;
 pub(crate) use self::{
     archive::*,
     list::*,
+    path::Subtree,
     read::*,
     serve::{MAX_JSON_FILE, content_range},
     tree::{Loaded, load_version},

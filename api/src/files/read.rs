@@ -39,11 +39,12 @@ impl From<PathFault> for ApiError {
         ("version" = Option<u32>, Query, description = "The newest by default"),
         ("attempt" = Option<String>, Query, description = "What this attempt left: its id, or its number beside `job`"),
         ("job" = Option<uuid::Uuid>, Query, description = "What this job's newest attempt left"),
-        ("Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header),
+        ("Range" = Option<String>, Header), ("If-Range" = Option<String>, Header),
+        ("If-None-Match" = Option<String>, Header), ("If-Match" = Option<String>, Header),
     ),
     responses(
         (status = 200, description = "Raw bytes, or `{path, content, encoding}` with `Accept: application/json`", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206), (status = 304), (status = 400), (status = 404), (status = 416),
+        (status = 206), (status = 304), (status = 400), (status = 404), (status = 412), (status = 416),
     )
 )]
 pub(crate) async fn read_project_file(

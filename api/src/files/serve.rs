@@ -63,6 +63,11 @@ pub(super) async fn serve(headers: &HeaderMap, form: Form, content: Content) -> 
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::VARY, HeaderValue::from_static("accept")),
     ];
+    if !expected(headers, &etag) {
+        return Err(ApiError::PreconditionFailed(
+            format!("The file is not the one expected: its tag is {etag}").into(),
+        ));
+    }
     if matches(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }
@@ -113,8 +118,14 @@ async fn as_json(common: [(HeaderName, HeaderValue); 3], content: Content) -> Re
     Ok((common, Json(body)).into_response())
 }
 
+/// `If-Match`, compared strongly: without it, any content will do.
+fn expected(headers: &HeaderMap, etag: &str) -> bool {
+    let mut given = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).peekable();
+    given.peek().is_none() || given.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag == etag)
+}
+
 /// `If-None-Match`, compared weakly.
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn matches(headers: &HeaderMap, etag: &str) -> bool {
     let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     given.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }

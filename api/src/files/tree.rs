@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use drydock_database::version::{self, AttemptRef, Exchange, Missing, TreeRef};
+use bytes::Bytes;
+use drydock_database::version::{self, AttemptRef, Exchange, Missing, StoredAt, TreeRef};
 use drydock_domain::{Digest, JobId, ProjectId, Tree};
-use drydock_storage::Manifest;
+use drydock_storage::{Manifest, StoredTree};
 use serde_json::Value;
 
 use crate::{
@@ -25,6 +26,7 @@ pub(super) enum Which {
 }
 
 /// A tree, ready to be read.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     /// The version it is or started from.
     pub(crate) number: i32,
@@ -94,31 +96,34 @@ pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<
             (version::tree_of_attempt(&client, app.tenant(), project, attempt).await?, Some(attempt))
         }
     };
-    let TreeRef { number, manifest } = found.map_err(missing)?;
+    let TreeRef { number, stored } = found?;
     let exchange = version::exchange(&client, project, of).await?;
     drop(client);
-    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange })
+    Ok(Loaded { number, manifest: fetch(app, stored).await?, exchange })
 }
 
 /// A version's tree, without documents.
 pub(crate) async fn load_version(app: &App, project: ProjectId, number: i32) -> Result<Loaded, ApiError> {
     let found = version::tree(&app.client().await?, app.tenant(), project, Some(number)).await?;
-    let TreeRef { number, manifest } = found.map_err(missing)?;
-    Ok(Loaded { number, manifest: fetch(app, manifest).await?, exchange: Exchange::default() })
+    let TreeRef { number, stored } = found?;
+    Ok(Loaded { number, manifest: fetch(app, stored).await?, exchange: Exchange::default() })
 }
 
-async fn fetch(app: &App, manifest: Option<[u8; 32]>) -> Result<Option<Arc<Manifest>>, ApiError> {
-    let Some(id) = manifest.map(Digest::from_bytes) else {
+async fn fetch(app: &App, stored: Option<StoredAt>) -> Result<Option<Arc<Manifest>>, ApiError> {
+    let Some(StoredAt { manifest, delta, .. }) = stored else {
         return Ok(None);
     };
-    Ok(Some(app.manifests.get(&app.storage, app.tenant(), id).await?))
+    let stored = StoredTree { manifest: Digest::from_bytes(manifest), delta: delta.map(Bytes::from) };
+    Ok(Some(app.manifests.get(&app.storage, app.tenant(), stored).await?))
 }
 
-fn missing(missing: Missing) -> ApiError {
-    match missing {
-        Missing::Project => ApiError::NO_PROJECT,
-        Missing::Version => ApiError::NO_VERSION,
-        Missing::Attempt => ApiError::NO_ATTEMPT,
-        Missing::Expired => ApiError::EXPIRED,
+impl From<Missing> for ApiError {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Project => Self::NO_PROJECT,
+            Missing::Version => Self::NO_VERSION,
+            Missing::Attempt => Self::NO_ATTEMPT,
+            Missing::Expired => Self::EXPIRED,
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What surrounds every request, outermost first: one trailing slash less, an id and a log line, CORS.
 
 mod cors;
+mod head;
 mod observe;
 mod request_id;
 mod slash;
 
-pub(crate) use self::{cors::layer as cors, observe::observe, slash::without_trailing_slash};
+pub(crate) use self::{cors::layer as cors, head::whole_heads, observe::observe, slash::without_trailing_slash};

@@ -1,11 +1,12 @@
-//! Projects: created with a first job, imported from an archive, listed, shown, deleted.
+//! Projects: created with a first job, imported from an archive, forked, listed, shown, deleted.
 
 mod create;
 mod delete;
+mod fork;
 mod import;
 mod list;
 mod request;
 mod show;
 mod views;
 
-pub(crate) use self::{create::*, delete::*, import::*, list::*, show::*};
+pub(crate) use self::{create::*, delete::*, fork::*, import::*, list::*, show::*};

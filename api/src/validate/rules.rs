@@ -139,6 +139,11 @@ pub(crate) fn boolean(value: &Value) -> Checked<bool> {
     value.as_bool().ok_or_else(|| Fault::new("bool_type", "Input should be a valid boolean"))
 }
 
+/// `true` or `false` in a query string.
+pub(crate) fn flag(value: &Value) -> Checked<bool> {
+    one_of("'true' or 'false'")(value)
+}
+
 /// A time with its offset (RFC 3339).
 pub(crate) fn timestamp(value: &Value) -> Checked<DateTime<Utc>> {
     let text = value.as_str().ok_or_else(|| Fault::new("datetime_type", "Input should be a valid datetime"))?;

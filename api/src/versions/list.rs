@@ -1,15 +1,10 @@
 //! `GET /projects/{id}/versions`: newest first, in pages.
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
-use drydock_database::{
-    page::Page,
-    project,
-    version::{self, VersionRow},
-};
+use drydock_database::{page::Page, project, version};
 use serde::Serialize;
-use uuid::Uuid;
 
+use super::views::VersionView;
 use crate::{
     error::ApiError,
     extract::{Ids, MAX_PAGE, Query},
@@ -26,43 +21,6 @@ pub(crate) struct VersionList {
     /// For `?cursor=`, when there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
-}
-
-/// A version, without its files.
-#[derive(Serialize, utoipa::ToSchema)]
-struct VersionView {
-    number: i32,
-    /// The one before; 0 is the empty one.
-    parent: i32,
-    /// The same tree has the same id everywhere.
-    tree_id: String,
-    file_count: i32,
-    total_bytes: i64,
-    /// What made it: `job`, `import`, ….
-    author_kind: String,
-    /// Which one.
-    author_id: Uuid,
-    created_at: DateTime<Utc>,
-    /// When its files were dropped, by the project's retention; reading them answers 410.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expired_at: Option<DateTime<Utc>>,
-}
-
-impl From<VersionRow> for VersionView {
-    fn from(row: VersionRow) -> Self {
-        let tree_id = drydock_domain::Digest::try_from(row.tree_id.as_slice());
-        Self {
-            number: row.number,
-            parent: row.parent,
-            tree_id: tree_id.map(|id| id.to_string()).unwrap_or_default(),
-            file_count: row.file_count,
-            total_bytes: row.total_bytes,
-            author_kind: row.author_kind,
-            author_id: row.author_id,
-            created_at: row.created_at,
-            expired_at: row.expired_at,
-        }
-    }
 }
 
 /// List versions

@@ -1,7 +1,8 @@
-//! Versions of a project: listed, compared.
+//! Versions of a project: listed, compared, restored.
 
-mod compare;
 mod diff;
 mod list;
+mod restore;
+mod views;
 
-pub(crate) use self::{diff::*, list::*};
+pub(crate) use self::{diff::*, list::*, restore::*};

@@ -116,8 +116,59 @@ async fn a_file_is_read_conditionally_and_in_part() {
     assert_eq!(stale.expect(200).body, APP);
     let beyond = api.get_with(&path, &[("range", "bytes=15-")]).await.expect(416);
     assert_eq!(beyond.header("content-range"), Some("bytes */15"));
-    let head = Answer::of(api.request(reqwest::Method::HEAD, &path)).await.expect(200);
-    assert_eq!((head.body.len(), head.header("content-length")), (0, Some("15")));
+    assert_eq!(
+        api.get_with(&path, &[("if-match", "\"x\", W/\"y\"")]).await.expect(412).error().0,
+        "precondition_failed"
+    );
+    let both = [("if-match", etag.as_str()), ("if-none-match", "\"x\""), ("range", "BYTES=-3"), ("if-range", &etag)];
+    let part = api.get_with(&path, &both).await.expect(206);
+    assert_eq!(
+        (part.body.as_slice(), part.header("etag"), part.header("vary")),
+        (&APP[12..], Some(etag.as_str()), Some("accept"))
+    );
+    let weak = format!("W/{etag}");
+    assert_eq!(api.get_with(&path, &[("range", "bytes=0-1"), ("if-range", &weak)]).await.expect(200).body, APP);
+    let dated = [("range", "bytes=0-1"), ("if-range", "Sun, 06 Nov 1994 08:49:37 GMT")];
+    assert_eq!(api.get_with(&path, &dated).await.expect(200).body, APP);
+    let known = api.get_with(&path, &[("range", "bytes=99-"), ("if-none-match", &etag)]).await.expect(304);
+    assert_eq!((known.header("etag"), known.header("cache-control")), (Some(etag.as_str()), Some("no-cache")));
+}
+
+#[tokio::test]
+async fn a_head_is_that_of_the_whole() {
+    let api = Api::start().await;
+    let (project, _) = project(&api).await;
+    let path = format!("/projects/{project}/files/app.py");
+    let head = |name, value| Answer::of(api.request(reqwest::Method::HEAD, &path).header(name, value));
+    for (name, value) in [("x-nothing", ""), ("range", "bytes=1-4"), ("range", "bytes=99-")] {
+        let head = head(name, value).await.expect(200);
+        let told = (head.body.len(), head.header("content-length"), head.header("content-range"));
+        assert_eq!(told, (0, Some("15"), None), "{name}: {value}");
+        assert_eq!((head.header("accept-ranges"), head.header("etag").is_some()), (Some("bytes"), true));
+    }
+    let etag = format!("\"{}\"", Digest::of(APP));
+    assert_eq!(head("if-none-match", &etag).await.expect(304).body, b"");
+}
+
+/// A file of several chunks of 4 MiB: parts within one, across two, and at both ends.
+#[tokio::test]
+async fn a_big_file_is_read_in_part() {
+    let api = Api::start().await;
+    let worker = Worker::start(&api, &["dummy"]).await;
+    let (project, job) = api.project().await;
+    let content: Vec<u8> = (0_u32..9 << 18).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    worker.publish(&job, &[("big", Content::File(&content))]).await;
+    let path = format!("/projects/{project}/files/big");
+    assert!(api.get(&path).await.expect(200).body == content);
+    let chunk = 4 << 20;
+    let size = content.len();
+    for (start, end) in [(0, 1), (chunk - 3, chunk + 3), (chunk, 2 * chunk), (1, size - 1), (size - 1, size)] {
+        let range = format!("bytes={start}-{}", end - 1);
+        let part = api.get_with(&path, &[("range", &range)]).await.expect(206);
+        assert!(part.body == content[start..end], "{range}");
+        assert_eq!(part.header("content-range").unwrap(), format!("bytes {start}-{}/{size}", end - 1));
+        assert_eq!(part.header("content-length").unwrap(), (end - start).to_string());
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 30] = [
+const ROUTES: [(&str, &[&str]); 32] = [
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),
@@ -21,11 +21,13 @@ const ROUTES: [(&str, &[&str]); 30] = [
     ("/api/v1/projects/{id}/archive", &["get"]),
     ("/api/v1/projects/{id}/files", &["get"]),
     ("/api/v1/projects/{id}/files/{path}", &["get"]),
+    ("/api/v1/projects/{id}/fork", &["post"]),
     ("/api/v1/projects/{id}/jobs", &["get", "post"]),
     ("/api/v1/projects/{id}/jobs/{job_id}/logs", &["get"]),
     ("/api/v1/projects/{id}/jobs/{job_id}/logs/stream", &["get"]),
     ("/api/v1/projects/{id}/versions", &["get"]),
     ("/api/v1/projects/{id}/versions/{a}/diff/{b}", &["get"]),
+    ("/api/v1/projects/{id}/versions/{n}/restore", &["post"]),
     ("/api/v1/schedules", &["get", "post"]),
     ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
     ("/api/v1/workers", &["get"]),
@@ -54,7 +56,7 @@ async fn the_document_and_the_routes_agree() {
     let promised = ROUTES.iter().flat_map(|(path, methods)| methods.iter().map(move |method| (*path, *method)));
     assert_eq!(told, promised.collect::<BTreeSet<_>>());
     for (path, _) in ROUTES {
-        let concrete = path.replace("{path}", "x").replace("{a}", "0").replace("{b}", "0");
+        let concrete = path.replace("{path}", "x").replace("{a}", "0").replace("{b}", "0").replace("{n}", "0");
         let concrete = ["{id}", "{project_id}", "{job_id}"].iter().fold(concrete, |path, name| path.replace(name, "x"));
         for method in METHODS {
             let request =

@@ -1,7 +1,8 @@
-//! A directory as a tar stream: what `project import` sends. Sorted, so that the same tree is always the same bytes; links
+//! Directories as tar streams, both ways: what `pull` unpacks and what `project import` sends. Sorted, so that the same tree is always the same bytes; links
 //! as they are, modes kept, owners and times left out. One file at a time is open and none is held in memory.
 
 mod channel;
+mod unpack;
 mod walk;
 
 use std::{
@@ -14,6 +15,7 @@ use tar::{Builder, EntryType, Header};
 
 pub use self::{
     channel::stream,
+    unpack::{Feed, unpack, unpack_stream},
     walk::{Exclude, Totals},
 };
 

@@ -224,4 +224,54 @@ pub struct Version {
     pub author_id: String,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// The version that a restore or a fork copied.
+    pub source_version: Option<u64>,
+    /// The job that made it.
+    pub job: Option<MadeBy>,
+    /// How many files that job changed.
+    pub changes: Option<ChangeCounts>,
+}
+
+/// What is told of the job that made a version.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MadeBy {
+    /// For lists.
+    pub title: String,
+}
+
+/// Files by what became of them.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ChangeCounts {
+    /// New.
+    pub created: u64,
+    /// Other than before.
+    pub modified: u64,
+    /// Gone.
+    pub deleted: u64,
+}
+
+/// A page of what differs between two versions.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Diff {
+    /// In path order.
+    pub files: Vec<FileDiff>,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+}
+
+/// How one file differs.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileDiff {
+    /// Where it is, or was last.
+    pub path: String,
+    /// What became of it.
+    pub change: String,
+    /// Where a renamed file was.
+    pub old_path: Option<String>,
+    /// Lines that are new.
+    pub additions: Option<u64>,
+    /// Lines that are gone.
+    pub deletions: Option<u64>,
+    /// Why lines were not compared.
+    pub omitted: Option<String>,
 }

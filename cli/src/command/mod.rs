@@ -89,6 +89,16 @@ enum Command {
     /// Jobs: submit, list, show, cancel, retry, wait, read logs
     #[command(subcommand, visible_alias = "jobs")]
     Job(job::JobCommand),
+    /// Show what changed between two versions, as `project diff`
+    Diff(project::diff::DiffArgs),
+    /// List a project's versions, as `project versions`
+    Versions(project::versions::VersionsArgs),
+    /// Make the files of an older version the newest again, as `project restore`
+    Restore(project::restore::RestoreArgs),
+    /// Make a project of a version, as `project fork`
+    Fork(project::fork::ForkArgs),
+    /// Write a version into a folder, as `project pull`
+    Pull(project::pull::PullArgs),
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
@@ -140,6 +150,11 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
     match command {
         Command::Project(command) => project::run(context, command, deadline).await,
         Command::Job(command) => job::run(context, command, deadline).await,
+        Command::Diff(args) => project::diff::run(context, args).await,
+        Command::Versions(args) => project::versions::list(context, args).await,
+        Command::Restore(args) => project::restore::run(context, args).await,
+        Command::Fork(args) => project::fork::run(context, args).await,
+        Command::Pull(args) => project::pull::run(context, args).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Admin(command) => admin::run(context, command).await,
         Command::Version(args) => version::run(context, args).await,
@@ -152,6 +167,11 @@ impl Command {
         match self {
             Self::Project(command) => command.timeout(),
             Self::Job(command) => command.timeout(),
+            Self::Diff(args) => args.patience.timeout,
+            Self::Versions(args) => args.patience.timeout,
+            Self::Restore(args) => args.patience.timeout,
+            Self::Fork(args) => args.patience.timeout,
+            Self::Pull(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
             Self::Admin(_) | Self::Version(_) => None,
         }

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 27] = [
+const LEAVES: [&[&str]; 33] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -12,6 +12,14 @@ const LEAVES: [&[&str]; 27] = [
     &["project", "diff"],
     &["project", "versions"],
     &["project", "rm"],
+    &["project", "restore"],
+    &["project", "fork"],
+    &["project", "pull"],
+    &["diff"],
+    &["versions"],
+    &["restore"],
+    &["fork"],
+    &["pull"],
     &["job", "submit"],
     &["job", "show"],
     &["job", "ls"],
@@ -81,6 +89,10 @@ fn the_forms_in_use_parse() {
         "admin migrate --stamp",
         "projects ls",
         "job retry J --wait 5m",
+        "diff P 1 2 --stat --path src",
+        "restore P 3 --if-newest 7",
+        "fork P --version 0 -i Another --label a=b",
+        "pull P dir --version 3 --force",
         "schedule create P --cron @daily --name n -- make",
         "schedules ls P",
     ] {
@@ -97,6 +109,9 @@ fn the_forms_in_use_parse() {
         "schedule create P --name n -i x",
         "schedule create P --name n --cron @daily",
         "project create Print --wait soon",
+        "diff P 1 2 --stat --name-only",
+        "restore P",
+        "pull P",
         "job submit P -i x --api-key secret",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

@@ -1,5 +1,6 @@
 //! What the command says: data on standard output, everything else on standard error, and nothing mixed.
 
+mod paint;
 mod table;
 mod text;
 
@@ -9,6 +10,7 @@ use std::{
 };
 
 pub use self::{
+    paint::Painter,
     table::Table,
     text::{mebibytes, one_line, seconds, time},
 };

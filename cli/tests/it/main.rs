@@ -10,4 +10,5 @@ mod logs;
 mod projects;
 mod schedules;
 mod stand_in;
+mod versions;
 mod worker;

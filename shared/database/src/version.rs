@@ -1,4 +1,7 @@
-//! The `version` table, reading side, and the trees that are read like versions: those of attempts.
+//! The `version` table, and the trees that are read like versions: those of attempts. `change` makes versions of versions; the
+//! others come with the transitions that end attempts and import projects.
+
+mod change;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
@@ -6,23 +9,32 @@ use drydock_domain::{AttemptId, JobId, ProjectId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+pub use self::change::{Forked, NewFork, Restored, fork, restore};
 use crate::{
     DatabaseError,
     page::{Page, one_more},
 };
 
+/// With what is known of the job that made it.
 const LIST: &str =
-    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.created_at, v.expired_at
+    "SELECT v.number, v.parent, v.tree_id, v.file_count, v.total_bytes, v.author_kind, v.author_id, v.source_version, v.created_at, v.expired_at,
+    j.title, a.number AS attempt, cardinality(j.created_files) AS created, cardinality(j.modified_files) AS modified,
+    cardinality(j.deleted_files) AS deleted
   FROM version v JOIN project p ON p.id = v.project_id AND p.tenant_id = $1 AND p.deleted_at IS NULL
+  LEFT JOIN job j ON v.author_kind = 'job' AND j.id = v.author_id
+  LEFT JOIN attempt a ON a.id = v.attempt_id
  WHERE v.project_id = $2 AND v.number < $3 ORDER BY v.number DESC LIMIT $4";
-const TREE: &str = "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.manifest_id,
+const TREE: &str =
+    "SELECT coalesce($3, p.head_version) AS number, v.number IS NOT NULL AS stored, v.tree_id, v.manifest_id, v.delta,
     v.expired_at IS NOT NULL AS expired
   FROM project p LEFT JOIN version v ON v.project_id = p.id AND v.number = coalesce($3, p.head_version)
  WHERE p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL";
 /// An attempt's tree is the version it published, else what a failed one left, else what it started from.
 const TREE_OF_ATTEMPT: &str =
     "SELECT coalesce(made.number, a.base_version) AS number, a.finished_at IS NOT NULL AS finished,
+    coalesce(made.tree_id, a.tree_id, base.tree_id) AS tree_id,
     coalesce(made.manifest_id, a.manifest_id, base.manifest_id) AS manifest_id,
+    CASE WHEN made.number IS NOT NULL THEN made.delta WHEN a.manifest_id IS NOT NULL THEN a.delta ELSE base.delta END AS delta,
     CASE WHEN made.number IS NOT NULL THEN made.expired_at WHEN a.manifest_id IS NOT NULL THEN a.tree_expired_at
          ELSE base.expired_at END IS NOT NULL AS expired
   FROM attempt a JOIN job j ON j.id = a.job_id JOIN project p ON p.id = j.project_id
@@ -52,12 +64,43 @@ pub struct VersionRow {
     pub total_bytes: i64,
     /// What made it: `job`, `import`, ….
     pub author_kind: String,
-    /// Which one.
+    /// Which one: the job, or the project of an import, a restore or (the origin's) a fork.
     pub author_id: Uuid,
+    /// The version that a restore or a fork copied.
+    pub source_version: Option<i32>,
     /// When.
     pub created_at: DateTime<Utc>,
     /// When its files were dropped; `None` while they are kept.
     pub expired_at: Option<DateTime<Utc>>,
+    /// The job that made it.
+    pub job: Option<MadeBy>,
+}
+
+/// What is told of the job that made a version.
+#[derive(Clone, Debug)]
+pub struct MadeBy {
+    /// Its title.
+    pub title: String,
+    /// Which of its attempts, from 1.
+    pub attempt: Option<i16>,
+    /// Paths that are new.
+    pub created: i32,
+    /// Paths that differ.
+    pub modified: i32,
+    /// Paths that are gone.
+    pub deleted: i32,
+}
+
+impl MadeBy {
+    fn from_row(row: &Row) -> Option<Self> {
+        Some(Self {
+            title: row.get::<_, Option<String>>("title")?,
+            attempt: row.get("attempt"),
+            created: row.get("created"),
+            modified: row.get("modified"),
+            deleted: row.get("deleted"),
+        })
+    }
 }
 
 impl VersionRow {
@@ -70,8 +113,10 @@ impl VersionRow {
             total_bytes: row.get("total_bytes"),
             author_kind: row.get("author_kind"),
             author_id: row.get("author_id"),
+            source_version: row.get("source_version"),
             created_at: row.get("created_at"),
             expired_at: row.get("expired_at"),
+            job: MadeBy::from_row(row),
         }
     }
 }
@@ -101,12 +146,12 @@ impl StoredAt {
 }
 
 /// A tree to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeRef {
     /// The version it is, or for a failed attempt the one it started from.
     pub number: i32,
-    /// Its manifest; `None` for the empty tree.
-    pub manifest: Option<[u8; 32]>,
+    /// Where it is stored; `None` for the empty tree.
+    pub stored: Option<StoredAt>,
 }
 
 /// Why there is no tree to read.
@@ -190,7 +235,7 @@ pub async fn tree(
     if row.get("expired") {
         return Ok(Err(Missing::Expired));
     }
-    Ok(Ok(TreeRef { number, manifest: digest(row.get("manifest_id"))? }))
+    Ok(Ok(TreeRef { number, stored: stored(&row)? }))
 }
 
 /// The tree an attempt left: the version it made, the unlisted one of a failed attempt, or the one it started from.
@@ -210,7 +255,7 @@ pub async fn tree_of_attempt(
         conn.query_opt(&statement, &[&tenant.uuid(), &project.uuid(), &id, &job, &number]).await.map_err(failed())?;
     match row.filter(|row| row.get("finished")) {
         Some(row) if row.get("expired") => Ok(Err(Missing::Expired)),
-        Some(row) => Ok(Ok(TreeRef { number: row.get("number"), manifest: digest(row.get("manifest_id"))? })),
+        Some(row) => Ok(Ok(TreeRef { number: row.get("number"), stored: stored(&row)? })),
         None => Ok(Err(Missing::Attempt)),
     }
 }
@@ -231,9 +276,7 @@ pub async fn exchange(
     Ok(row.map_or_else(Exchange::default, |row| Exchange { request: row.get("request"), result: row.get("result") }))
 }
 
-fn digest(bytes: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, DatabaseError> {
-    bytes.map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())).transpose().map_err(|_| DatabaseError::Row {
-        operation: "read a version",
-        reason: "a manifest id is not 32 bytes".to_owned(),
-    })
+fn stored(row: &Row) -> Result<Option<StoredAt>, DatabaseError> {
+    StoredAt::from_row(row, ["tree_id", "manifest_id", "delta"])
+        .map_err(|reason| DatabaseError::Row { operation: "read a version", reason })
 }

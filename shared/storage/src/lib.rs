@@ -23,7 +23,7 @@ pub use cache::ManifestCache;
 pub use config::{Credentials, StorageConfig};
 pub use delta::{Delta, StoredTree};
 pub use error::{BoxError, StorageError, StorageErrorKind};
-pub use export::export_tar;
+pub use export::{Format, Part, export};
 pub use import::{Compression, import_tar};
 pub use keys::{Keys, ObjectKey};
 pub use log::{SealedLog, SealedLogWriter, read_log};

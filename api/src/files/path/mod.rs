@@ -1,9 +1,11 @@
 //! The one path resolver: what a client wrote becomes an entry of a tree, or it is refused. Nothing here
 //! touches a disk: links are followed inside the version's own list of files.
 
+mod subtree;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::subtree::Subtree;
 use drydock_domain::{Entry, EntryKind, RelativePath, Tree};
 use percent_encoding::percent_decode;
 

@@ -77,7 +77,7 @@ impl Worker {
         log_chunk::append(&self.client, attempt, seq, i64::try_from(offset).unwrap(), body).await.unwrap();
     }
 
-    /// Finishes with `report` and, where some are given, these files as the whole tree.
+    /// Finishes with `report` and, where some are given, these files as the whole tree. Nothing comes between.
     pub(crate) async fn finish(
         &self,
         job: &str,
@@ -86,13 +86,24 @@ impl Worker {
         report: &Report,
         files: Option<&[(&str, Content<'_>)]>,
     ) {
+        assert_eq!(self.try_finish(job, attempt, outcome, report, files).await, job::Finished::Ok);
+    }
+
+    /// Finishes, and tells how that went.
+    pub(crate) async fn try_finish(
+        &self,
+        job: &str,
+        attempt: AttemptId,
+        outcome: Outcome,
+        report: &Report,
+        files: Option<&[(&str, Content<'_>)]>,
+    ) -> job::Finished {
         let tree = match files {
             Some(files) => Some(self.store(files).await),
             None => None,
         };
         let finish = job::Finish { tree, ..job::Finish::new(job.parse().unwrap(), attempt, outcome, report.clone()) };
-        let done = job::finish(&self.client, &finish).await.unwrap();
-        assert_eq!(done, job::Finished::Ok);
+        job::finish(&self.client, &finish).await.unwrap()
     }
 
     /// A version of these files, by one successful attempt at the job.

@@ -1,10 +1,14 @@
 //! `drydock project …`
 
 mod create;
+pub(super) mod diff;
 mod files;
+pub(super) mod fork;
 mod import;
+pub(super) mod pull;
 mod read;
-mod versions;
+pub(super) mod restore;
+pub(super) mod versions;
 
 use std::time::Duration;
 
@@ -34,12 +38,18 @@ pub(super) enum ProjectCommand {
     /// Write a file to standard output, byte for byte
     Cat(read::CatArgs),
     /// Show what changed between two versions, as a patch
-    Diff(versions::DiffArgs),
+    Diff(diff::DiffArgs),
     /// List versions, newest first
     Versions(versions::VersionsArgs),
     /// Delete a project: its jobs are cancelled at once, its files are gone for good a day later
     #[command(after_help = "Example:\n  drydock project rm PROJECT")]
     Rm(ShowArgs),
+    /// Make the files of an older version the newest again
+    Restore(restore::RestoreArgs),
+    /// Make a project of a version
+    Fork(fork::ForkArgs),
+    /// Write a version into a folder
+    Pull(pull::PullArgs),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +81,9 @@ impl ProjectCommand {
             Self::Cat(args) => args.patience.timeout,
             Self::Diff(args) => args.patience.timeout,
             Self::Versions(args) => args.patience.timeout,
+            Self::Restore(args) => args.patience.timeout,
+            Self::Fork(args) => args.patience.timeout,
+            Self::Pull(args) => args.patience.timeout,
         }
     }
 }
@@ -87,9 +100,12 @@ pub(super) async fn run(
         ProjectCommand::Show(args) => show(context, args).await,
         ProjectCommand::Files(args) => files::run(context, args).await,
         ProjectCommand::Cat(args) => read::run(context, args).await,
-        ProjectCommand::Diff(args) => versions::diff(context, args).await,
+        ProjectCommand::Diff(args) => diff::run(context, args).await,
         ProjectCommand::Versions(args) => versions::list(context, args).await,
         ProjectCommand::Rm(args) => remove(context, &args.project).await,
+        ProjectCommand::Restore(args) => restore::run(context, args).await,
+        ProjectCommand::Fork(args) => fork::run(context, args).await,
+        ProjectCommand::Pull(args) => pull::run(context, args).await,
     }
 }
 
