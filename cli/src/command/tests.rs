@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 33] = [
+const LEAVES: [&[&str]; 35] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],

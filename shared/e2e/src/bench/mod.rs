@@ -8,6 +8,7 @@ pub mod queue;
 mod report;
 mod throughput;
 mod workspace;
+pub mod workspaces;
 
 use std::{path::PathBuf, time::Duration};
 

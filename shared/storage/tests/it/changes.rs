@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use drydock_domain::{LinkTarget, Mode};
 use drydock_storage::{
-    ChangeOptions, ChangeWriter, Delta, Limits, Manifest, ManifestCache, Once, Storage, StorageErrorKind, StoredTree,
-    WrittenChanges, export_tar, pack::SOLID_MAX, write_changes, write_tree,
+    ChangeOptions, ChangeWriter, Delta, Format, Limits, Manifest, ManifestCache, Once, Storage, StorageErrorKind,
+    StoredTree, WrittenChanges, export, pack::SOLID_MAX, write_changes, write_tree,
 };
 
 use crate::support::{
@@ -55,7 +55,12 @@ async fn a_small_change_asks_nothing_of_the_bucket() {
         assert_eq!(manifest.stored(), written.stored);
         assert!(read(&storage, &manifest, "new").await.unwrap() == new, "two deltas of one base do not mix");
         assert!(read(&storage, &manifest, "b").await.unwrap() == noise(21, 5 << 20));
-        assert!(!collect(export_tar(&storage, TENANT, manifest)).await.unwrap().is_empty());
+        assert!(
+            !collect(export(&storage, TENANT, Some(manifest), Format::Tar, Box::new(|_| true)))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     let second = cache.get(&storage, TENANT, second.stored).await.unwrap();
     assert_eq!(read(&storage, &second, "a").await.unwrap(), b"changed");

@@ -88,7 +88,8 @@ impl Materializer {
         };
         let mut rungs = self.ladder.rungs().peekable();
         while let Some(rung) = rungs.next() {
-            match rung.make(&self.cache, &base, scratch).await {
+            // Boxed: a future of the S3 client is large, and this one holds several.
+            match Box::pin(rung.make(&self.cache, &base, scratch)).await {
                 Err(WorkspaceError::Mount(error)) if rungs.peek().is_some() => self.ladder.stumbled(rung, &error),
                 made => return Ok(Materialized { detection: made?, base: Some(base), rung: Some(rung) }),
             }

@@ -2,63 +2,71 @@
 
 use std::{path::Path, sync::Arc};
 
-use drydock_domain::{AttemptId, Digest, TenantId};
-use drydock_storage::{BoxError, Limits, Manifest, ManifestCache, PackInfo, PackRegistry, Storage};
+use anyhow::{Context as _, Result, anyhow};
+use drydock_domain::{AttemptId, Digest, ObjectKind, TenantId};
+use drydock_storage::{BoxError, Delta, Limits, Manifest, ManifestCache, PackRegistry, Storage};
 use drydock_worker::{
     cache::{CacheLimits, CacheMetrics, NodeCache},
     workspace::{Ladder, Materialized, Materializer, PushOptions, Pushed, Rung, Scratch, ScratchRoot, push},
 };
 use prometheus::{IntCounterVec, Opts, Registry};
 
-pub(crate) const TENANT: TenantId = TenantId::DEFAULT;
+pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 
 struct Accept;
 
 impl PackRegistry for Accept {
-    async fn uploading(&self, _pack: PackInfo) -> Result<(), BoxError> {
+    async fn uploading(&self, _: ObjectKind, _: Digest, _: u64) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
-pub(crate) struct Node {
-    pub(crate) storage: Storage,
-    pub(crate) materializer: Materializer,
+pub(super) struct Node {
+    pub(super) storage: Storage,
+    pub(super) materializer: Materializer,
     scratch: ScratchRoot,
 }
 
 impl Node {
     /// A node that has nothing yet.
-    pub(crate) async fn new(directory: &Path, rung: Rung, storage: &Storage) -> Self {
+    pub(super) async fn new(directory: &Path, rung: Rung, storage: &Storage) -> Result<Self> {
         let directory = directory.join(format!("node-{:08x}", rand::random::<u32>()));
-        let scratch = ScratchRoot::open(&directory, 0).unwrap();
+        let scratch = ScratchRoot::open(&directory, 0)?;
         let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
-        let metrics = CacheMetrics::register(&Registry::new()).unwrap();
-        let cache = NodeCache::open(&directory.join("cache"), limits, storage.clone(), metrics).unwrap();
-        let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"]).unwrap();
+        let metrics = CacheMetrics::register(&Registry::new())?;
+        let cache = NodeCache::open(&directory.join("cache"), limits, storage.clone(), metrics)?;
+        let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"])?;
         let ladder = Ladder::probe(&cache, &scratch, Some(rung), downgrades).await;
-        let ladder = ladder.unwrap_or_else(|refused| panic!("rung {rung} is not to be had: {}", refused.reason));
+        let ladder = ladder.map_err(|refused| anyhow!("rung {rung} is not to be had here: {}", refused.reason))?;
         let manifests = Arc::new(ManifestCache::new(64 << 20, Limits::default()));
-        Self { storage: storage.clone(), materializer: Materializer::new(cache, storage.clone(), manifests, ladder), scratch }
+        let materializer = Materializer::new(cache, storage.clone(), manifests, ladder);
+        Ok(Self { storage: storage.clone(), materializer, scratch })
     }
 
-    pub(crate) fn scratch(&self) -> Scratch {
-        self.scratch.create(AttemptId::generate()).unwrap()
+    pub(super) fn scratch(&self) -> Result<Scratch> {
+        Ok(self.scratch.create(AttemptId::generate())?)
     }
 
-    pub(crate) async fn materialize(&self, version: Digest, scratch: &Scratch) -> Arc<Materialized> {
-        self.materializer.materialize(TENANT, Some(version), scratch).await.unwrap().into()
+    pub(super) async fn materialize(&self, version: &Manifest, scratch: &Scratch) -> Result<Arc<Materialized>> {
+        let base = self.materializer.base(TENANT, version.tree_id(), version.stored());
+        Ok(self.materializer.materialize(Some(base), scratch).await?.into())
     }
 
-    pub(crate) async fn push(&self, from: &Arc<Materialized>, workspace: &Path, packs: &Path) -> Pushed {
-        let options = PushOptions { tenant: TENANT, limits: Limits::default(), packs_dir: packs.to_owned() };
-        push(&self.storage, options, from, workspace, &Accept).await.unwrap()
+    pub(super) async fn push(&self, from: &Arc<Materialized>, workspace: &Path, scratch: &Scratch) -> Result<Pushed> {
+        let options = PushOptions {
+            tenant: TENANT,
+            limits: Limits::default(),
+            packs_dir: scratch.packs(),
+            inline_max: Delta::INLINE_MAX,
+        };
+        Ok(push(&self.storage, options, from, workspace, &Accept).await?)
     }
 
     /// A directory as a version.
-    pub(crate) async fn import(&self, directory: &Path) -> Arc<Manifest> {
-        let scratch = self.scratch();
-        let pushed = self.push(&Arc::new(Materialized::empty()), directory, &scratch.packs()).await;
-        scratch.close().await.unwrap();
-        pushed.written.unwrap().manifest
+    pub(super) async fn import(&self, directory: &Path) -> Result<Arc<Manifest>> {
+        let scratch = self.scratch()?;
+        let pushed = self.push(&Arc::new(Materialized::empty()), directory, &scratch).await?;
+        scratch.close().await?;
+        Ok(pushed.written.context("the tree is empty")?.manifest()?)
     }
 }
