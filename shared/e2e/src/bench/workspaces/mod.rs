@@ -55,7 +55,7 @@ pub struct Arguments {
 /// A result was wrong, or a server or a file is not there.
 pub async fn run(arguments: Arguments) -> Result<bool> {
     if let Some(files) = arguments.memory_child {
-        return footprint::child(&arguments.directory, files).await.map(|()| true);
+        return Box::pin(footprint::child(&arguments.directory, files)).await.map(|()| true);
     }
     let mut verdicts = Verdicts::default();
     let peers = Peers { s5cmd: arguments.s5cmd.clone(), aws: arguments.aws.clone() };

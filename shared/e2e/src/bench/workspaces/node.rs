@@ -49,7 +49,7 @@ impl Node {
 
     pub(super) async fn materialize(&self, version: &Manifest, scratch: &Scratch) -> Result<Arc<Materialized>> {
         let base = self.materializer.base(TENANT, version.tree_id(), version.stored());
-        Ok(self.materializer.materialize(Some(base), scratch).await?.into())
+        Ok(Box::pin(self.materializer.materialize(Some(base), scratch)).await?.into())
     }
 
     pub(super) async fn push(&self, from: &Arc<Materialized>, workspace: &Path, scratch: &Scratch) -> Result<Pushed> {
@@ -59,7 +59,7 @@ impl Node {
             packs_dir: scratch.packs(),
             inline_max: Delta::INLINE_MAX,
         };
-        Ok(push(&self.storage, options, from, workspace, &Accept).await?)
+        Ok(Box::pin(push(&self.storage, options, from, workspace, &Accept)).await?)
     }
 
     /// A directory as a version.
