@@ -166,6 +166,7 @@ async fn t104_what_a_running_attempt_started_from_is_needed_until_its_end() {
     suspect_all(&store).await;
     let judged = store.condemn().await;
     assert_eq!((judged.pinned, judged.named, judged.dropped.objects), (ONE, ONE, 0), "{judged:?}");
+    assert_eq!(store.condemn().await.pinned, ONE, "it is looked at again");
     let condemned = "UPDATE pack SET state = 'condemned' WHERE id = $1";
     store.collector.execute(condemned, &[&vec![1_u8; 32]]).await.unwrap();
     let doom = pack::doom(&store.collector, NOW, NOW, MOST).await.unwrap();
