@@ -1,6 +1,7 @@
 -- Why an object of a tenant is needed: version (one that is kept names it) | attempt (a tree that an attempt left) | NULL.
 -- STABLE, and so read in the snapshot of the statement that asks: that must have begun after the object was locked.
--- Without seqscan: EXISTS makes the planner hope for an early match, but most that is asked for has none.
+-- The tenant is looked up, not joined, and no scan of all is considered: EXISTS makes the planner hope for an early match, but most that
+-- is asked for has none.
 CREATE FUNCTION dd_named_by_v1(t uuid, i bytea) RETURNS text LANGUAGE sql STABLE SET enable_seqscan = off AS $$
   SELECT CASE
     WHEN EXISTS (SELECT FROM version v
