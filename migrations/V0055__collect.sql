@@ -1,12 +1,15 @@
 -- Why an object of a tenant is needed: version (one that is kept names it) | attempt (a tree that an attempt left) | NULL.
 -- STABLE, and so read in the snapshot of the statement that asks: that must have begun after the object was locked.
-CREATE FUNCTION dd_named_by_v1(t uuid, i bytea) RETURNS text LANGUAGE sql STABLE AS $$
+-- The tenant is looked up, not joined, and no scan of all is considered: EXISTS makes the planner hope for an early match, but most that
+-- is asked for has none.
+CREATE FUNCTION dd_named_by_v1(t uuid, i bytea) RETURNS text LANGUAGE sql STABLE SET enable_seqscan = off AS $$
   SELECT CASE
-    WHEN EXISTS (SELECT FROM version v JOIN project p ON p.id = v.project_id
-                  WHERE (v.pack_ids || v.manifest_id) @> ARRAY[i] AND v.expired_at IS NULL AND p.tenant_id = t) THEN 'version'
-    WHEN EXISTS (SELECT FROM attempt a JOIN job j ON j.id = a.job_id
+    WHEN EXISTS (SELECT FROM version v
+                  WHERE (v.pack_ids || v.manifest_id) @> ARRAY[i] AND v.expired_at IS NULL
+                    AND (SELECT p.tenant_id FROM project p WHERE p.id = v.project_id) = t) THEN 'version'
+    WHEN EXISTS (SELECT FROM attempt a
                   WHERE (a.pack_ids || a.manifest_id) @> ARRAY[i] AND a.manifest_id IS NOT NULL AND a.tree_expired_at IS NULL
-                    AND j.tenant_id = t) THEN 'attempt' END $$;
+                    AND (SELECT j.tenant_id FROM job j WHERE j.id = a.job_id) = t) THEN 'attempt' END $$;
 
 -- Objects of dropped versions that running attempts started from: needed until these end. Few or none at any time.
 CREATE FUNCTION dd_pinned_v1() RETURNS TABLE (tenant_id uuid, id bytea) LANGUAGE sql STABLE AS $$

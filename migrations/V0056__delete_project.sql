@@ -17,13 +17,14 @@ END $$;
 
 -- Delete a project: it is seen no more, takes no jobs, fires no schedules; up to `most` of its jobs are cancelled at once.
 -- Answers: deleted (or it was before) | more (call again: not all of its jobs are cancelled) | no_project.
--- Its files are freed by the collector. Locks: project, then those of the cancel.
+-- Its files are freed by the collector. Locks: schedules (as a firing does, before the project), project, then those of the cancel.
 CREATE FUNCTION dd_delete_project_v1(t uuid, p uuid, most int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
+  -- One made after this statement fires into nothing.
+  UPDATE schedule SET deleted_at = clock_timestamp() WHERE project_id = p AND tenant_id = t AND deleted_at IS NULL;
   PERFORM 1 FROM project WHERE id = p AND tenant_id = t FOR NO KEY UPDATE;
   IF NOT FOUND THEN RETURN 'no_project'; END IF;
   UPDATE project SET deleted_at = clock_timestamp() WHERE id = p AND deleted_at IS NULL;
-  UPDATE schedule SET deleted_at = clock_timestamp() WHERE project_id = p AND deleted_at IS NULL;
   RETURN CASE WHEN dd_cancel_jobs_v1(p, most, 'the project was deleted') < most THEN 'deleted' ELSE 'more' END;
 END $$;
 

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 pub use self::{collect::*, survey::*};
 use crate::{DatabaseError, again};
 
-const ANNOUNCE: &str = "SELECT dd_announce_v1($1, $2, $3, $4, $5) AS answer";
+const ANNOUNCE: &str = "SELECT dd_announce_v1($1, $2, $3, $4, $5) AS announced";
 
 /// One object of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ pub async fn announce(
     let (tenant, kind, attempt) = (object.tenant.uuid(), object.kind.as_str(), attempt.map(AttemptId::uuid));
     let id = object.id.as_bytes().as_slice();
     let row = again::row(conn, OPERATION, ANNOUNCE, &[&tenant, &kind, &id, &bytes, &attempt]).await?;
-    match row.get("answer") {
+    match row.get("announced") {
         "ok" => Ok(()),
         "deleting" => Err(DatabaseError::Deleting { id: object.id.to_string() }),
         other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),

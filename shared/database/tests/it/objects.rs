@@ -2,6 +2,7 @@
 //! workspace catalogue as far as they end at the database. What each turns red without is told with it.
 
 mod collecting;
+mod cost;
 mod holding;
 mod interleaving;
 mod retaining;

@@ -7,6 +7,7 @@ mod amnesty;
 mod broker;
 mod churn;
 mod codex;
+mod collect;
 mod contact;
 mod crash;
 mod drain;

@@ -30,7 +30,7 @@ fn outcomes(job: &Value) -> Vec<&str> {
 /// The packs that were announced and are of no version.
 async fn unlisted_packs(stack: &Stack, storage: &Storage) -> Vec<ObjectKey> {
     let client = stack.database.client().await.unwrap();
-    let rows = client.query("SELECT id FROM pack WHERE state = 'uploading'", &[]).await.unwrap();
+    let rows = client.query("SELECT id FROM pack WHERE kind = 'pack' AND state = 'uploading'", &[]).await.unwrap();
     let ids = rows.iter().map(|row| digest(row.get(0)));
     ids.map(|id| storage.keys(TenantId::DEFAULT).pack(id)).collect()
 }

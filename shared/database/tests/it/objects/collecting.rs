@@ -6,6 +6,7 @@ use drydock_database::{
     job::{Finished, finish},
     pack::{self, Tally},
     project::{self, Deleted},
+    report::StoredTree,
     retention,
 };
 use drydock_domain::{AttemptId, Outcome, TenantId};
@@ -57,14 +58,15 @@ async fn a_failed_attempts_tree_is_kept_for_a_while() {
     let store = Store::new(&database).await;
     store.fleet.plain().await;
     let (job, attempt) = store.fleet.running().await;
-    assert_eq!(store.fleet.finish(job, attempt, Outcome::Failed, Some(&tree(3))).await, Finished::Ok);
+    let left = StoredTree { packs: tree(4).packs, ..tree(3) };
+    assert_eq!(store.fleet.finish(job, attempt, Outcome::Failed, Some(&left)).await, Finished::Ok);
     let day = Duration::from_secs(86_400);
     assert_eq!(retention::expire_trees(&store.collector, day, MOST).await.unwrap(), 0);
     suspect_all(&store).await;
-    assert_eq!(store.condemn().await.named, ONE);
+    assert_eq!(store.condemn().await.named.objects, 2);
     assert_eq!(retention::expire_trees(&store.collector, NOW, MOST).await.unwrap(), 1);
     assert_eq!(retention::expire_trees(&store.collector, NOW, MOST).await.unwrap(), 0, "once");
-    assert_eq!(store.condemn().await.dropped, ONE);
+    assert_eq!(store.condemn().await.dropped.objects, 2, "its manifest and its pack");
 }
 
 /// Red when the fork's version is not asked for names, and when objects of a deleted project are not suspected.
@@ -100,10 +102,12 @@ async fn a_deleted_projects_jobs_are_cancelled_and_what_runs_keeps_its_base() {
     }
     let (job, attempt) = store.fleet.running().await;
     let delete = async |most| project::delete(&store.fleet.client, TenantId::DEFAULT, store.fleet.project, most).await;
-    assert_eq!(delete(3).await.unwrap(), Deleted::More);
-    assert_eq!(delete(3).await.unwrap(), Deleted::Done);
-    let open = "SELECT count(*) FROM job WHERE finished_at IS NULL";
-    assert_eq!(store.collector.query_one(open, &[]).await.unwrap().get::<_, i64>(0), 1, "the one that runs");
+    let open = async || {
+        let sql = "SELECT count(*) FROM job WHERE finished_at IS NULL";
+        store.collector.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!((delete(3).await.unwrap(), open().await), (Deleted::More, 3), "no more than asked for");
+    assert_eq!((delete(3).await.unwrap(), open().await), (Deleted::Done, 1), "the one that runs");
     store.free().await;
     assert_eq!(store.condemn().await.total(), 0, "its base is still needed");
     assert_eq!(store.fleet.finish(job, attempt, Outcome::Succeeded, Some(&tree(2))).await, Finished::Ok);
@@ -166,6 +170,7 @@ async fn t104_what_a_running_attempt_started_from_is_needed_until_its_end() {
     suspect_all(&store).await;
     let judged = store.condemn().await;
     assert_eq!((judged.pinned, judged.named, judged.dropped.objects), (ONE, ONE, 0), "{judged:?}");
+    assert_eq!(store.condemn().await.pinned, ONE, "it is looked at again");
     let condemned = "UPDATE pack SET state = 'condemned' WHERE id = $1";
     store.collector.execute(condemned, &[&vec![1_u8; 32]]).await.unwrap();
     let doom = pack::doom(&store.collector, NOW, NOW, MOST).await.unwrap();
