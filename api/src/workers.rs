@@ -33,6 +33,9 @@ struct WorkerView {
     isolation: String,
     /// How it makes workspaces.
     rung: String,
+    /// Why not in a better way: the reason by rung.
+    #[schema(value_type = HashMap<String, String>)]
+    refused_rungs: serde_json::Value,
     build: String,
     lease_until: DateTime<Utc>,
     started_at: DateTime<Utc>,
@@ -55,6 +58,7 @@ impl From<WorkerRow> for WorkerView {
             agents: row.agents,
             isolation: row.isolation,
             rung: row.rung,
+            refused_rungs: row.refused_rungs,
             build: row.build,
             lease_until: row.lease_until,
             started_at: row.started_at,

@@ -75,6 +75,14 @@ impl Context {
             labels: serde_json::json!({}),
             isolation: Self::ISOLATION,
             rung: self.materializer.ladder().best().to_string(),
+            refused_rungs: self
+                .materializer
+                .ladder()
+                .refused()
+                .iter()
+                .map(|refused| (refused.rung.to_string(), serde_json::json!(refused.reason)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
             build: drydock_runtime::build_info::VERSION.to_owned(),
         }
     }

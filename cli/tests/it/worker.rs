@@ -30,6 +30,7 @@ impl Worker {
             labels: serde_json::json!({}),
             isolation: Isolation::None,
             rung: "copy".to_owned(),
+            refused_rungs: serde_json::json!({}),
             build: "test".to_owned(),
         };
         worker::start(&client, &new, Duration::from_secs(600)).await.unwrap();

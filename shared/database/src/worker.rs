@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{DatabaseError, again};
 
-const START: &str = "SELECT dd_worker_start_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))";
+const START: &str = "SELECT dd_worker_start_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))";
 const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_interval(secs => $2), $3, $4)";
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
@@ -39,6 +39,8 @@ pub struct NewWorker {
     pub isolation: Isolation,
     /// The materialize rung it uses.
     pub rung: String,
+    /// Why not a better one: an object of reasons by rung.
+    pub refused_rungs: serde_json::Value,
     /// Its build.
     pub build: String,
 }
@@ -57,7 +59,7 @@ pub struct Renewed {
 /// # Errors
 /// The database does not answer.
 pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
-    let parameters: [&(dyn ToSql + Sync); 10] = [
+    let parameters: [&(dyn ToSql + Sync); 11] = [
         &worker.id.uuid(),
         &worker.instance,
         &worker.pool,
@@ -66,6 +68,7 @@ pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration)
         &worker.labels,
         &worker.isolation.as_str(),
         &worker.rung,
+        &worker.refused_rungs,
         &worker.build,
         &ttl.as_secs_f64(),
     ];

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::DatabaseError;
 
 const LIST: &str =
-    "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.build, w.draining,
+    "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.refused_rungs, w.build, w.draining,
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
     (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy
   FROM worker w WHERE w.ended_at IS NULL ORDER BY w.started_at, w.id LIMIT $1";
@@ -33,6 +33,8 @@ pub struct WorkerRow {
     pub isolation: String,
     /// The materialize rung it uses.
     pub rung: String,
+    /// Why not a better one: an object of reasons by rung.
+    pub refused_rungs: serde_json::Value,
     /// Its build.
     pub build: String,
     /// Whether it takes no more jobs.
@@ -64,6 +66,7 @@ pub async fn list(conn: &impl GenericClient, limit: i64) -> Result<Vec<WorkerRow
             agents: row.get("agents"),
             isolation: row.get("isolation"),
             rung: row.get("rung"),
+            refused_rungs: row.get("refused_rungs"),
             build: row.get("build"),
             draining: row.get("draining"),
             leased: row.get("leased"),

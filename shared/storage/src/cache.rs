@@ -59,6 +59,14 @@ impl ManifestCache {
         self.get_or_make(key, Box::pin(make)).await
     }
 
+    /// Keeps what was just written, so that nobody has to fetch it.
+    pub fn insert(&self, tenant: TenantId, manifest: Arc<Manifest>) {
+        let StoredTree { manifest: id, delta } = manifest.stored();
+        let key = (tenant, id, delta.map(|delta| Digest::of(&delta)));
+        self.lock().put(key, Arc::new(OnceCell::new_with(Some(manifest))));
+        self.shrink();
+    }
+
     async fn get_or_make(
         &self,
         key: Key,

@@ -10,7 +10,7 @@ use drydock_domain::{Outcome, RelativePath};
 use drydock_runtime::exit::chain;
 
 use super::{Attempt, error::JobError, execute::Executed, prepare::Prepared, push::Pushed, tell::tell};
-use crate::log::Rest;
+use crate::{log::Rest, workspace::Stored};
 
 /// Paths listed per job and kind of change; the diff of the versions has all.
 const LISTED: usize = 10_000;
@@ -22,6 +22,7 @@ pub(super) struct Ended {
     outcome: Outcome,
     report: Report,
     tree: Option<StoredTree>,
+    next: Option<Stored>,
     log: Rest,
 }
 
@@ -29,13 +30,13 @@ impl Ended {
     /// The agent ran to an end.
     pub(super) fn new(prepared: &Prepared, executed: Executed, pushed: Option<Pushed>, log: Rest) -> Self {
         let mut result = executed.result;
-        let (mut tree, mut push_s) = (None, None);
+        let (mut tree, mut next, mut push_s) = (None, None, None);
         if let Some(pushed) = pushed {
             // The fleet's own list wins over the agent's claims.
             result.created_files = listed(&pushed.changes.created);
             result.modified_files = listed(&pushed.changes.modified);
             result.deleted_files = listed(&pushed.changes.deleted);
-            (tree, push_s) = (pushed.tree, Some(pushed.seconds));
+            (tree, next, push_s) = (pushed.tree, pushed.next, Some(pushed.seconds));
         }
         let report = Report {
             detail: executed.detail,
@@ -54,7 +55,7 @@ impl Ended {
             push_s,
             log_bytes: log.bytes,
         };
-        Self { outcome: executed.outcome, report, tree, log }
+        Self { outcome: executed.outcome, report, tree, next, log }
     }
 
     /// We could not see it through.
@@ -70,7 +71,7 @@ impl Ended {
         });
         let report =
             Report { detail: Some(text.clone()), errors: vec![text], log_bytes: log.bytes, ..Report::default() };
-        Self { outcome, report, tree: None, log }
+        Self { outcome, report, tree: None, next: None, log }
     }
 }
 
@@ -91,6 +92,7 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
         Ok(Finished::Ok | Finished::Already) => {
             metrics.ended(finish.outcome);
             tracing::info!(outcome = %finish.outcome, run_s = finish.report.run_s, "finished");
+            prepare_next(attempt, ended.next);
         }
         Ok(Finished::Conflict) => {
             metrics.ended(Outcome::Conflict);
@@ -106,6 +108,18 @@ pub(super) async fn finish(attempt: &Attempt, ended: Ended) {
         }
         Err(error) => tracing::error!("failed to finish, left to the dispatcher: {}", chain(&error)),
     }
+}
+
+/// The project's next job probably comes to this node: its workspace is made ready meanwhile.
+fn prepare_next(attempt: &Attempt, written: Option<Stored>) {
+    let Some(written) = written else { return };
+    let (materializer, tenant) = (attempt.context.materializer.clone(), attempt.claim.spec.tenant_id);
+    let preparing = async move {
+        if let Err(error) = materializer.prepare(tenant, written).await {
+            tracing::debug!("failed to prepare the next version, left to the job that needs it: {}", chain(&error));
+        }
+    };
+    drydock_runtime::tasks::spawn("prepare a version", preparing);
 }
 
 fn listed(paths: &[RelativePath]) -> Vec<String> {

@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct Pushed {
     /// `None` where nothing changed, or nothing is kept.
     pub(super) tree: Option<StoredTree>,
+    /// What the next job of the project starts from.
+    pub(super) next: Option<Stored>,
     pub(super) changes: Changes,
     pub(super) seconds: f64,
 }
@@ -57,8 +59,8 @@ pub(super) async fn push(
     .await?;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
-    let tree = pushed.written.filter(|_| !spec.read_only).map(|written| row(&written));
-    Ok(Some(Pushed { tree, changes: pushed.changes, seconds: stage.leave(context) }))
+    let next = pushed.written.filter(|_| !spec.read_only);
+    Ok(Some(Pushed { tree: next.as_ref().map(row), next, changes: pushed.changes, seconds: stage.leave(context) }))
 }
 
 /// Pushes again while PostgreSQL or object storage is away: what the agent did is worth more than a slot.

@@ -36,6 +36,7 @@ impl Kept {
                 labels: serde_json::json!({}),
                 isolation: Isolation::None,
                 rung: "copy".to_owned(),
+                refused_rungs: serde_json::json!({}),
                 build: "test".to_owned(),
             }),
             running: running.clone(),

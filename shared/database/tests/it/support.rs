@@ -120,6 +120,7 @@ pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
         labels: serde_json::json!({}),
         isolation: Isolation::None,
         rung: "copy".to_owned(),
+        refused_rungs: serde_json::json!({}),
         build: "test".to_owned(),
     }
 }

@@ -55,6 +55,7 @@ impl Hosts {
                 labels: json!({}),
                 isolation: Isolation::None,
                 rung: "copy".to_owned(),
+                refused_rungs: serde_json::json!({}),
                 build: "test".to_owned(),
             };
             worker::start(&sql, &host, TTL).await.unwrap();

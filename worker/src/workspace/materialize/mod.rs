@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use drydock_domain::{Digest, TenantId};
 use drydock_storage::{ManifestCache, Storage, StoredTree};
+use tokio::sync::Semaphore;
 
 pub(super) use self::layer::Layer;
 pub use self::{
     ladder::{Ladder, Refused},
     rung::Rung,
 };
-use super::{Base, Baseline, Scratch, WorkspaceError};
+use super::{Base, Baseline, Scratch, Stored, WorkspaceError};
 use crate::cache::NodeCache;
 
 /// A workspace that is its base version, and how to tell what becomes of it.
@@ -55,12 +56,14 @@ pub struct Materializer {
     storage: Storage,
     manifests: Arc<ManifestCache>,
     ladder: Arc<Ladder>,
+    /// One version is prepared at a time: jobs come first.
+    preparing: Arc<Semaphore>,
 }
 
 impl Materializer {
     /// One that takes the rungs `ladder` found.
     pub fn new(cache: NodeCache, storage: Storage, manifests: Arc<ManifestCache>, ladder: Ladder) -> Self {
-        Self { cache, storage, manifests, ladder: Arc::new(ladder) }
+        Self { cache, storage, manifests, ladder: Arc::new(ladder), preparing: Arc::new(Semaphore::new(1)) }
     }
 
     /// The rungs, and those that were refused.
@@ -76,6 +79,18 @@ impl Materializer {
     /// A version by its tree and where that is stored.
     pub fn base(&self, tenant: TenantId, tree: Digest, stored: StoredTree) -> Base {
         Base::new(&self.storage, &self.manifests, tenant, tree, stored)
+    }
+
+    /// Gets a version that was just stored ready for the job that comes next, so that it only has to be mounted. In vain
+    /// when that job goes elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::materialize`].
+    pub async fn prepare(&self, tenant: TenantId, written: Stored) -> Result<(), WorkspaceError> {
+        let _turn = self.preparing.acquire().await.map_err(|_| WorkspaceError::Interrupted)?;
+        let manifest = blocking(move || Ok(written.manifest()?)).await?;
+        self.manifests.insert(tenant, Arc::clone(&manifest));
+        Box::pin(self.ladder.best().prepare(&self.cache, tenant, &manifest)).await
     }
 
     /// Fills the fresh workspace of `scratch` with a version; without one, it stays empty.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use drydock_domain::TenantId;
+use drydock_storage::Manifest;
+
 use super::{Detection, blocking, fill, layer};
 use crate::{
     cache::NodeCache,
@@ -69,6 +72,21 @@ impl Rung {
                 blocking(move || fill::fill(&manifest, &loaded, &workspace)).await.map(Detection::Walk)
             }
         }
+    }
+
+    /// Has everything ready for [`Self::make`].
+    pub(super) async fn prepare(
+        self,
+        cache: &NodeCache,
+        tenant: TenantId,
+        manifest: &Arc<Manifest>,
+    ) -> Result<(), WorkspaceError> {
+        match self {
+            Self::Erofs => cache.image(tenant, manifest).await.map(drop)?,
+            Self::Overlay => cache.tree(tenant, manifest, fill::copy_out).await.map(drop)?,
+            Self::Reflink | Self::Copy => cache.load(tenant, manifest).await.map(drop)?,
+        }
+        Ok(())
     }
 }
 

@@ -238,6 +238,7 @@ fn describe(start: &Start) -> NewWorker {
         labels: if start.gpu { json!({"gpu": "yes", "zone": "z"}) } else { json!({"zone": "z"}) },
         isolation: start.isolation,
         rung: "copy".to_owned(),
+        refused_rungs: serde_json::json!({}),
         build: "test".to_owned(),
     }
 }

@@ -34,7 +34,7 @@ fn scripts_of(function: &str) -> &'static [&'static str] {
         "dd_promote_v2" => &["places", "full places", "lane"],
         "dd_cancel_v1" => &["cancel"],
         "dd_reap_v2" | "dd_end_expired_workers_v1" => &["lost", "cancel"],
-        "dd_renew_v2" | "dd_worker_start_v2" => &["renew"],
+        "dd_renew_v2" | "dd_worker_start_v3" => &["renew"],
         "dd_redispatch_v2" | "dd_return_ticket_v2" => &["tickets", "unserved tickets"],
         "dd_pull_v1" | "dd_suits_v1" => &["claims of workers"],
         "dd_admit_v2" => &["admission", "fair", "unserved tickets"],

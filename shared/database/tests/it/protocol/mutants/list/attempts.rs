@@ -171,8 +171,8 @@ pub(super) fn reap() -> Vec<Mutant> {
         dies(F, "UPDATE job SET output = right(encode(last, 'escape'), 4096)", "UPDATE job SET output = output"),
         dies("dd_end_expired_workers_v1", "ended_at IS NULL AND ", ""),
         dies("dd_end_expired_workers_v1", " + grace", ""),
-        dies("dd_worker_start_v2", " AND ended_at IS NULL", " AND false"),
-        dies("dd_worker_start_v2", "instance = inst AND ", ""),
+        dies("dd_worker_start_v3", " AND ended_at IS NULL", " AND false"),
+        dies("dd_worker_start_v3", "instance = inst AND ", ""),
     ]
 }
 
