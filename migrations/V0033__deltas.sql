@@ -1,5 +1,5 @@
 -- A version may be stored as a delta of a manifest, in its own row (at most 64 KiB, compressed already). Claims tell it, and the tree's id,
--- by which a node knows whether it has the tree; finishes take it (V0052).
+-- by which a node knows whether it has the tree; finishes take it (V0037).
 ALTER TABLE version ALTER delta SET STORAGE EXTERNAL;
 ALTER TABLE attempt ADD delta bytea;
 ALTER TABLE attempt ALTER delta SET STORAGE EXTERNAL;

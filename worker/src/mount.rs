@@ -100,22 +100,26 @@ impl Mounting {
     }
 }
 
-/// Unmounts what is mounted on `target`; nothing there is no error. Busy ones are let go when their last user ends.
+/// Unmounts what is mounted on `target`; nothing there is no error. Busy ones are let go when their last user ends. Who may
+/// not unmount has mounted nothing either, and is told so before the kernel looks.
 pub(crate) fn unmount(target: &Path) -> io::Result<()> {
     match umount(target, UnmountFlags::NOFOLLOW) {
-        Ok(()) | Err(Errno::INVAL | Errno::NOENT) => Ok(()),
+        Ok(()) | Err(Errno::INVAL | Errno::NOENT | Errno::PERM) => Ok(()),
         Err(Errno::BUSY) => Ok(umount(target, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH)?),
         Err(errno) => Err(errno.into()),
     }
 }
 
-/// Unmounts everything below `root`, the last first; returns how many there were.
-pub(crate) fn unmount_below(root: &Path) -> io::Result<usize> {
-    let below: Vec<PathBuf> = mounts()?.into_iter().filter(|mount| mount.starts_with(root) && mount != root).collect();
-    below.iter().rev().try_for_each(|mount| {
-        Ok::<_, io::Error>(umount(mount.as_path(), UnmountFlags::NOFOLLOW | UnmountFlags::DETACH)?)
-    })?;
-    Ok(below.len())
+/// Unmounts everything below `root`, the last first; one that resists does not keep the others.
+pub(crate) fn unmount_below(root: &Path) -> io::Result<()> {
+    let below = mounts()?.into_iter().filter(|mount| mount.starts_with(root) && mount != root);
+    let unmounted = below.collect::<Vec<_>>().into_iter().rev().map(|mount| {
+        match umount(mount.as_path(), UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {
+            Err(Errno::INVAL | Errno::NOENT) | Ok(()) => Ok(()),
+            Err(errno) => Err(io::Error::from(errno)),
+        }
+    });
+    unmounted.fold(Ok(()), io::Result::and)
 }
 
 /// Where file systems are mounted, in the order they were (`proc_pid_mountinfo(5)`).

@@ -50,10 +50,16 @@ packages_for_servers() {
   ((version >= POSTGRES_MIN)) || fail "PostgreSQL $version is too old" "install PostgreSQL $POSTGRES_MIN or newer"
 }
 
-# For tests that start a PostgreSQL whose clock differs.
+# For tests that start a PostgreSQL whose clock differs, that make a file system which shares blocks, that read archives.
 packages_for_tests() {
-  local found=(/usr/lib/*/faketime/libfaketime.so.1)
-  [[ -e ${found[0]} ]] || packages_install "libfaketime, for tests of clocks that differ" libfaketime
+  local found=(/usr/lib/*/faketime/libfaketime.so.1) missing=()
+  [[ -e ${found[0]} ]] || missing+=(libfaketime)
+  [[ -x /usr/sbin/mkfs.xfs || -x /sbin/mkfs.xfs ]] || missing+=(xfsprogs)
+  command -v git >/dev/null || missing+=(git)
+  command -v python3 >/dev/null || missing+=(python3)
+  if ((${#missing[@]})); then
+    packages_install "what tests work with" "${missing[@]}"
+  fi
 }
 
 packages_for_agents() {

@@ -40,10 +40,11 @@ pub(crate) async fn delete_all(
     doomed: Vec<Doomed>,
 ) -> Result<Deletion, DatabaseError> {
     let mut deletion = Deletion::default();
-    let mut answers =
-        stream::iter(doomed).map(async |doomed| (doomed, delete(storage, &doomed).await)).buffer_unordered(AT_ONCE);
+    let mut answers = stream::iter(doomed)
+        .map(async |doomed| (doomed, delete(database, storage, &doomed).await))
+        .buffer_unordered(AT_ONCE);
     while let Some((doomed, answer)) = answers.next().await {
-        match answer {
+        match answer? {
             Ok(()) => {
                 if pack::forget(&database.client().await?, &doomed).await? {
                     deletion.deleted.add(doomed.bytes);
@@ -62,7 +63,15 @@ pub(crate) async fn delete_all(
     Ok(deletion)
 }
 
-async fn delete(storage: &Storage, doomed: &Doomed) -> Result<(), StorageError> {
+/// One that somebody else has taken over meanwhile is left to them: its bytes may be stored anew by now.
+async fn delete(
+    database: &Database,
+    storage: &Storage,
+    doomed: &Doomed,
+) -> Result<Result<(), StorageError>, DatabaseError> {
     let object = doomed.object;
-    storage.delete_once(&storage.keys(object.tenant).object(object.kind, object.id)).await
+    if !pack::is_still_doomed(&database.client().await?, doomed).await? {
+        return Ok(Ok(()));
+    }
+    Ok(storage.delete_once(&storage.keys(object.tenant).object(object.kind, object.id)).await)
 }

@@ -60,10 +60,13 @@ impl Collector {
     pub async fn pass(&self) -> Result<Pass, CollectError> {
         let mut pass = Pass::default();
         let client = self.database.client().await?;
-        self.retain(&client, &mut pass).await?;
-        self.drop_trees(&client, &mut pass).await?;
-        self.free_logs(&client, &mut pass).await?;
-        self.free_projects(&client, &mut pass).await?;
+        // One that fails keeps neither the others nor what follows from running.
+        let steps = [
+            self.retain(&client, &mut pass).await,
+            self.drop_trees(&client, &mut pass).await,
+            self.free_logs(&client, &mut pass).await,
+            self.free_projects(&client, &mut pass).await,
+        ];
         pass.judged = pack::condemn(&client, self.config.gc_grace, self.config.gc_batch).await?;
         pass.note(pass.judged.total(), self.config.gc_batch);
         let doom =
@@ -72,6 +75,7 @@ impl Collector {
         pass.revived = doom.revived;
         pass.note(doom.doomed.len() as u64, self.config.gc_batch);
         pass.deletion.add(delete_all(&self.database, &self.storage, doom.doomed).await?);
+        steps.into_iter().collect::<Result<(), _>>()?;
         Ok(pass)
     }
 

@@ -73,8 +73,8 @@ impl NodeCache {
             };
             drop(known);
             self.inner.metrics.evicted.inc();
-            // Unmounts and unlinks, without the lock.
-            drop(victim);
+            // Without the lock, and here: what goes later would look like space that is not there.
+            victim.remove();
         }
     }
 
@@ -102,17 +102,28 @@ pub(super) fn free_bytes(stat: &StatVfs) -> u64 {
     stat.f_bavail.saturating_mul(stat.f_frsize)
 }
 
-/// What goes, in this order: an image is unmounted before what it points into is removed.
-#[derive(Default)]
-struct Victim {
-    _tree: Option<Arc<CopiedTree>>,
-    _images: Vec<Arc<Image>>,
-    _data: Option<Arc<DataFile>>,
+/// What goes.
+enum Victim {
+    Tree(Arc<CopiedTree>),
+    Data(Vec<Arc<Image>>, Arc<DataFile>),
+}
+
+impl Victim {
+    fn remove(self) {
+        match self {
+            Self::Tree(tree) => tree.remove(),
+            Self::Data(images, data) => {
+                // Unmounted before what they point into is removed.
+                drop(images);
+                drop(data);
+            }
+        }
+    }
 }
 
 fn victim(known: &mut Known) -> Option<Victim> {
     if let Some(tree) = trees::oldest_idle(known) {
-        return Some(Victim { _tree: Some(tree), ..Victim::default() });
+        return Some(Victim::Tree(tree));
     }
     oldest_idle(known).and_then(|file| evict(known, file))
 }
@@ -133,5 +144,5 @@ fn evict(known: &mut Known, file: u32) -> Option<Victim> {
     let data = Arc::clone(known.files.get(&file)?);
     let of_it = known.images.extract_if(|_, image| image.uses(&data)).map(|(_, image)| image).collect();
     known.evict(file);
-    Some(Victim { _images: of_it, _data: Some(data), _tree: None })
+    Some(Victim::Data(of_it, data))
 }

@@ -55,6 +55,8 @@ pub(crate) struct DataFile {
     file: Arc<File>,
     blocks: u32,
     condemned: Arc<AtomicBool>,
+    /// The disk did not take it: what is read may not be what was written.
+    lost: Arc<AtomicBool>,
     used: AtomicU64,
 }
 
@@ -72,12 +74,12 @@ impl DataFile {
 
     fn new(tenant: TenantId, path: PathBuf, file: File, blocks: u32, condemned: bool) -> Self {
         let (file, condemned) = (Arc::new(file), Arc::new(AtomicBool::new(condemned)));
-        Self { tenant, path, file, blocks, condemned, used: AtomicU64::new(0) }
+        Self { tenant, path, file, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
     }
 
-    /// Whether nobody cut it behind our back.
+    /// Whether nobody cut it behind our back, and the disk took it as far as is known.
     pub(super) fn is_whole(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.len() == self.bytes())
+        !self.lost.load(Ordering::Relaxed) && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.bytes())
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -110,8 +112,8 @@ impl DataFile {
     /// What it takes to bring it to the disk, which does not pin it.
     pub(super) fn unsynced(&self, pieces: Vec<Piece>) -> Unsynced {
         let index = Index { tenant: self.tenant, blocks: self.blocks, durability: Durability::Synced, pieces };
-        let (file, condemned) = (Arc::clone(&self.file), Arc::clone(&self.condemned));
-        Unsynced { path: self.path.clone(), file, condemned, index }
+        let (file, condemned, lost) = (Arc::clone(&self.file), Arc::clone(&self.condemned), Arc::clone(&self.lost));
+        Unsynced { path: self.path.clone(), file, condemned, lost, index }
     }
 }
 
@@ -121,6 +123,7 @@ pub(super) struct Unsynced {
     path: PathBuf,
     file: Arc<File>,
     condemned: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
     index: Index,
 }
 
@@ -130,9 +133,17 @@ impl Unsynced {
         if self.is_condemned() {
             return Ok(());
         }
-        self.file.sync_data()?;
-        // One that is evicted at this very moment leaves an index without data: rubbish for the next start.
-        if self.is_condemned() { Ok(()) } else { index::write(&self.path, &self.index) }
+        // After a failed sync the kernel takes the pages for written (fsync(2)): they are not to be trusted any more.
+        self.file.sync_data().inspect_err(|_| self.lost.store(true, Ordering::Relaxed))?;
+        if self.is_condemned() {
+            return Ok(());
+        }
+        index::write(&self.path, &self.index)?;
+        // Evicted at this very moment: its index was removed before it was written.
+        if self.is_condemned() {
+            remove(&index::path(&self.path));
+        }
+        Ok(())
     }
 
     fn is_condemned(&self) -> bool {

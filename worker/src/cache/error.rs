@@ -19,6 +19,12 @@ pub enum CacheError {
         /// What they would exceed.
         limit: String,
     },
+    /// Another worker uses the directory.
+    #[error("the cache directory {} is in use by another worker: give each its own DRYDOCK_CACHE_DIR", path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file operation in the cache directory failed.
     #[error("could not {operation} in the cache directory {}", path.display())]
     Io {

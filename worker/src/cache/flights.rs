@@ -24,9 +24,11 @@ impl<K: Eq + Hash> Default for Flights<K> {
 
 impl<K: Copy + Eq + Hash> Flights<K> {
     /// Waits for its turn with `key`.
-    pub(super) async fn board(&self, key: K) -> Flight<'_, K> {
+    pub(super) async fn board(self: &Arc<Self>, key: K) -> Flight<K> {
+        let mut flight = Flight { flights: Arc::clone(self), key, turn: None };
         let lane = Lane::clone(self.lock().entry(key).or_default());
-        Flight { flights: self, key, turn: Some(lane.lock_owned().await) }
+        flight.turn = Some(lane.lock_owned().await);
+        flight
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Lane>> {
@@ -34,14 +36,14 @@ impl<K: Copy + Eq + Hash> Flights<K> {
     }
 }
 
-/// The right to work on a key.
-pub(super) struct Flight<'f, K: Copy + Eq + Hash> {
-    flights: &'f Flights<K>,
+/// The right to work on a key; moved to where the work is done, so that it lasts as long as that.
+pub(super) struct Flight<K: Copy + Eq + Hash> {
+    flights: Arc<Flights<K>>,
     key: K,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl<K: Copy + Eq + Hash> Drop for Flight<'_, K> {
+impl<K: Copy + Eq + Hash> Drop for Flight<K> {
     fn drop(&mut self) {
         self.turn = None;
         let mut lanes = self.flights.lock();

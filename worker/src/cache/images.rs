@@ -69,11 +69,12 @@ impl NodeCache {
         let now = self.inner.state.tick();
         let image = Arc::clone(self.inner.state.lock().images.get(&(tenant, tree))?);
         image.touch(now);
-        let whole = image.data.iter().all(|data| data.is_whole());
-        if whole {
-            self.inner.metrics.images_found.inc();
+        if let Some(damaged) = image.data.iter().find(|data| !data.is_whole()) {
+            self.forget(damaged);
+            return None;
         }
-        Some(image).filter(|_| whole)
+        self.inner.metrics.images_found.inc();
+        Some(image)
     }
 
     /// The image of a version, made if it is not here.
@@ -82,12 +83,15 @@ impl NodeCache {
             return Ok(image);
         }
         let loaded = self.load(tenant, manifest).await?;
-        let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
+        let flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
         if let Some(image) = self.find_image(tenant, manifest.tree_id()) {
             return Ok(image);
         }
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
-        let making = tokio::task::spawn_blocking(move || cache.make_image(tenant, &manifest, loaded));
+        let making = tokio::task::spawn_blocking(move || {
+            let _until_made = flight;
+            cache.make_image(tenant, &manifest, loaded)
+        });
         making.await.map_err(|_| CacheError::Interrupted)?
     }
 
@@ -95,10 +99,10 @@ impl NodeCache {
         let began = std::time::Instant::now();
         let image = Arc::new(self.mounted(manifest.tree(), loaded)?);
         let mut known = self.inner.state.lock();
-        known.images.insert((tenant, manifest.tree_id()), Arc::clone(&image));
-        let surplus = surplus(&mut known);
+        let gone = [known.images.insert((tenant, manifest.tree_id()), Arc::clone(&image)), surplus(&mut known)];
         drop(known);
-        drop(surplus);
+        // Unmounts, without the lock.
+        drop(gone);
         self.inner.metrics.image_seconds.observe(began.elapsed().as_secs_f64());
         Ok(image)
     }

@@ -1,6 +1,9 @@
 //! Loading: all contents of a version come to lie in data files of this node.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use drydock_domain::TenantId;
 use drydock_storage::Manifest;
@@ -29,6 +32,11 @@ struct Looked {
     missing: Vec<Need>,
 }
 
+/// Data files that one tree is read from, at most.
+const SOURCES_MAX: usize = 256;
+/// Looks before a tree that keeps losing contents is given up.
+const LOOKS: usize = 3;
+
 impl NodeCache {
     /// Brings what is missing of a version; who asks for one that is being brought waits for that.
     pub(crate) async fn load(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Loaded, CacheError> {
@@ -37,62 +45,85 @@ impl NodeCache {
             self.inner.metrics.hits.inc();
             return Ok(looked.loaded);
         }
+        drop(looked);
         let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
         let _turn = self.inner.fetches.acquire().await.map_err(|_| CacheError::Interrupted)?;
-        // What was found stays pinned until the whole is.
-        let Looked { missing, loaded: _found } = self.look(tenant, manifest).await?;
-        if !missing.is_empty() {
+        for _ in 0..LOOKS {
+            // What was found stays pinned until the whole is.
+            let Looked { missing, loaded } = self.look(tenant, manifest).await?;
+            if missing.is_empty() {
+                return Ok(loaded);
+            }
             self.inner.metrics.misses.inc();
-            let fetched = Fetch::of(self, tenant, manifest, place(missing)).run().await?;
-            let looked = self.look(tenant, manifest).await?;
-            drop(fetched);
-            return if looked.missing.is_empty() { Ok(looked.loaded) } else { Err(CacheError::Interrupted) };
+            let _fetched = Fetch::of(self, tenant, manifest, place(missing)).run().await?;
+            let Looked { missing, loaded } = self.look(tenant, manifest).await?;
+            if missing.is_empty() {
+                return Ok(loaded);
+            }
         }
-        Ok(_found)
+        Err(CacheError::Interrupted)
     }
 
     async fn look(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Looked, CacheError> {
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
         let looking = tokio::task::spawn_blocking(move || {
             let now = cache.inner.state.tick();
-            cache.drop_damaged();
-            look(&cache.inner.state.lock(), tenant, &manifest, now)
+            let look = || look(&cache.inner.state.lock(), tenant, &manifest, now);
+            let looked = look();
+            let damaged =
+                looked.loaded.data.iter().filter(|data| !data.is_whole()).map(|data| cache.forget(data)).count();
+            if damaged == 0 { looked } else { look() }
         });
         looking.await.map_err(|_| CacheError::Interrupted)
     }
 
-    /// Forgets data files that were cut or taken away behind our back.
-    fn drop_damaged(&self) {
+    /// Forgets a data file that was cut or taken away behind our back, or that the disk did not take.
+    pub(super) fn forget(&self, damaged: &Arc<DataFile>) {
+        tracing::error!("a data file of the cache is damaged: its contents are fetched again");
+        self.inner.metrics.damaged.inc();
         let mut known = self.inner.state.lock();
-        let damaged: Vec<u32> =
-            known.files.iter().filter(|(_, data)| !data.is_whole()).map(|(file, _)| *file).collect();
-        for file in damaged {
-            tracing::error!("a data file of the cache was damaged by somebody else: its contents are fetched again");
-            self.inner.metrics.damaged.inc();
-            let data = known.evict(file);
-            known.images.retain(|_, image| data.as_ref().is_none_or(|data| !image.uses(data)));
-        }
+        let file = known.files.iter().find(|(_, data)| Arc::ptr_eq(data, damaged)).map(|(file, _)| *file);
+        let gone = file.and_then(|file| known.evict(file));
+        let images: Vec<_> = known.images.extract_if(|_, image| image.uses(damaged)).collect();
+        drop(known);
+        // Unmounts, without the lock.
+        drop((images, gone));
     }
 }
 
 fn look(known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) -> Looked {
     let places = known.places(tenant);
-    let mut loaded = Loaded { data: Vec::new(), extents: Vec::new() };
+    let needs: Vec<Need> = needs(manifest).collect();
+    let found: Vec<Option<Place>> =
+        needs.iter().map(|need| places.and_then(|places| places.get(&need.digest)).copied()).collect();
+    let sources = sources(&found);
+    let mut loaded = Loaded { data: Vec::new(), extents: Vec::with_capacity(needs.len()) };
     let mut devices: HashMap<u32, u16> = HashMap::new();
     let mut missing = Vec::new();
-    for need in needs(manifest) {
-        match places.and_then(|places| places.get(&need.digest)) {
-            Some(&Place { file, block }) => {
-                let device = *devices.entry(file).or_insert_with(|| {
-                    let data = &known.files[&file];
-                    data.touch(now);
-                    loaded.data.push(Arc::clone(data));
-                    (loaded.data.len() - 1) as u16
-                });
-                loaded.extents.push(Extent { device, block });
-            }
-            None => missing.push(need),
-        }
+    for (need, place) in needs.into_iter().zip(found) {
+        let Some(Place { file, block }) = place.filter(|place| sources.contains(&place.file)) else {
+            missing.push(need);
+            continue;
+        };
+        let device = *devices.entry(file).or_insert_with(|| {
+            let data = &known.files[&file];
+            data.touch(now);
+            loaded.data.push(Arc::clone(data));
+            (loaded.data.len() - 1) as u16
+        });
+        loaded.extents.push(Extent { device, block });
     }
     Looked { loaded, missing }
+}
+
+/// The data files to read from. Of very many only those that give most: what the others have is brought together in a new one.
+fn sources(found: &[Option<Place>]) -> HashSet<u32> {
+    let mut pieces: HashMap<u32, usize> = HashMap::new();
+    found.iter().flatten().for_each(|place| *pieces.entry(place.file).or_default() += 1);
+    let mut files: Vec<(usize, u32)> = pieces.into_iter().map(|(file, pieces)| (pieces, file)).collect();
+    if files.len() > SOURCES_MAX {
+        files.sort_unstable_by(|a, b| b.cmp(a));
+        files.truncate(SOURCES_MAX / 2);
+    }
+    files.into_iter().map(|(_, file)| file).collect()
 }

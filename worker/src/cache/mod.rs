@@ -33,6 +33,7 @@ mod trial;
 mod tests;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -65,20 +66,22 @@ struct Inner {
     storage: Storage,
     metrics: CacheMetrics,
     state: State,
-    flights: Flights<(TenantId, Digest)>,
+    flights: Arc<Flights<(TenantId, Digest)>>,
     fetches: Semaphore,
     memory: Semaphore,
     syncing: Syncing,
     started: SystemTime,
+    _lock: File,
 }
 
 impl NodeCache {
-    /// Takes the directory at `path`, made if missing, which the caller has locked. What an earlier worker left of use is
+    /// Takes the directory at `path`, made if missing, for as long as this lives. What an earlier worker left of use is
     /// found by [`Self::restore`]. Blocking.
     ///
     /// # Errors
     /// The directory cannot be used.
     pub fn open(path: &Path, limits: CacheLimits, storage: Storage, metrics: CacheMetrics) -> Result<Self, CacheError> {
+        let lock = restore::lock(path)?;
         restore::prepare(path)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -87,11 +90,12 @@ impl NodeCache {
                 storage,
                 metrics,
                 state: State::default(),
-                flights: Flights::default(),
+                flights: Arc::default(),
                 fetches: Semaphore::new(FETCHES),
                 memory: Semaphore::new(fetch::MEMORY_KIB as usize),
                 syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,
                 started: SystemTime::now(),
+                _lock: lock,
             }),
         })
     }

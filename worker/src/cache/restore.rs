@@ -1,9 +1,15 @@
 //! The start of the cache: what an earlier worker left of use is found again, the rest removed.
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
 };
 
 use super::{
@@ -18,10 +24,23 @@ pub(super) const MOUNTS: &str = "mounts";
 pub(super) const TEMPORARY: &str = "tmp";
 pub(super) const TREES: &str = "trees";
 const TRASH: &str = "trash";
+const LOCK: &str = ".lock";
+
+/// Takes the directory for this process.
+pub(super) fn lock(root: &Path) -> Result<File, CacheError> {
+    fs_err::create_dir_all(root).map_err(CacheError::io("create", root))?;
+    let path = root.join(LOCK);
+    let lock = File::options().create(true).truncate(false).write(true).open(&path);
+    let lock = lock.map_err(CacheError::io("lock", &path))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => Err(CacheError::Busy { path: root.to_owned() }),
+        Err(errno) => Err(CacheError::io("lock", path)(errno.into())),
+    }
+}
 
 /// Unmounts what a worker that died left mounted, and makes the directories.
 pub(super) fn prepare(root: &Path) -> Result<(), CacheError> {
-    fs_err::create_dir_all(root).map_err(CacheError::io("create", root))?;
     mount::unmount_below(root).map_err(CacheError::io("unmount what is left", root))?;
     let trash = root.join(TRASH);
     fs_err::create_dir_all(&trash).map_err(CacheError::io("create", &trash))?;
@@ -49,12 +68,14 @@ impl NodeCache {
     /// # Errors
     /// The directory cannot be read.
     pub fn restore(&self) -> Result<usize, CacheError> {
+        self.empty_trash();
         let directory = self.data_directory();
         let failed = |error| CacheError::io("list", &directory)(error);
         let mut found = 0;
         for entry in fs_err::read_dir(&directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if !index::is_index(&path) {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if !index::is_index(&path) || !self.is_older(&entry) {
                 continue;
             }
             match open(&path) {
@@ -69,8 +90,12 @@ impl NodeCache {
             }
         }
         self.remove_rubbish(&directory).map_err(failed)?;
-        self.empty_trash();
         Ok(found)
+    }
+
+    /// Whether an entry is not this process's own; one that just went is no business of ours either.
+    fn is_older(&self, entry: &fs_err::DirEntry) -> bool {
+        entry.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|made| made < self.inner.started)
     }
 
     fn empty_trash(&self) {
@@ -93,9 +118,7 @@ impl NodeCache {
         for entry in fs_err::read_dir(directory)? {
             let entry = entry?;
             let path = entry.path();
-            let is_older = entry.metadata()?.created().or_else(|_| entry.metadata()?.modified());
-            let is_older = is_older.is_ok_and(|made| made < self.inner.started);
-            if !index::is_index(&path) && !index::path(&path).exists() && is_older {
+            if !index::is_index(&path) && !index::path(&path).exists() && self.is_older(&entry) {
                 remove(&path);
             }
         }

@@ -16,7 +16,7 @@ impl Syncing {
         std::thread::Builder::new().name("cache-sync".to_owned()).spawn(move || {
             for unsynced in work {
                 if let Err(error) = unsynced.sync() {
-                    tracing::warn!(%error, "contents of the cache were not synced: a restart of the machine loses them");
+                    tracing::warn!(%error, "the disk did not take contents of the cache: they are fetched again");
                 }
             }
         })?;

@@ -230,7 +230,8 @@ async fn what_nobody_wanted_for_longest_goes_first() {
     assert!(cache.find_image(TENANT, versions[1].tree_id()).is_none(), "not wanted since");
     assert!(cache.find_image(TENANT, versions[2].tree_id()).is_some());
     assert_eq!(cache.inner.metrics.evicted.get(), 1);
-    assert_eq!(data_files(_disk.path()).len(), 4, "two data files and their indices");
+    let data = data_files(_disk.path()).into_iter().filter(|path| path.extension().is_none()).count();
+    assert_eq!(data, 2);
     assert_eq!(cache.inner.state.lock().bytes, 80 * BLOCK);
 }
 
@@ -271,4 +272,34 @@ async fn too_little_disk_is_said_before_anything_is_fetched() {
     let error = cache.load(TENANT, &manifest).await.unwrap_err();
     assert!(matches!(error, CacheError::Full { .. }), "{error}");
     assert!(data_files(disk.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_second_worker_on_the_directory_is_refused() {
+    let storage = storage();
+    let disk = tempfile::tempdir().unwrap();
+    let _first = open(disk.path(), UNLIMITED, &storage);
+    let metrics = CacheMetrics::register(&Registry::new()).unwrap();
+    let error = NodeCache::open(disk.path(), UNLIMITED, storage.clone(), metrics).unwrap_err();
+    assert!(matches!(error, CacheError::Busy { .. }) && error.to_string().contains("DRYDOCK_CACHE_DIR"));
+}
+
+/// As many small pushes leave it: each brought one data file.
+#[tokio::test]
+async fn contents_scattered_over_many_files_come_together() {
+    let storage = storage();
+    let files: Vec<(String, Vec<u8>)> = (0..300).map(|at| (format!("f{at}"), noise(at as u8, 5000 + at))).collect();
+    let whole: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, content)| (name.as_str(), content.clone())).collect();
+    let whole = version(&storage, &whole).await;
+    let disk = tempfile::tempdir().unwrap();
+    let cache = open(disk.path(), UNLIMITED, &storage);
+    for (name, content) in &files {
+        let one = version(&storage, &[(name.as_str(), content.clone())]).await;
+        cache.load(TENANT, &one).await.unwrap();
+    }
+    let loaded = cache.load(TENANT, &whole).await.unwrap();
+    assert!(loaded.data.len() <= 130, "{} data files", loaded.data.len());
+    drop(loaded);
+    let image = cache.image(TENANT, &whole).await.unwrap();
+    assert!(files.iter().all(|(name, content)| fs_err::read(image.path().join(name)).unwrap() == *content));
 }

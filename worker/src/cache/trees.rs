@@ -34,9 +34,22 @@ impl Lower for CopiedTree {
     }
 }
 
+impl CopiedTree {
+    /// Removes it at once, when the space is wanted. Blocking.
+    pub(super) fn remove(mut self: Arc<Self>) {
+        let Some(tree) = Arc::get_mut(&mut self) else { return };
+        if remove(&tree.path).is_ok() {
+            tree.path = PathBuf::new();
+        }
+    }
+}
+
 impl Drop for CopiedTree {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
+        if path.as_os_str().is_empty() {
+            return;
+        }
         // Not on this thread, which may be one that must not block. If no thread can be had, the next start removes it.
         let _later = std::thread::Builder::new().name("cache-drop".to_owned()).spawn(move || {
             if let Err(error) = remove(&path) {
@@ -65,14 +78,17 @@ impl NodeCache {
             return Ok(tree);
         }
         let loaded = self.load(tenant, manifest).await?;
-        let _flight = self.inner.flights.board(key).await;
+        let flight = self.inner.flights.board(key).await;
         if let Some(tree) = self.find_tree(key) {
             return Ok(tree);
         }
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
         let making = tokio::task::spawn_blocking(move || {
+            let _until_made = flight;
             let tree = cache.copied_tree(bytes(&manifest), |path| copy_out(&manifest, &loaded, path))?;
-            cache.inner.state.lock().trees.insert(key, Arc::clone(&tree));
+            let before = cache.inner.state.lock().trees.insert(key, Arc::clone(&tree));
+            // What gives its space back takes the lock.
+            drop(before);
             Ok::<_, CacheError>(tree as Arc<dyn Lower>)
         });
         making.await.map_err(|_| CacheError::Interrupted)?

@@ -53,17 +53,23 @@ impl Base {
     /// Object storage, or a damaged object.
     pub async fn manifest(&self) -> Result<&Arc<Manifest>, StorageError> {
         // Boxed: futures of the S3 client are large, and this one is held across many others.
-        self.manifest
-            .get_or_try_init(|| Box::pin(self.manifests.get(&self.storage, self.tenant, self.stored.clone())))
-            .await
+        let read = || Box::pin(self.manifests.get(&self.storage, self.tenant, self.stored.clone()));
+        let manifest = self.manifest.get_or_try_init(read).await?;
+        if manifest.tree_id() == self.tree {
+            return Ok(manifest);
+        }
+        let what = format!("version with the tree {}", self.tree);
+        Err(StorageError::Corrupt { what, reason: "its manifest and delta lead to another tree" })
     }
 
-    /// Has the manifest read meanwhile, for the push that probably follows.
+    /// Has the manifest read meanwhile, for the push that probably follows, and made ready for looking contents up.
     pub(super) fn read_ahead(&self) {
         let base = self.clone();
         drydock_runtime::tasks::spawn("read a manifest", async move {
-            // Whoever needs it is told of the failure.
-            let _later = base.manifest().await;
+            // Whoever needs it is told of a failure.
+            if let Ok(manifest) = base.manifest().await.cloned() {
+                tokio::task::spawn_blocking(move || manifest.index_contents());
+            }
         });
     }
 }

@@ -107,6 +107,11 @@ impl<'t> Directories<'t> {
         }
     }
 
+    /// The directory `path`, or the top one where that is empty.
+    pub(super) fn at(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>> {
+        if path.is_empty() { Ok(self.top) } else { self.open(path) }
+    }
+
     /// The directory `path` itself, component by component.
     pub(super) fn open(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>> {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {

@@ -88,6 +88,11 @@ pub enum WorkspaceError {
     /// The kernel does not mount it; another rung may do.
     #[error("the workspace cannot be mounted")]
     Mount(#[source] MountError),
+    /// What lies at the workspace is not what was mounted there.
+    #[error(
+        "the workspace is not the mount it was: somebody unmounted it or mounted over it, and what changed cannot be told"
+    )]
+    NotTheMount,
     /// A rung does not do what agents need of it.
     #[error("the trial failed")]
     Trial {
@@ -118,6 +123,11 @@ impl From<CacheError> for WorkspaceError {
 }
 
 impl WorkspaceError {
+    /// Whether another rung may do better: no mount, no room for what this one needs besides, a disk that refuses it.
+    pub(super) const fn is_the_rungs(&self) -> bool {
+        matches!(self, Self::Mount(_) | Self::Cache(CacheError::Full { .. } | CacheError::Io { .. }))
+    }
+
     /// For `map_err` on a system call about `path`, which may be the workspace itself (empty).
     pub(super) fn io(operation: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> Self {
         move |errno| Self::Io { operation, path: shown(path), source: errno.into() }

@@ -20,7 +20,7 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use drydock_domain::AttemptId;
@@ -32,7 +32,7 @@ use super::{
     directory::{names, open_top},
     shelves::{Shelf, Shelves},
 };
-use crate::mount;
+use crate::{cache::Lower, mount};
 
 const LOCK: &str = ".lock";
 const MADE: [&str; 3] = ["", ".home", ".tmp"];
@@ -121,7 +121,12 @@ impl ScratchRoot {
 
     fn create_on(&self, shelf: &Arc<Shelf>, attempt: AttemptId) -> Result<Scratch, WorkspaceError> {
         let name = format!("{attempt}-{:016x}", rand::random::<u64>());
-        let scratch = Scratch { workspace: shelf.path().join(&name), shelf: Some(shelf.clone()), root: self.clone() };
+        let scratch = Scratch {
+            workspace: shelf.path().join(&name),
+            shelf: Some(shelf.clone()),
+            door: Door::default(),
+            root: self.clone(),
+        };
         for suffix in MADE {
             let make = || {
                 let name = format!("{name}{suffix}");
@@ -150,10 +155,15 @@ fn sweep(directory: impl AsFd, path: &Path, is_kept: impl Fn(&[u8]) -> bool) -> 
     result.map(|()| removed)
 }
 
-/// Removes the directories of an attempt; one that resists does not keep the others.
-fn remove(shelf: &Shelf, workspace: &Path) -> Result<(), WorkspaceError> {
+/// Removes the directories of an attempt; one that resists does not keep the others. Whoever is still making something in
+/// them is waited for, and nobody is let in afterwards.
+fn remove(shelf: &Shelf, workspace: &Path, door: &Door) -> Result<(), WorkspaceError> {
+    let mut inside = door.lock();
+    inside.is_closed = true;
     let unmounted = mount::unmount(workspace);
     unmounted.map_err(|source| WorkspaceError::Root { path: workspace.to_owned(), source })?;
+    // Nothing needs them any more.
+    inside.pins.clear();
     let removals = MADE.into_iter().chain([PACKS, LAYER]).map(|suffix| {
         let path = beside(workspace, suffix);
         let name = path.file_name().unwrap_or_default();
@@ -163,12 +173,42 @@ fn remove(shelf: &Shelf, workspace: &Path) -> Result<(), WorkspaceError> {
     removals.collect::<Vec<_>>().into_iter().collect()
 }
 
+/// The way into the directories of an attempt, for work on other threads that outlasts the one who waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Door(Arc<Mutex<Inside>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    is_closed: bool,
+    /// What the workspace is mounted over.
+    pins: Vec<Arc<dyn Lower>>,
+}
+
+impl Door {
+    /// Lets one in, until the answer is dropped.
+    pub(super) fn enter(&self) -> Result<MutexGuard<'_, Inside>, WorkspaceError> {
+        Some(self.lock()).filter(|inside| !inside.is_closed).ok_or(WorkspaceError::Interrupted)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    /// Keeps a directory of the cache until the workspace is gone.
+    pub(super) fn pin(&mut self, lower: Arc<dyn Lower>) {
+        self.pins.push(lower);
+    }
+}
+
 /// The directories of one attempt. Removed by [`Self::close`], or in the background when dropped.
 #[derive(Debug)]
 pub struct Scratch {
     workspace: PathBuf,
     /// `None` once removed.
     shelf: Option<Arc<Shelf>>,
+    door: Door,
     /// Whose lock keeps the next worker's sweep away.
     root: ScratchRoot,
 }
@@ -204,9 +244,13 @@ impl Scratch {
         let Some(shelf) = self.shelf.take() else {
             return Ok(());
         };
-        let workspace = self.workspace.clone();
-        let removing = tokio::task::spawn_blocking(move || remove(&shelf, &workspace));
+        let (workspace, door) = (self.workspace.clone(), self.door.clone());
+        let removing = tokio::task::spawn_blocking(move || remove(&shelf, &workspace, &door));
         removing.await.map_err(|_| WorkspaceError::Interrupted)?
+    }
+
+    pub(super) fn door(&self) -> Door {
+        self.door.clone()
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {
@@ -217,11 +261,11 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let Some(shelf) = self.shelf.take() else { return };
-        let root = self.root.clone();
+        let (root, door) = (self.root.clone(), self.door.clone());
         let workspace = std::mem::take(&mut self.workspace);
         // Not on this thread, which may be one that must not block. If no thread can be had, the next sweep removes it.
         let _ = std::thread::Builder::new().name("scratch-drop".to_owned()).spawn(move || {
-            if let Err(error) = remove(&shelf, &workspace) {
+            if let Err(error) = remove(&shelf, &workspace, &door) {
                 tracing::warn!(%error, "scratch could not be removed, left to the next start");
             }
             drop(root);

@@ -13,6 +13,8 @@ const CONDEMN: &str = "SELECT kind, bytes, was, fate FROM dd_condemn_v1(make_int
 const DOOM: &str = "SELECT tenant_id, id, kind, bytes, state, token
   FROM dd_doom_v1(make_interval(secs => $1), make_interval(secs => $2), $3)";
 const FORGET: &str = "SELECT dd_forget_v1($1, $2, $3) AS forgotten";
+/// Whether it is still this deletion's: asked before each, so that one that was slow deletes nothing that was taken over.
+const STILL: &str = "SELECT EXISTS (SELECT 1 FROM pack WHERE tenant_id = $1 AND id = $2 AND state = 'deleted' AND state_at = $3) AS still";
 const ADOPT: &str = "SELECT dd_adopt_v1($1, $2, $3, $4) AS token";
 /// Everything there is; the collector counts it now and then.
 const STATES: &str = "SELECT kind, state, count(*) AS objects, coalesce(sum(bytes), 0)::bigint AS bytes,
@@ -149,6 +151,16 @@ pub async fn forget(conn: &impl GenericClient, doomed: &Doomed) -> Result<bool, 
     let (tenant, id) = (doomed.object.tenant.uuid(), doomed.object.id.as_bytes().as_slice());
     let row = again::row(conn, "forget an object", FORGET, &[&tenant, &id, &doomed.token]).await?;
     Ok(row.get("forgotten"))
+}
+
+/// Whether an object is still to be deleted by who holds this token.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn is_still_doomed(conn: &impl GenericClient, doomed: &Doomed) -> Result<bool, DatabaseError> {
+    let (tenant, id) = (doomed.object.tenant.uuid(), doomed.object.id.as_bytes().as_slice());
+    let row = again::row(conn, "look at an object", STILL, &[&tenant, &id, &doomed.token]).await?;
+    Ok(row.get("still"))
 }
 
 /// Gives an object of the bucket that has no row one, to be deleted; `None` where it has one by now, or something names it.

@@ -1,5 +1,5 @@
 //! The `pack` table: every stored object, packs and manifests, as a row that is written before the object is uploaded, so that
-//! no listing ever decides what lives. How it changes is told in `migrations/V0050__objects.sql`.
+//! no listing ever decides what lives. How it changes is told in `migrations/V0035__objects.sql`.
 
 mod collect;
 mod survey;

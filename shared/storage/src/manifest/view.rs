@@ -81,6 +81,12 @@ impl Manifest {
         }
     }
 
+    /// Builds the index that [`Self::find_blob`] and [`Self::find_chunk`] would build at the first question.
+    pub fn index_contents(&self) {
+        let nothing = Digest::from_bytes([0; Digest::LEN]);
+        let _built = (self.find_blob(&nothing), self.find_chunk(&nothing));
+    }
+
     /// The block that is the chunk of a big file with this content.
     pub fn find_chunk(&self, chunk: &Digest) -> Option<u32> {
         let at = match &self.origin {

@@ -15,7 +15,7 @@ pub use self::{baseline::Baseline, snapshot::Dropped};
 pub(super) use self::{
     baseline::FileStat,
     snapshot::{Found, FoundKind},
-    upper::upper,
+    upper::{Sides, upper},
     walk::walk,
 };
 use super::directory::Directories;

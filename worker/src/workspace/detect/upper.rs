@@ -7,12 +7,12 @@
 
 use std::{
     ffi::{CStr, CString},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
 };
 
 use drydock_domain::{LinkTarget, Mode, RelativePath};
 use rustix::{
-    fs::{FileType, Stat, fgetxattr, readlinkat},
+    fs::{FileType, Stat, fgetxattr, fstat, readlinkat},
     io::Errno,
 };
 
@@ -23,34 +23,45 @@ use super::{
 };
 use crate::workspace::{
     WorkspaceError,
-    directory::{names, open_child, stat},
+    directory::{Directories, names, open_child, stat},
     error::shown,
 };
 
 const OPAQUE: &CStr = c"trusted.overlay.opaque";
 const REDIRECT: &CStr = c"trusted.overlay.redirect";
 
-/// A directory in the three views of a mount.
-struct Views {
-    path: Option<RelativePath>,
-    upper: OwnedFd,
-    merged: OwnedFd,
-    /// Not there when the agent made it.
-    lower: OwnedFd,
+/// A mounted workspace from its three sides.
+pub(in crate::workspace) struct Sides {
+    /// The layer that took the changes.
+    pub(in crate::workspace) upper: OwnedFd,
+    /// The version.
+    pub(in crate::workspace) lower: OwnedFd,
 }
 
-/// What may differ in a workspace mounted at `merged` over `lower` with the layer `upper`. Blocking.
-pub(in crate::workspace) fn upper(
-    upper: OwnedFd,
-    merged: &OwnedFd,
-    lower: OwnedFd,
-    limit: u64,
-) -> Result<Changed, WorkspaceError> {
-    let top =
-        merged.try_clone().map_err(|source| WorkspaceError::Io { operation: "open", path: ".".to_owned(), source })?;
-    let mut scan = Scan { top: merged, changed: Changed::default(), pending: Vec::new(), limit };
-    scan.pending.push(Views { path: None, upper, merged: top, lower });
-    while let Some(views) = scan.pending.pop() {
+/// A directory in all three views.
+struct Views<'v> {
+    path: Option<&'v RelativePath>,
+    upper: BorrowedFd<'v>,
+    merged: BorrowedFd<'v>,
+    lower: BorrowedFd<'v>,
+}
+
+/// What may differ in the workspace `merged`. Blocking.
+pub(in crate::workspace) fn upper(sides: &Sides, merged: &OwnedFd, limit: u64) -> Result<Changed, WorkspaceError> {
+    let device = fstat(merged).map_err(WorkspaceError::io("look at", b""))?.st_dev;
+    let mut scan = Scan { top: merged, device, changed: Changed::default(), pending: vec![None], limit };
+    // By path and not by handle: as many directories may wait as there are.
+    while let Some(path) = scan.pending.pop() {
+        let tops = [&sides.upper, merged, &sides.lower];
+        let mut directories = tops.map(|top| Directories::below(top));
+        let [upper, merged, lower] = &mut directories;
+        let bytes = path.as_ref().map_or(&b""[..], RelativePath::as_bytes);
+        let opened = (upper.at(bytes), merged.at(bytes), lower.at(bytes));
+        let failed = WorkspaceError::io("open", bytes);
+        let views = match opened {
+            (Ok(upper), Ok(merged), Ok(lower)) => Views { path: path.as_ref(), upper, merged, lower },
+            (Err(errno), ..) | (_, Err(errno), _) | (.., Err(errno)) => return Err(failed(errno)),
+        };
         scan.directory(&views)?;
         if scan.changed.found.len() as u64 > limit {
             return Err(WorkspaceError::TooManyFiles { limit });
@@ -64,17 +75,19 @@ pub(in crate::workspace) fn upper(
 struct Scan<'t> {
     /// The workspace.
     top: &'t OwnedFd,
+    device: u64,
     changed: Changed,
-    pending: Vec<Views>,
+    /// Directories to look into; `None` is the top.
+    pending: Vec<Option<RelativePath>>,
     limit: u64,
 }
 
 impl Scan<'_> {
-    fn directory(&mut self, views: &Views) -> Result<(), WorkspaceError> {
-        let bytes = views.path.as_ref().map_or(&b""[..], RelativePath::as_bytes);
-        for name in names(&views.upper).map_err(WorkspaceError::io("list", bytes))? {
+    fn directory(&mut self, views: &Views<'_>) -> Result<(), WorkspaceError> {
+        let bytes = views.path.map_or(&b""[..], RelativePath::as_bytes);
+        for name in names(views.upper).map_err(WorkspaceError::io("list", bytes))? {
             let name = name.map_err(WorkspaceError::io("list", bytes))?;
-            let path = join(views.path.as_ref(), &name)?;
+            let path = join(views.path, &name)?;
             if !path.is_protocol_file() {
                 self.look(views, &name, path)?;
             }
@@ -82,10 +95,10 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn look(&mut self, views: &Views, name: &CString, path: RelativePath) -> Result<(), WorkspaceError> {
+    fn look(&mut self, views: &Views<'_>, name: &CString, path: RelativePath) -> Result<(), WorkspaceError> {
         let failed = |operation| WorkspaceError::io(operation, path.as_bytes());
-        let before = there(views.lower.as_fd(), name).map_err(failed("look at"))?;
-        let Some(now) = there(views.merged.as_fd(), name).map_err(failed("look at"))? else {
+        let before = there(views.lower, name).map_err(failed("look at"))?;
+        let Some(now) = there(views.merged, name).map_err(failed("look at"))? else {
             self.changed.removed.extend(before.map(|_| path));
             return Ok(());
         };
@@ -102,7 +115,7 @@ impl Scan<'_> {
                         self.changed.found.push(Found { path, kind });
                     }
                     FileType::Symlink => {
-                        let kind = FoundKind::Symlink(target(views.merged.as_fd(), name, &path)?);
+                        let kind = FoundKind::Symlink(target(views.merged, name, &path)?);
                         self.changed.found.push(Found { path, kind });
                     }
                     _ => self.changed.dropped.special += 1,
@@ -114,15 +127,20 @@ impl Scan<'_> {
 
     fn look_at_directory(
         &mut self,
-        views: &Views,
+        views: &Views<'_>,
         name: &CString,
         path: RelativePath,
         before: Option<&Stat>,
         now: &Stat,
     ) -> Result<(), WorkspaceError> {
         let failed = |operation| WorkspaceError::io(operation, path.as_bytes());
-        let upper = self.open(views.upper.as_fd(), name, Some(&path)).map_err(failed("open"))?;
-        let merged = self.open(views.merged.as_fd(), name, Some(&path)).map_err(failed("open"))?;
+        if now.st_dev != self.device {
+            // Mounted over by somebody: what is below it cannot be seen.
+            self.changed.dropped.mounts += 1;
+            return Ok(());
+        }
+        let upper = self.open(views.upper, name, &path).map_err(failed("open"))?;
+        self.open(views.merged, name, &path).map_err(failed("open"))?;
         let mode = Mode::new(now.st_mode);
         let was = before.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
         let shows_all = !has(&upper, OPAQUE) && !has(&upper, REDIRECT);
@@ -131,8 +149,7 @@ impl Scan<'_> {
                 if Mode::new(was.st_mode) != mode {
                     self.changed.found.push(Found { path: path.clone(), kind: FoundKind::Dir(mode) });
                 }
-                let lower = self.open(views.lower.as_fd(), name, None).map_err(failed("open"))?;
-                self.pending.push(Views { path: Some(path), upper, merged, lower });
+                self.pending.push(Some(path));
                 Ok(())
             }
             None => self.all_of(path, mode, before.is_some()),
@@ -157,15 +174,10 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Opens a directory; one of the merged view that had to be made accessible is noted.
-    fn open(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &CString,
-        path: Option<&RelativePath>,
-    ) -> rustix::io::Result<OwnedFd> {
+    /// Opens a directory; one that had to be made accessible is noted.
+    fn open(&mut self, parent: BorrowedFd<'_>, name: &CString, path: &RelativePath) -> rustix::io::Result<OwnedFd> {
         let (directory, opened) = open_child(parent, name.to_bytes())?;
-        self.changed.opened.extend(path.cloned().zip(opened));
+        self.changed.opened.extend(opened.map(|mode| (path.clone(), mode)));
         Ok(directory)
     }
 }
@@ -194,5 +206,6 @@ fn target(directory: BorrowedFd<'_>, name: &CStr, path: &RelativePath) -> Result
 }
 
 fn has(directory: &OwnedFd, attribute: &CStr) -> bool {
-    fgetxattr(directory, attribute, &mut [0_u8; 0]).is_ok()
+    // What cannot be told is looked at whole.
+    !matches!(fgetxattr(directory, attribute, &mut [0_u8; 0]), Err(Errno::NODATA | Errno::OPNOTSUPP))
 }

@@ -14,7 +14,6 @@ use rustix::fs::ioctl_ficlone;
 use super::{Rung, layer};
 use crate::{
     cache::{Lower, NodeCache},
-    mount::MountError,
     workspace::{ScratchRoot, WorkspaceError},
 };
 
@@ -74,10 +73,22 @@ impl Ladder {
         &self.refused
     }
 
+    /// One that was not tried.
+    #[cfg(test)]
+    pub(in crate::workspace) fn given(rungs: Vec<Rung>, downgrades: IntCounterVec) -> Self {
+        Self { rungs, refused: Vec::new(), downgrades }
+    }
+
+    /// Jobs that one of them failed.
+    #[cfg(test)]
+    pub(in crate::workspace) fn downgrades(&self, rung: Rung) -> u64 {
+        self.downgrades.with_label_values(&[rung.as_str()]).get()
+    }
+
     /// A rung failed one job, which takes the next.
-    pub(super) fn stumbled(&self, rung: Rung, error: &MountError) {
+    pub(super) fn stumbled(&self, rung: Rung, error: &WorkspaceError) {
         self.downgrades.with_label_values(&[rung.as_str()]).inc();
-        tracing::warn!(rung = %rung, "failed to mount a workspace, taking the next rung: {}", chain(error));
+        tracing::warn!(rung = %rung, "failed to make a workspace this way, taking the next rung: {}", chain(error));
     }
 }
 

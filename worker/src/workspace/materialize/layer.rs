@@ -9,13 +9,13 @@
 //! of it shows one device.
 
 use std::{
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustix::{
-    fs::{Mode, mkdirat},
+    fs::{CWD, Mode, fstat, mkdirat, syncfs},
     mount::MountAttrFlags,
 };
 
@@ -23,55 +23,81 @@ use super::blocking;
 use crate::{
     cache::Lower,
     mount::{self, MountError, Mounting},
-    workspace::{Scratch, WorkspaceError, directory::open_top},
+    workspace::{Scratch, WorkspaceError, cleanup::remove_tree, detect::Sides, directory::open_top},
 };
 
 const UPPER: &str = "upper";
 const WORK: &str = "work";
 
-/// A mounted workspace's two sides.
+/// A mounted workspace's other sides. What it is mounted over stays as long as its scratch directory.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    lower: Arc<dyn Lower>,
+    lower: PathBuf,
     upper: PathBuf,
+    /// The workspace's top directory and the version's.
+    identities: [Identity; 2],
 }
+
+type Identity = (u64, u64);
 
 impl Layer {
-    /// The version it started from.
-    pub(crate) fn lower(&self) -> &Path {
-        self.lower.path()
-    }
-
-    /// What changed.
-    pub(crate) fn upper(&self) -> &Path {
-        &self.upper
+    /// Opens what is needed to tell what changed in `workspace`.
+    pub(crate) fn sides(&self, workspace: &OwnedFd) -> Result<Sides, WorkspaceError> {
+        let open =
+            |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
+        let (upper, lower) = (open(&self.upper)?, open(&self.lower)?);
+        // Without either, all of the version would seem to be gone, or nothing to have changed.
+        if [identity(workspace)?, identity(&lower)?] != self.identities {
+            return Err(WorkspaceError::NotTheMount);
+        }
+        // The kernel syncs nothing of a volatile mount, but tells here whether the disk lost any of it.
+        syncfs(workspace).map_err(WorkspaceError::io("keep what changed in", b""))?;
+        Ok(Sides { upper, lower })
     }
 }
 
-/// Mounts the workspace of `scratch` over `lower`, which stays as long as the answer is held.
+fn identity(directory: &OwnedFd) -> Result<Identity, WorkspaceError> {
+    let stat = fstat(directory).map_err(WorkspaceError::io("look at", b""))?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Mounts the workspace of `scratch` over `lower`.
 pub(super) async fn mount(scratch: &Scratch, lower: Arc<dyn Lower>) -> Result<Layer, WorkspaceError> {
-    let (layer, workspace) = (scratch.layer(), scratch.workspace().to_owned());
+    let (layer, workspace, door) = (scratch.layer(), scratch.workspace().to_owned(), scratch.door());
     blocking(move || {
-        let upper = make(&layer)?;
-        mount_over(lower.path(), &layer, &workspace).map_err(WorkspaceError::Mount)?;
-        Ok(Layer { lower, upper })
+        let mut inside = door.enter()?;
+        let made = mount_fresh(&lower, &layer, &workspace);
+        match made {
+            Ok(_) => inside.pin(lower),
+            // The kernel does not take a used one again; another rung begins anew.
+            Err(_) => drop(remove_layer(&layer)),
+        }
+        made
     })
     .await
 }
 
-fn make(layer: &Path) -> Result<PathBuf, WorkspaceError> {
-    let failed = WorkspaceError::io("create", layer.as_os_str().as_encoded_bytes());
-    let made = || {
-        let exists = |made: rustix::io::Result<()>| {
-            made.or_else(|errno| if errno == rustix::io::Errno::EXIST { Ok(()) } else { Err(errno) })
-        };
-        exists(mkdirat(rustix::fs::CWD, layer, Mode::RWXU))?;
-        let directory = open_top(layer)?;
-        exists(mkdirat(&directory, UPPER, Mode::RWXU))?;
-        exists(mkdirat(&directory, WORK, Mode::RWXU))
-    };
-    made().map_err(failed)?;
+fn mount_fresh(lower: &Arc<dyn Lower>, layer: &Path, workspace: &Path) -> Result<Layer, WorkspaceError> {
+    let upper = make(layer).map_err(MountError::of("overlay")).map_err(WorkspaceError::Mount)?;
+    mount_over(lower.path(), layer, workspace).map_err(WorkspaceError::Mount)?;
+    let open = |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
+    let identities = [identity(&open(workspace)?)?, identity(&open(lower.path())?)?];
+    Ok(Layer { lower: lower.path().to_owned(), upper, identities })
+}
+
+fn make(layer: &Path) -> rustix::io::Result<PathBuf> {
+    mkdirat(CWD, layer, Mode::RWXU)?;
+    let directory = open_top(layer)?;
+    mkdirat(&directory, UPPER, Mode::RWXU)?;
+    mkdirat(&directory, WORK, Mode::RWXU)?;
     Ok(layer.join(UPPER))
+}
+
+fn remove_layer(layer: &Path) -> rustix::io::Result<()> {
+    let parent = open_top(layer.parent().unwrap_or(Path::new("/")))?;
+    // What resists is reported when the attempt's directories go.
+    let _leftovers = remove_tree(parent.as_fd(), layer.file_name().unwrap_or_default().as_encoded_bytes());
+    Ok(())
 }
 
 fn mount_over(lower: &Path, layer: &Path, workspace: &Path) -> Result<(), MountError> {

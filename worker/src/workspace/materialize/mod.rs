@@ -105,7 +105,7 @@ impl Materializer {
         while let Some(rung) = rungs.next() {
             // Boxed: a future of the S3 client is large, and this one holds several.
             match Box::pin(rung.make(&self.cache, &base, scratch)).await {
-                Err(WorkspaceError::Mount(error)) if rungs.peek().is_some() => self.ladder.stumbled(rung, &error),
+                Err(error) if rungs.peek().is_some() && error.is_the_rungs() => self.ladder.stumbled(rung, &error),
                 made => return Ok(Materialized { detection: made?, base: Some(base), rung: Some(rung) }),
             }
         }

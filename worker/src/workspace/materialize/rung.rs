@@ -51,25 +51,28 @@ impl Rung {
         match self {
             Self::Erofs => {
                 let image = match cache.find_image(base.tenant(), base.tree()) {
-                    Some(image) => {
-                        base.read_ahead();
-                        image
-                    }
+                    Some(image) => image,
                     None => cache.image(base.tenant(), base.manifest().await?).await?,
                 };
+                base.read_ahead();
                 layer::mount(scratch, image).await.map(Detection::Layer)
             }
             Self::Overlay => {
                 let manifest = base.manifest().await?;
                 let tree = cache.tree(base.tenant(), manifest, fill::copy_out).await?;
+                base.read_ahead();
                 layer::mount(scratch, tree).await.map(Detection::Layer)
             }
             // Copying shares blocks by itself where the file system can.
             Self::Reflink | Self::Copy => {
                 let manifest = Arc::clone(base.manifest().await?);
                 let loaded = cache.load(base.tenant(), &manifest).await?;
-                let workspace = scratch.workspace().to_owned();
-                blocking(move || fill::fill(&manifest, &loaded, &workspace)).await.map(Detection::Walk)
+                let (workspace, door) = (scratch.workspace().to_owned(), scratch.door());
+                let filling = blocking(move || {
+                    let _inside = door.enter()?;
+                    fill::fill(&manifest, &loaded, &workspace)
+                });
+                filling.await.map(Detection::Walk)
             }
         }
     }

@@ -74,8 +74,9 @@ pub async fn push<R: PackRegistry>(
     }
     let reading = Reading { top, changed };
     let (written, changes) = match materialized.manifest().await? {
-        Some(base) => store_changes(storage, options, base, registry, reading).await?,
-        None => store_whole(storage, options, registry, reading).await?,
+        // Boxed: futures of the S3 client are large.
+        Some(base) => Box::pin(store_changes(storage, options, base, registry, reading)).await?,
+        None => Box::pin(store_whole(storage, options, registry, reading)).await?,
     };
     Ok(Pushed { written, changes, dropped })
 }
@@ -123,14 +124,13 @@ impl Materialized {
         base: Option<&Manifest>,
         limit: u64,
     ) -> Result<(OwnedFd, Changed), WorkspaceError> {
-        let open =
-            |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
-        let top = open(workspace)?;
+        let opened = open_top(workspace);
+        let top = opened.map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
         let mut changed = match &self.detection {
             Detection::Walk(baseline) => {
                 detect::walk(&top, base.map_or(&[], |base| base.tree().entries()), baseline, limit)?
             }
-            Detection::Layer(layer) => detect::upper(open(layer.upper())?, &top, open(layer.lower())?, limit)?,
+            Detection::Layer(layer) => detect::upper(&layer.sides(&top)?, &top, limit)?,
         };
         if changed.is_empty() {
             changed.close_directories(&mut Directories::below(&top));

@@ -2,11 +2,13 @@
 
 mod cleanup;
 mod detection;
+mod ladder;
 mod materializing;
 mod memory;
 mod oracle;
 mod round_trip;
 mod scratch;
+mod xfs;
 
 use std::{
     path::Path,
@@ -50,10 +52,6 @@ struct Node {
 
 impl Node {
     /// A new one that takes one rung only.
-    fn on(rung: Rung, storage: &Storage) -> Self {
-        Self::at(tempfile::tempdir().unwrap(), rung, storage)
-    }
-
     fn at(disk: TempDir, rung: Rung, storage: &Storage) -> Self {
         let root = ScratchRoot::open(&disk.path().join("scratch"), 0).unwrap();
         let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
@@ -106,8 +104,13 @@ impl Project {
     }
 
     fn on(rung: Rung) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), rung)
+    }
+
+    /// With scratch and cache in a directory of its own.
+    fn at(disk: TempDir, rung: Rung) -> Self {
         let storage = drydock_testing::storage(&drydock_testing::storage_config());
-        let node = Node::on(rung, &storage);
+        let node = Node::at(disk, rung, &storage);
         Self {
             storage,
             node,
@@ -121,13 +124,13 @@ impl Project {
     /// The head in a new workspace.
     async fn materialize(&self) -> Result<Workspace, WorkspaceError> {
         let scratch = self.node.root.create(AttemptId::generate())?;
-        let materialized = self.node.materializer.materialize(self.base(), &scratch).await?.into();
+        let materialized = Box::pin(self.node.materializer.materialize(self.base(), &scratch)).await?.into();
         Ok(Workspace { materialized, scratch })
     }
 
     async fn push(&self, directory: &Path, how: How) -> Result<Pushed, WorkspaceError> {
         let how = how.unwrap_or_else(|| self.proven(Baseline::untrusted()));
-        push(&self.storage, self.options(), &how, directory, &self.announced).await
+        Box::pin(push(&self.storage, self.options(), &how, directory, &self.announced)).await
     }
 
     fn base(&self) -> Option<Base> {

@@ -26,6 +26,8 @@ CREATE INDEX project_to_free ON project (deleted_at) WHERE deleted_at IS NOT NUL
 
 -- A version that is dropped keeps its row: its number, author and size stay in the history, its files are gone.
 ALTER TABLE version ADD expired_at timestamptz;
+-- What retention looks through: not what it dropped already.
+CREATE INDEX version_kept ON version (project_id, number) WHERE expired_at IS NULL;
 -- Who names an object: asked for each that is suspect.
 CREATE INDEX version_objects ON version USING gin ((pack_ids || manifest_id)) WITH (gin_pending_list_limit = 256) WHERE expired_at IS NULL;
 

@@ -6,8 +6,14 @@
 -- Locks: origin (FOR SHARE, so that it is not deleted meanwhile), objects, key.
 CREATE FUNCTION dd_fork_v1(t uuid, origin uuid, n int, child uuid, i text, l jsonb, k text, f bytea)
 RETURNS TABLE (outcome text, made uuid) LANGUAGE plpgsql AS $$
-DECLARE q project; v version;
+DECLARE q project; v version; before idempotency;
 BEGIN
+  -- A repeated call answers as the first did, whatever became of the origin since.
+  SELECT * INTO before FROM idempotency d WHERE d.tenant_id = t AND d.key = k;
+  IF FOUND THEN
+    outcome := CASE WHEN before.fingerprint = f THEN 'replayed' ELSE 'key_reused' END; made := before.resource_id;
+    RETURN NEXT; RETURN;
+  END IF;
   SELECT * INTO q FROM project o WHERE o.id = origin AND o.tenant_id = t AND o.deleted_at IS NULL FOR SHARE;
   IF NOT FOUND THEN outcome := 'no_project'; RETURN NEXT; RETURN; END IF;
   n := coalesce(n, q.head_version);
