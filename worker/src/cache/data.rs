@@ -52,7 +52,6 @@ impl Piece {
 pub(crate) struct DataFile {
     pub(super) tenant: TenantId,
     path: PathBuf,
-    file: Arc<File>,
     blocks: u32,
     condemned: Arc<AtomicBool>,
     /// The disk did not take it: what is read may not be what was written.
@@ -61,10 +60,9 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Opens one that has a valid index; refuses one of another length.
-    pub(super) fn open(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
-        let file = File::open(&path)?;
-        let data = Self::new(tenant, path, file, blocks, false);
+    /// One that has a valid index; refuses one of another length.
+    pub(super) fn found(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
+        let data = Self::new(tenant, path, blocks, false);
         if data.is_whole() {
             Ok(data)
         } else {
@@ -72,18 +70,24 @@ impl DataFile {
         }
     }
 
-    fn new(tenant: TenantId, path: PathBuf, file: File, blocks: u32, condemned: bool) -> Self {
-        let (file, condemned) = (Arc::new(file), Arc::new(AtomicBool::new(condemned)));
-        Self { tenant, path, file, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
+    fn new(tenant: TenantId, path: PathBuf, blocks: u32, condemned: bool) -> Self {
+        let condemned = Arc::new(AtomicBool::new(condemned));
+        Self { tenant, path, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
     }
 
     /// Whether nobody cut it behind our back, and the disk took it as far as is known.
     pub(super) fn is_whole(&self) -> bool {
-        !self.lost.load(Ordering::Relaxed) && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.bytes())
+        !self.lost.load(Ordering::Relaxed)
+            && self.path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == self.bytes())
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// For reading. Opened when it is needed: there may be more of them than files a process may have open.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        fs_err::File::open(&self.path).map(fs_err::File::into_file)
     }
 
     pub(super) const fn blocks(&self) -> u32 {
@@ -112,8 +116,8 @@ impl DataFile {
     /// What it takes to bring it to the disk, which does not pin it.
     pub(super) fn unsynced(&self, pieces: Vec<Piece>) -> Unsynced {
         let index = Index { tenant: self.tenant, blocks: self.blocks, durability: Durability::Synced, pieces };
-        let (file, condemned, lost) = (Arc::clone(&self.file), Arc::clone(&self.condemned), Arc::clone(&self.lost));
-        Unsynced { path: self.path.clone(), file, condemned, lost, index }
+        let (condemned, lost) = (Arc::clone(&self.condemned), Arc::clone(&self.lost));
+        Unsynced { path: self.path.clone(), condemned, lost, index }
     }
 }
 
@@ -121,7 +125,6 @@ impl DataFile {
 #[derive(Debug)]
 pub(super) struct Unsynced {
     path: PathBuf,
-    file: Arc<File>,
     condemned: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
     index: Index,
@@ -134,7 +137,7 @@ impl Unsynced {
             return Ok(());
         }
         // After a failed sync the kernel takes the pages for written (fsync(2)): they are not to be trusted any more.
-        self.file.sync_data().inspect_err(|_| self.lost.store(true, Ordering::Relaxed))?;
+        fs_err::File::open(&self.path)?.sync_data().inspect_err(|_| self.lost.store(true, Ordering::Relaxed))?;
         if self.is_condemned() {
             return Ok(());
         }
@@ -172,6 +175,7 @@ fn remove(path: &Path) {
 #[derive(Debug)]
 pub(super) struct DataWriter {
     data: DataFile,
+    file: File,
 }
 
 impl DataWriter {
@@ -179,19 +183,19 @@ impl DataWriter {
     pub(super) fn create(directory: &Path, tenant: TenantId, blocks: u32) -> io::Result<Self> {
         let path = directory.join(format!("{:016x}", rand::random::<u64>()));
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        let data = DataFile::new(tenant, path, file, blocks, true);
-        match fallocate(&*data.file, FallocateFlags::empty(), 0, data.bytes()) {
+        let data = DataFile::new(tenant, path, blocks, true);
+        match fallocate(&file, FallocateFlags::empty(), 0, data.bytes()) {
             // Where space cannot be reserved, writing tells.
-            Err(Errno::OPNOTSUPP) => data.file.set_len(data.bytes())?,
+            Err(Errno::OPNOTSUPP) => file.set_len(data.bytes())?,
             reserved => reserved?,
         }
-        Ok(Self { data })
+        Ok(Self { data, file })
     }
 
     /// Writes whole blocks from `block` on; padding is the caller's.
     pub(super) fn write(&self, block: u32, bytes: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::FileExt as _;
-        self.data.file.write_all_at(bytes, u64::from(block) * BLOCK)
+        self.file.write_all_at(bytes, u64::from(block) * BLOCK)
     }
 
     /// As it is, for as long as it is held.

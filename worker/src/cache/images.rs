@@ -145,9 +145,12 @@ fn write(directory: &Path, tree: &Tree, loaded: &Loaded) -> Result<OwnedFd, Cach
 }
 
 fn mount_image(image: &OwnedFd, data: &[Arc<DataFile>], on: &Path) -> Result<(), MountError> {
-    let target = mount::handle(on).map_err(MountError::of("erofs"))?;
+    let failed = || MountError::of("erofs");
+    let target = mount::handle(on).map_err(failed())?;
+    let handles = data.iter().map(|data| mount::handle(data.path())).collect::<rustix::io::Result<Vec<_>>>();
+    let handles = handles.map_err(failed())?;
     let mounting = Mounting::of("erofs")?.place("source", image.as_fd());
-    let mounting = data.iter().fold(mounting, |mounting, data| mounting.place("device", data.file()));
+    let mounting = handles.iter().fold(mounting, |mounting, data| mounting.place("device", data));
     let attributes =
         MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
     mounting.mount(target, attributes)

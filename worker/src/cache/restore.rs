@@ -130,7 +130,7 @@ impl NodeCache {
 fn open(path: &Path) -> Option<(DataFile, Vec<Piece>, bool)> {
     let index = index::read(path).ok()??;
     let data: PathBuf = path.with_extension("");
-    let file = DataFile::open(data, index.tenant, index.blocks).ok()?;
+    let file = DataFile::found(data, index.tenant, index.blocks).ok()?;
     Some((file, index.pieces, index.durability == index::Durability::Synced))
 }
 

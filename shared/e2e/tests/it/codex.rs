@@ -34,7 +34,7 @@ async fn codex_edits_one_file_of_a_real_tree_and_nothing_else_differs() {
     let model = ScriptedModel::start(vec![script, "grep -m1 ^name Cargo.toml".to_owned()]).await.unwrap();
     let stack = stack(&model).await;
     let source = real_tree();
-    let project = import(&stack, source.path()).await;
+    let project = import(&stack, source.path(), "codex").await;
 
     let job = stack
         .client
@@ -112,10 +112,11 @@ fn real_tree() -> tempfile::TempDir {
     copy
 }
 
-async fn import(stack: &Stack, tree: &Path) -> String {
+/// A project whose version 1 no worker has seen.
+pub(crate) async fn import(stack: &Stack, tree: &Path, agent: &str) -> String {
     let tar = Command::new("tar").args(["-cf", "-", "-C"]).arg(tree).arg(".").output().unwrap();
     assert!(tar.status.success());
-    let url = format!("{}/api/v1/projects/import?instruction=an%20S3%20client&agent=codex", stack.client.base());
+    let url = format!("{}/api/v1/projects/import?instruction=an%20S3%20client&agent={agent}", stack.client.base());
     let answer = http().post(url).header("Content-Type", "application/x-tar").body(tar.stdout).send().await.unwrap();
     let status = answer.status();
     let project: serde_json::Value = answer.json().await.unwrap();

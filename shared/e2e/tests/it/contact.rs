@@ -161,8 +161,10 @@ async fn ended_in_an_outage(proxy: &Proxy, stack: &Stack, complaint: &str, times
     let project = id(&stack.client.project(json!({"instruction": "an app to store"})).await);
     let mark = tempfile::tempdir().unwrap();
     let place = mark.path().display();
-    let script =
-        format!("echo run >> {place}/runs; while [ ! -e {place}/end ]; do sleep 0.01; done; echo late; echo x > x.txt");
+    let script = format!(
+        "echo run >> {place}/runs; while [ ! -e {place}/end ]; do sleep 0.01; done; echo late; \
+             head -c 200000 /dev/urandom > more-than-a-row-takes"
+    );
     let job = stack.client.submit(&project, shell(&script)).await;
     appears(&mark.path().join("runs")).await;
     proxy.cut();
@@ -242,8 +244,11 @@ async fn t48_a_worker_without_storage_takes_no_jobs_until_it_answers() {
     let options = Options { workers: Some(1), slots: Some(3), worker_settings, ..Options::default() };
     let stack = Stack::with(options).await;
     let (mut projects, mut jobs) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        projects.push(id(&stack.client.project(json!({"instruction": "an app without storage"})).await));
+    for number in 0..3 {
+        // Not on this node yet: what is there needs no storage.
+        let tree = tempfile::tempdir().unwrap();
+        fs_err::write(tree.path().join("f"), format!("content {number}")).unwrap();
+        projects.push(crate::codex::import(&stack, tree.path(), "dummy").await);
     }
     proxy.cut();
     for project in &projects {

@@ -42,22 +42,19 @@ pub(super) struct Encoder<'a, W: Write> {
     out: io::BufWriter<&'a mut W>,
     at: u64,
     entries: &'a [Entry],
-    layout: &'a Layout,
+    layout: &'a Layout<'a>,
+    /// The time every inode shows, in seconds since 1970.
+    now: u64,
 }
 
 impl<'a, W: Write> Encoder<'a, W> {
-    pub(super) fn new(out: &'a mut W, tree: &'a Tree, layout: &'a Layout) -> Self {
-        Self { out: io::BufWriter::with_capacity(64 << 10, out), at: 0, entries: tree.entries(), layout }
+    pub(super) fn new(out: &'a mut W, tree: &'a Tree, layout: &'a Layout<'a>, now: u64) -> Self {
+        Self { out: io::BufWriter::with_capacity(64 << 10, out), at: 0, entries: tree.entries(), layout, now }
     }
 
-    pub(super) fn image(
-        mut self,
-        devices: &[u32],
-        mut extents: impl Iterator<Item = Extent>,
-        now: u64,
-    ) -> io::Result<u64> {
+    pub(super) fn image(mut self, devices: &[u32], mut extents: impl Iterator<Item = Extent>) -> io::Result<u64> {
         self.pad_to(1024)?;
-        self.superblock(devices.len(), now)?;
+        self.superblock(devices.len())?;
         for blocks in devices {
             self.bytes(&[0; 64])?;
             self.bytes(&blocks.to_le_bytes())?;
@@ -84,7 +81,7 @@ impl<'a, W: Write> Encoder<'a, W> {
         Ok(self.at)
     }
 
-    fn superblock(&mut self, devices: usize, now: u64) -> io::Result<()> {
+    fn superblock(&mut self, devices: usize) -> io::Result<()> {
         let blocks = self.layout.data_block + u64::from(self.layout.data_blocks);
         self.bytes(&MAGIC.to_le_bytes())?;
         // No checksum (the cache checks its files itself), no compatible features.
@@ -92,7 +89,7 @@ impl<'a, W: Write> Encoder<'a, W> {
         self.bytes(&[BLOCK_BITS, 0])?;
         self.bytes(&(self.layout.slot(0) as u16).to_le_bytes())?;
         self.bytes(&(self.entries.len() as u64 + 1).to_le_bytes())?;
-        self.bytes(&now.to_le_bytes())?;
+        self.bytes(&self.now.to_le_bytes())?;
         self.bytes(&[0; 4])?;
         self.bytes(&u32::try_from(blocks).map_err(io::Error::other)?.to_le_bytes())?;
         // Inodes are counted from the first block; no shared attributes, no identity, no label.
@@ -116,7 +113,7 @@ impl<'a, W: Write> Encoder<'a, W> {
         };
         self.inode(&inode)?;
         let layout = self.layout;
-        match layout.directory_blocks(self.entries, stored.index).nth(stored.blocks as usize) {
+        match layout.directory_blocks(stored.index).nth(stored.blocks as usize) {
             Some(names) => self.names(&names, stored),
             None => Ok(()),
         }
@@ -135,7 +132,7 @@ impl<'a, W: Write> Encoder<'a, W> {
             return self.pad_to(self.at.next_multiple_of(BLOCK));
         }
         let layout = self.layout;
-        for names in layout.directory_blocks(self.entries, stored.index).take(stored.blocks as usize) {
+        for names in layout.directory_blocks(stored.index).take(stored.blocks as usize) {
             self.names(&names, stored)?;
             self.pad_to(self.at.next_multiple_of(BLOCK))?;
         }
@@ -187,7 +184,8 @@ impl<'a, W: Write> Encoder<'a, W> {
                 self.bytes(&inode.number.to_le_bytes())?;
                 self.bytes(&user.to_le_bytes())?;
                 self.bytes(&group.to_le_bytes())?;
-                self.bytes(&[0; 12])?;
+                self.bytes(&self.now.to_le_bytes())?;
+                self.bytes(&[0; 4])?;
                 self.bytes(&inode.links.to_le_bytes())?;
                 self.bytes(&[0; 16])
             }

@@ -1,6 +1,6 @@
 //! Pass one: where each inode of an image lies, and how long each directory is.
 
-use std::io;
+use std::{collections::HashMap, io};
 
 use drydock_domain::{Entry, EntryKind, Tree};
 
@@ -62,10 +62,9 @@ impl Stored {
 }
 
 /// Places of the inodes of a tree. Index 0 is the top directory, entry `n` of the tree has index `n + 1`.
-pub(super) struct Layout {
+pub(super) struct Layout<'t> {
+    tree: &'t Tree,
     slots: Vec<u32>,
-    /// For a directory, one behind the last index below it; for others one behind themselves.
-    ends: Vec<u32>,
     /// Directories and long symlinks, in index order.
     stored: Vec<Stored>,
     /// First block behind all inodes.
@@ -74,18 +73,16 @@ pub(super) struct Layout {
     pub(super) data_blocks: u32,
 }
 
-impl Layout {
-    pub(super) fn of(tree: &Tree, devices: usize) -> io::Result<Self> {
+impl<'t> Layout<'t> {
+    pub(super) fn of(tree: &'t Tree, devices: usize) -> io::Result<Self> {
         if devices > DEVICES_MAX {
             return Err(io::Error::other("too many data files for one image"));
         }
-        let entries = tree.entries();
-        let (ends, parents) = families(entries);
-        let slots = Vec::with_capacity(ends.len());
-        let mut layout = Self { slots, ends, stored: Vec::new(), data_block: 0, data_blocks: 0 };
-        layout.stored = layout.measure(entries, parents);
+        let slots = Vec::with_capacity(tree.entries().len() + 1);
+        let mut layout = Self { tree, slots, stored: Vec::new(), data_block: 0, data_blocks: 0 };
+        layout.stored = layout.measure();
         layout.data_blocks = layout.stored.last().map_or(0, |last| last.block + last.blocks);
-        layout.place(entries, DEVICE_TABLE + devices as u64 * DEVICE_SLOT)?;
+        layout.place(DEVICE_TABLE + devices as u64 * DEVICE_SLOT)?;
         Ok(layout)
     }
 
@@ -100,12 +97,10 @@ impl Layout {
     }
 
     /// The blocks of a directory, each with the names in it and the indices they stand for; `.` and `..` have none.
-    pub(super) fn directory_blocks<'a>(
-        &'a self,
-        entries: &'a [Entry],
-        index: u32,
-    ) -> impl Iterator<Item = Vec<(&'a [u8], Option<u32>)>> {
-        let mut names = Names { entries, children: self.children(index).peekable(), dots: &[b".", b".."] }.peekable();
+    pub(super) fn directory_blocks(&self, index: u32) -> impl Iterator<Item = Vec<(&'t [u8], Option<u32>)>> + use<'t> {
+        let children = self.tree.children(index.checked_sub(1).map(|at| at as usize));
+        let children = children.map(|at| at as u32 + 1).peekable();
+        let mut names = Names { entries: self.tree.entries(), children, dots: &[b".", b".."] }.peekable();
         std::iter::from_fn(move || {
             let (mut block, mut room) = (Vec::new(), BLOCK);
             while let Some(name) = names.next_if(|(name, _)| dirent_len(name) <= room) {
@@ -116,28 +111,26 @@ impl Layout {
         })
     }
 
-    /// The indices of what lies directly in the directory `index`, in order of their names.
-    fn children(&self, index: u32) -> impl Iterator<Item = u32> {
-        let end = self.ends[index as usize];
-        let first = Some(index + 1).filter(|&first| first < end);
-        std::iter::successors(first, move |&child| Some(self.ends[child as usize]).filter(|&next| next < end))
-    }
-
     /// Says how long the data of each directory and long symlink is.
-    fn measure(&self, entries: &[Entry], parents: Vec<u32>) -> Vec<Stored> {
-        let mut parents = parents.into_iter();
-        let mut stored: Vec<Stored> = Vec::with_capacity(parents.len());
+    fn measure(&self) -> Vec<Stored> {
+        let entries = self.tree.entries();
+        let mut stored: Vec<Stored> = Vec::new();
+        // Of directories that were seen as somebody's child and not reached yet.
+        let mut parents: HashMap<u32, u32> = HashMap::from([(0, 0)]);
         let mut block = 0;
         for index in 0..=entries.len() as u32 {
             let mut data = Stored { index, block, ..Stored::default() };
             let tail = match entry(entries, index).map(|entry| &entry.kind) {
                 None | Some(EntryKind::Dir { .. }) => {
-                    data.parent = parents.next().expect("every directory has a parent");
+                    data.parent = parents.remove(&index).expect("a directory is somebody's child");
                     let (mut full, mut used) = (0, 0);
-                    for names in self.directory_blocks(entries, index) {
+                    for names in self.directory_blocks(index) {
                         (full, used) = (full + 1, names.iter().map(|(name, _)| dirent_len(name)).sum());
-                        let directories = names.iter().filter_map(|(_, child)| *child);
-                        data.directories += directories.filter(|&child| is_directory(entries, child)).count() as u32;
+                        let below = names.iter().filter_map(|(_, child)| *child);
+                        for directory in below.filter(|&child| is_directory(entries, child)) {
+                            parents.insert(directory, index);
+                            data.directories += 1;
+                        }
                     }
                     // At least `.` and `..` are there.
                     data.blocks = full - 1;
@@ -163,7 +156,8 @@ impl Layout {
     }
 
     /// Gives every inode its place, in order.
-    fn place(&mut self, entries: &[Entry], start: u64) -> io::Result<()> {
+    fn place(&mut self, start: u64) -> io::Result<()> {
+        let entries = self.tree.entries();
         let mut at = start.next_multiple_of(SLOT);
         let mut stored = self.stored.iter().peekable();
         for index in 0..=entries.len() as u32 {
@@ -204,27 +198,6 @@ pub(super) fn is_directory(entries: &[Entry], index: u32) -> bool {
 /// Pieces a file of `size` bytes has.
 pub(super) const fn chunks(size: u64) -> u64 {
     size.div_ceil(drydock_storage::pack::CHUNK as u64)
-}
-
-/// For each index where what is below it ends, and for each directory the one it lies in.
-fn families(entries: &[Entry]) -> (Vec<u32>, Vec<u32>) {
-    let count = entries.len() as u32 + 1;
-    let mut ends: Vec<u32> = (1..=count).collect();
-    let mut parents = vec![0];
-    let mut open: Vec<u32> = vec![0];
-    for index in 1..count {
-        let parent = entries[index as usize - 1].path.parent_bytes().unwrap_or_default();
-        // The tree is valid: the parent is open.
-        while entry(entries, open[open.len() - 1]).map_or(&b""[..], |top| top.path.as_bytes()) != parent {
-            ends[open.pop().expect("the top directory stays open") as usize] = index;
-        }
-        if is_directory(entries, index) {
-            parents.push(open[open.len() - 1]);
-            open.push(index);
-        }
-    }
-    open.into_iter().for_each(|index| ends[index as usize] = count);
-    (ends, parents)
 }
 
 /// The names in a directory with their indices, `.` and `..` (without one) among them, in byte order.

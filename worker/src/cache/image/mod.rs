@@ -42,5 +42,5 @@ pub(crate) fn write_image(
     now: u64,
 ) -> io::Result<u64> {
     let layout = Layout::of(tree, devices.len())?;
-    Encoder::new(out, tree, &layout).image(devices, extents.into_iter(), now)
+    Encoder::new(out, tree, &layout, now).image(devices, extents.into_iter())
 }

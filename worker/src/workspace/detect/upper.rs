@@ -53,7 +53,7 @@ pub(in crate::workspace) fn upper(sides: &Sides, merged: &OwnedFd, limit: u64) -
     // By path and not by handle: as many directories may wait as there are.
     while let Some(path) = scan.pending.pop() {
         let tops = [&sides.upper, merged, &sides.lower];
-        let mut directories = tops.map(|top| Directories::below(top));
+        let mut directories = tops.map(Directories::below);
         let [upper, merged, lower] = &mut directories;
         let bytes = path.as_ref().map_or(&b""[..], RelativePath::as_bytes);
         let opened = (upper.at(bytes), merged.at(bytes), lower.at(bytes));

@@ -37,7 +37,7 @@ const BATCH: usize = 256;
 pub(super) fn fill(manifest: &Arc<Manifest>, loaded: &Loaded, workspace: &Path) -> Result<Baseline, WorkspaceError> {
     let target = Target::open(workspace, manifest)?;
     target.make_skeleton()?;
-    Filling::of(&target, loaded).run()?;
+    Filling::of(&target, loaded)?.run()?;
     target.set_directory_modes()?;
     Ok(Baseline::new(target.take_stats(), now()))
 }
@@ -50,6 +50,8 @@ pub(super) fn copy_out(manifest: &Arc<Manifest>, loaded: &Loaded, directory: &Pa
 struct Filling<'a> {
     target: &'a Target,
     loaded: &'a Loaded,
+    /// The data files of it, open.
+    data: Vec<File>,
     /// Where each batch's pieces begin among the extents.
     starts: Vec<usize>,
     next: AtomicUsize,
@@ -57,14 +59,20 @@ struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    fn of(target: &'a Target, loaded: &'a Loaded) -> Self {
+    fn of(target: &'a Target, loaded: &'a Loaded) -> Result<Self, WorkspaceError> {
         let mut starts = Vec::new();
         let mut pieces = 0;
         for batch in target.manifest.locations().chunks(BATCH) {
             starts.push(pieces);
             pieces += batch.iter().map(|location| location.blocks().len()).sum::<usize>();
         }
-        Self { target, loaded, starts, next: AtomicUsize::new(0), failed: Mutex::default() }
+        let data = loaded.data.iter().map(|data| data.open()).collect::<std::io::Result<_>>();
+        let data = data.map_err(|source| WorkspaceError::Io {
+            operation: "open the contents of",
+            path: ".".to_owned(),
+            source,
+        })?;
+        Ok(Self { target, loaded, data, starts, next: AtomicUsize::new(0), failed: Mutex::default() })
     }
 
     fn run(self) -> Result<(), WorkspaceError> {
@@ -118,7 +126,7 @@ impl<'a> Filling<'a> {
         for (at, extent) in extents.iter().enumerate() {
             let to = (at * CHUNK) as u64;
             let len = (size - to).min(CHUNK as u64).next_multiple_of(BLOCK);
-            let data = self.loaded.data[usize::from(extent.device)].file();
+            let data = &self.data[usize::from(extent.device)];
             copy(data, u64::from(extent.block) * BLOCK, file, to, len)?;
         }
         if size.is_multiple_of(BLOCK) { Ok(()) } else { ftruncate(file, size) }

@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',', default_values = ["10000", "50000"])]
     files: Vec<usize>,
     /// Files of the tree that is moved while memory is watched; 0 leaves it out
-    #[arg(long, default_value_t = 190_000)]
+    #[arg(long, default_value_t = 170_000)]
     memory_files: usize,
     /// Only moves a tree of this many files and says how much memory it took
     #[arg(long, hide = true)]

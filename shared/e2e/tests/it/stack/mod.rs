@@ -150,7 +150,9 @@ impl Stack {
         let is_shelf =
             |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("shelf-"));
         let (shelves, others): (Vec<_>, Vec<_>) = workers.flat_map(list).partition(is_shelf);
-        shelves.into_iter().flat_map(list).chain(others).filter(|path| !path.ends_with(".lock")).collect()
+        // What a worker keeps: the node cache is no attempt's.
+        let is_kept = |path: &PathBuf| path.ends_with(".lock") || path.ends_with("cache");
+        shelves.into_iter().flat_map(list).chain(others).filter(|path| !is_kept(path)).collect()
     }
 
     /// Awaits that nothing of any attempt is left on disk.
