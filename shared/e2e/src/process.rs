@@ -1,7 +1,6 @@
 //! A service as its users run it: the built binary, its settings in the environment. For tests and the chaos run.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -103,8 +102,7 @@ pub fn binary(program: &str) -> PathBuf {
     })
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and not one that an outgoing connection may take meanwhile.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
+    drydock_testing::free_port()
 }

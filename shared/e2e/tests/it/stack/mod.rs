@@ -123,7 +123,7 @@ impl Stack {
         drydock_storage::StorageConfig { prefix, ..drydock_testing::storage_config() }
     }
 
-    async fn await_ready(&self) {
+    async fn await_ready(&mut self) {
         for base in self.client.bases() {
             drydock_testing::until("the API is ready", PATIENCE, || async {
                 let answer = reqwest_get(&format!("{base}/readyz")).await?;
@@ -132,12 +132,18 @@ impl Stack {
             .await;
         }
         let expected = i64::try_from(self.workers.len()).unwrap();
-        drydock_testing::until("the workers are registered", PATIENCE, || async {
-            let client = self.database.client().await.ok()?;
-            let row = client.query_one("SELECT count(*) FROM worker WHERE ended_at IS NULL", &[]).await.ok()?;
-            (row.get::<_, i64>(0) >= expected).then_some(())
+        let (mut workers, database) = (std::mem::take(&mut self.workers), &self.database);
+        drydock_testing::until("the workers are registered", PATIENCE, || {
+            let ended = workers.iter_mut().any(|worker| worker.has_ended().is_some());
+            assert!(!ended, "a worker ended at its start: {}", self.process_logs());
+            async {
+                let client = database.client().await.ok()?;
+                let row = client.query_one("SELECT count(*) FROM worker WHERE ended_at IS NULL", &[]).await.ok()?;
+                (row.get::<_, i64>(0) >= expected).then_some(())
+            }
         })
         .await;
+        self.workers = workers;
     }
 
     /// Directories of attempts that are still there.
