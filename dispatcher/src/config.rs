@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use drydock_collector::CollectorConfig;
 use drydock_database::DatabaseConfig;
 use drydock_queue::QueueConfig;
-use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
+use drydock_runtime::{
+    config::{duration, positive_duration},
+    telemetry::TelemetryConfig,
+};
 use drydock_storage::StorageConfig;
 
 /// Admits jobs, publishes their tickets, takes back what dead workers left
@@ -27,6 +30,9 @@ pub struct DispatcherConfig {
     /// How long a ticket may stay unclaimed before it is sent again
     #[arg(long, env = "DRYDOCK_CLAIM_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
     pub claim_timeout: Duration,
+    /// How long a job is offered to a worker that has its base version before the whole pool hears of it; `0s` offers nothing
+    #[arg(long, env = "DRYDOCK_LOCALITY_WAIT", default_value = "200ms", value_parser = duration)]
+    pub locality_wait: Duration,
     /// How long after the end of its lease a worker is over
     #[arg(long, env = "DRYDOCK_LEASE_GRACE", default_value = "12s", value_parser = positive_duration)]
     pub lease_grace: Duration,

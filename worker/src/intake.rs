@@ -26,7 +26,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{claims::Claims, context::Context, job::Attempt, lease::Identity, workspace::WorkspaceError};
+use crate::{
+    claims::Claims, context::Context, job::Attempt, lease::Identity, offers::Offers, workspace::WorkspaceError,
+};
 
 /// Claims under way at the same time: each waits for its commit most of its time.
 const CLAIMS: usize = 16;
@@ -41,6 +43,7 @@ pub(crate) struct Intake {
     broker: Broker,
     identity: Identity,
     claims: Claims,
+    offers: Offers,
     slots: Arc<Semaphore>,
     shutdown: Shutdown,
     /// Since when there is no subscription.
@@ -71,11 +74,17 @@ enum Leave {
 }
 
 impl Intake {
-    pub(crate) fn new(context: Context, broker: Broker, identity: Identity, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        context: Context,
+        broker: Broker,
+        identity: Identity,
+        offers: Offers,
+        shutdown: Shutdown,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
         let claims = Claims::start(&context.database, context.config.slots(), &identity, &shutdown);
-        Self { context, broker, identity, claims, slots, shutdown, away: Mutex::default() }
+        Self { context, broker, identity, claims, offers, slots, shutdown, away: Mutex::default() }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
@@ -156,17 +165,26 @@ impl Intake {
     /// Takes tickets until there is a reason not to; claims under way are then seen to their end.
     async fn consume(&self, subscription: &mut Subscription, mut seats: Vec<Slot>, prefetch: usize) -> Leave {
         let leaving = CancellationToken::new();
-        let mut taking = FuturesUnordered::new();
+        let (mut taking, mut accepting) = (FuturesUnordered::new(), FuturesUnordered::new());
         let mut quiet_at = Instant::now() + jittered(self.context.config.pull_after);
         let left = loop {
+            // More tickets may come than there are slots for: offers and pulled jobs took some.
+            if seats.is_empty() && accepting.is_empty() && taking.len() < prefetch {
+                break Leave::Full;
+            }
             tokio::select! {
                 biased;
                 () = self.shutdown.triggered() => break Leave::Stopping,
+                Some(accepted) = accepting.next() => match accepted {
+                    Ok(unused) => seats.extend::<Option<Slot>>(unused),
+                    Err(left) => break left,
+                },
                 Some(taken) = taking.next() => match taken {
                     Ok(slot) => seats.push(slot),
                     Err(left) => break left,
                 },
                 () = self.context.breaker.opened() => break Leave::Storage,
+                offer = self.offers.next(), if !seats.is_empty() => accepting.extend(self.accept(offer, &mut seats)),
                 next = subscription.next() => {
                     quiet_at = Instant::now() + jittered(self.context.config.pull_after);
                     let delivery = match next {
@@ -184,15 +202,36 @@ impl Intake {
                     let patience = if found { PULL_PAUSE } else { self.context.config.pull_after };
                     quiet_at = Instant::now() + jittered(patience);
                     self.set_aside(&mut seats, prefetch - taking.len());
-                    if seats.len() + taking.len() < prefetch {
-                        break Leave::Full;
-                    }
                 }
             }
         };
         leaving.cancel();
         taking.for_each(async |_ended| ()).await;
+        accepting.for_each(async |_ended| ()).await;
         left
+    }
+
+    /// Claims an offered job, if it may; answers the slot if it was in vain.
+    fn accept<'a>(
+        &'a self,
+        offer: Ticket,
+        seats: &mut Vec<Slot>,
+    ) -> Option<impl Future<Output = Result<Option<Slot>, Leave>> + use<'a>> {
+        if self.context.breaker.reason().is_some() {
+            self.offers.metrics.declined.inc();
+            return None;
+        }
+        // Those that are not set aside first.
+        let slot = self.slots.clone().try_acquire_owned().ok().or_else(|| seats.pop())?;
+        Some(async move {
+            let Some(attempt) = self.claim(&offer).await? else {
+                self.offers.metrics.stale.inc();
+                return Ok(Some(slot));
+            };
+            self.offers.metrics.taken.inc();
+            self.start(attempt, slot);
+            Ok(None)
+        })
     }
 
     /// Claims a delivery's job and starts it; answers the slot for the next one.
@@ -237,14 +276,28 @@ impl Intake {
         };
         let pulling = async {
             let mut next = since + self.context.config.pull_after;
-            while over.run_until_cancelled(tokio::time::sleep_until(next)).await.is_some() {
-                if self.context.breaker.reason().is_none() {
-                    self.pull(seats).await;
+            loop {
+                tokio::select! {
+                    () = over.cancelled() => break,
+                    offer = self.offers.next(), if !seats.is_empty() => self.accept_now(offer, seats).await,
+                    () = tokio::time::sleep_until(next) => {
+                        if self.context.breaker.reason().is_none() {
+                            self.pull(seats).await;
+                        }
+                        next = Instant::now() + jittered(PULL_PAUSE);
+                    }
                 }
-                next = Instant::now() + jittered(PULL_PAUSE);
             }
         };
         tokio::join!(waiting, pulling).0
+    }
+
+    async fn accept_now(&self, offer: Ticket, seats: &mut Vec<Slot>) {
+        let Some(accepting) = self.accept(offer, seats) else { return };
+        match accepting.await {
+            Ok(unused) => seats.extend(unused),
+            Err(left) => tracing::debug!("failed to claim an offered job, left to the pool: {}", chain(&left)),
+        }
     }
 
     /// Claims what PostgreSQL has for the free slots, those set aside first; answers whether there was anything.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod advertise;
 pub mod agent;
+mod ahead;
 mod boottime;
 mod breaker;
 pub mod cache;
@@ -16,6 +18,7 @@ mod log;
 mod metrics;
 mod mount;
 mod node;
+mod offers;
 mod running;
 mod service;
 mod spool;

@@ -13,6 +13,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) slots_in_use: IntGauge,
     /// What outages led to.
     pub(crate) outages: OutageMetrics,
+    pub(crate) offers: OfferMetrics,
     attempts: IntCounterVec,
     materialized: IntCounterVec,
     /// Rungs that failed a job, which took the next.
@@ -57,6 +58,7 @@ impl WorkerMetrics {
             slots: gauge("drydock_worker_slots", "Jobs this worker runs at once.")?,
             slots_in_use: gauge("drydock_worker_slots_in_use", "Jobs it runs now.")?,
             outages: OutageMetrics::register(registry)?,
+            offers: OfferMetrics::register(registry)?,
             attempts,
             materialized: by_rung("drydock_worker_materialized_total", "Workspaces made, by rung.")?,
             downgrades: by_rung(
@@ -85,6 +87,31 @@ impl WorkerMetrics {
     /// An attempt ended.
     pub(crate) fn ended(&self, outcome: Outcome) {
         self.attempts.with_label_values(&[outcome.as_str()]).inc();
+    }
+}
+
+/// What became of jobs this worker was offered because it has their base version.
+#[derive(Clone, Debug)]
+pub(crate) struct OfferMetrics {
+    pub(crate) taken: IntCounter,
+    pub(crate) declined: IntCounter,
+    pub(crate) stale: IntCounter,
+    pub(crate) fetched_ahead: IntCounter,
+}
+
+impl OfferMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let help = "Jobs this worker was offered because it has their base version, by what became of them: \
+            taken; declined for want of a slot or of object storage; stale, because they went elsewhere.";
+        let offers = IntCounterVec::new(Opts::new("drydock_worker_offers_total", help), &["outcome"])?;
+        registry.register(Box::new(offers.clone()))?;
+        let of = |outcome| offers.with_label_values(&[outcome]);
+        let fetched_ahead = counter(
+            registry,
+            "drydock_worker_trees_ahead_total",
+            "Trees that were brought here before a job needed them.",
+        )?;
+        Ok(Self { taken: of("taken"), declined: of("declined"), stale: of("stale"), fetched_ahead })
     }
 }
 

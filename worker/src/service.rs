@@ -12,17 +12,19 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     WorkerConfig,
+    advertise::advertise,
     agent::Agents,
+    ahead::Fetching,
     breaker::Breaker,
     cache::CacheMetrics,
     context::Context,
-    control,
+    control::{self, Listener},
     grouped::Grouped,
     intake::Intake,
     job::{self, Finishing},
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
-    node,
+    node, offers,
     running::{Running, Stop},
     spool::Spool,
     workspace::ScratchRoot,
@@ -85,10 +87,12 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
     tasks::spawn("unknown claims", job::end_unknown(context.clone(), unknown_claims));
-    let hints = control::heed(broker.clone(), identity.clone(), lease.renew_now(), shutdown.clone());
-    tasks::spawn("control", hints);
+    let (offering, offers) = offers::offers(context.metrics.offers.clone());
+    let listener = Listener { renew: lease.renew_now(), offering, fetching: Fetching::start(&context, &shutdown) };
+    tasks::spawn("control", control::heed(broker.clone(), identity.clone(), listener, shutdown.clone()));
+    tasks::spawn("advertise", advertise(context.clone(), identity.clone(), shutdown.clone()));
     tasks::spawn("breaker", context.breaker.clone().probe(context.storage.clone(), PROBE_PAUSE, shutdown.clone()));
-    let intake = Intake::new(context.clone(), broker, identity.clone(), shutdown.clone());
+    let intake = Intake::new(context.clone(), broker, identity.clone(), offers, shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;
     drain(&context, &identity, intake, &shutdown).await;

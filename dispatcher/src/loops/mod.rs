@@ -1,11 +1,13 @@
 //! The loops, one file each: idempotent, bounded, and told nothing about what changed.
 
+mod ahead;
 mod collect;
 mod dead;
 mod due;
 mod gauges;
 mod hints;
 mod horizon;
+mod offers;
 mod pace;
 mod reap;
 mod relay;
@@ -21,7 +23,9 @@ use drydock_runtime::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-use self::{collect::Collection, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets};
+use self::{
+    ahead::Ahead, collect::Collection, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets,
+};
 use crate::context::Context;
 
 /// Shortest time between two looks that every wake-up asks for.
@@ -36,6 +40,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
     vec![
         tasks::spawn("tickets", tickets),
         tasks::spawn("hints", hints),
+        tasks::spawn("ahead", Ahead::new(context.clone()).run(every("ahead", repair), stop())),
         tasks::spawn("dead letters", dead::run(context.clone())),
         tasks::spawn("reap", Reaper::new(context.clone()).run(every("reap", repair), stop())),
         tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),

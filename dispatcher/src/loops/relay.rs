@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drydock_domain::{JobId, Ticket};
+use drydock_domain::{Dispatch, JobId, Ticket};
 use drydock_queue::{Broker, Publisher, QueueError};
 use drydock_runtime::{Backoff, exit::chain, tasks};
 use futures_util::FutureExt as _;
@@ -25,6 +25,8 @@ struct Done {
     /// Whether tickets were published, rather than a connection made.
     published: bool,
     in_doubt: Vec<JobId>,
+    /// Offered to workers that are gone.
+    absent: Vec<JobId>,
     error: Option<QueueError>,
 }
 
@@ -41,14 +43,15 @@ impl Relay {
     }
 
     /// Publishes a batch; the jobs whose tickets are in doubt, as far as that is known soon.
-    pub(super) async fn publish(&mut self, tickets: Vec<Ticket>) -> Vec<JobId> {
+    pub(super) async fn publish(&mut self, dispatches: Vec<Dispatch>) -> Vec<JobId> {
         let Some(mut publisher) = self.publisher.take() else {
-            return tickets.iter().map(|ticket| ticket.job).collect();
+            return dispatches.iter().map(|dispatch| dispatch.ticket.job).collect();
         };
         let mut call = tasks::spawn("publish", async move {
-            let published = publisher.publish(tickets).await;
-            let in_doubt = published.unconfirmed.iter().map(|ticket| ticket.job).collect();
-            Done { publisher, published: true, in_doubt, error: published.error }
+            let published = publisher.publish(dispatches).await;
+            let jobs = |tickets: &[Ticket]| tickets.iter().map(|ticket| ticket.job).collect();
+            let (in_doubt, absent) = (jobs(&published.unconfirmed), jobs(&published.absent));
+            Done { publisher, published: true, in_doubt, absent, error: published.error }
         });
         match tokio::time::timeout(PATIENCE, &mut call).await {
             Ok(ended) => self.heed(ended.ok()),
@@ -90,6 +93,7 @@ impl Relay {
             publisher: Publisher::new(self.broker.clone()),
             published: false,
             in_doubt: Vec::new(),
+            absent: Vec::new(),
             error: Some(QueueError::ChannelGone),
         });
         if done.error.is_none() && done.in_doubt.is_empty() {
@@ -98,13 +102,13 @@ impl Relay {
                 self.backoff.reset();
             }
             self.publisher = Some(done.publisher);
-            return Vec::new();
+            return done.absent;
         }
         let delay = self.backoff.next_delay();
         let why = done.error.as_ref().map_or_else(|| "no queue took them".to_owned(), |error| chain(error));
         tracing::warn!(tickets = done.in_doubt.len(), retry_ms = delay.as_millis(), "RabbitMQ takes no tickets: {why}");
         self.busy = Some(reconnect(done.publisher, delay));
-        done.in_doubt
+        [done.in_doubt, done.absent].concat()
     }
 }
 
@@ -112,7 +116,7 @@ fn reconnect(mut publisher: Publisher, delay: Duration) -> JoinHandle<Done> {
     tasks::spawn("reconnect", async move {
         tokio::time::sleep(delay).await;
         let error = publisher.ready().await.err();
-        Done { publisher, published: false, in_doubt: Vec::new(), error }
+        Done { publisher, published: false, in_doubt: Vec::new(), absent: Vec::new(), error }
     })
 }
 
@@ -147,7 +151,7 @@ mod tests {
         let (proxy, broker) = behind_proxy().await;
         let pool = drydock_testing::pool();
         let mut relay = Relay::new(broker);
-        let ticket = |seq| vec![Ticket::new(JobId::generate(), seq, pool.clone(), 0)];
+        let ticket = |seq| vec![Ticket::new(JobId::generate(), seq, pool.clone(), 0).into()];
         proxy.cut_reply(CONFIRM, u32::MAX);
         let (began, mut tries) = (Instant::now(), 0);
         while began.elapsed() < LOOK {

@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use drydock_database::{DatabaseError, job};
-use drydock_domain::{JobId, Ticket};
+use drydock_domain::{Dispatch, JobId, Ticket};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
 };
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{pace::Pace, relay::Relay};
+use super::{offers::Offers, pace::Pace, relay::Relay};
 use crate::context::{Context, Lead};
 
 const BATCH: i32 = 200;
@@ -31,6 +31,7 @@ struct State {
     relay: Relay,
     /// Admitted or published, but not known to be in the broker.
     doubtful: Vec<JobId>,
+    offers: Offers,
     term: Option<i64>,
     /// Tickets that another leader dispatched in its last moments may still be claimed, or were never published.
     inheriting: bool,
@@ -41,8 +42,8 @@ struct State {
 impl Tickets {
     pub(crate) fn new(context: Context) -> Self {
         let relay = Relay::new(context.broker.clone());
-        let (doubtful, looked, pace) = (Vec::new(), Instant::now(), Pace::new());
-        let state = State { relay, doubtful, term: None, inheriting: false, looked, pace };
+        let (doubtful, offers, looked, pace) = (Vec::new(), Offers::default(), Instant::now(), Pace::new());
+        let state = State { relay, doubtful, offers, term: None, inheriting: false, looked, pace };
         Self { context, state: Mutex::new(state) }
     }
 
@@ -52,7 +53,11 @@ impl Tickets {
             let mut state = state.lock().await;
             let next = state.round(context).await;
             tokio::time::sleep(state.pace.rest()).await;
-            next
+            let offer_ends = state.offers.next().map(|end| end.saturating_duration_since(Instant::now()));
+            match (next, offer_ends) {
+                (Ok(Next::Wait), Some(left)) => Ok(Next::Within(left)),
+                (next, _) => next,
+            }
         };
         periodic::run(schedule, shutdown, round).await;
         self.state.lock().await.relay.close().await;
@@ -63,30 +68,36 @@ impl State {
     async fn round(&mut self, context: &Context) -> Result<Next, DatabaseError> {
         let Some(lead) = context.lead() else {
             (self.term, self.inheriting, self.doubtful) = (None, false, Vec::new());
+            self.offers.clear();
             return Ok(Next::Wait);
         };
         self.doubtful.extend(self.relay.settled());
+        self.doubtful.extend(self.offers.over());
         let up = self.relay.is_up();
         context.metrics.relay_up(up);
         if up {
             let again = self.again(context, lead).await?;
             if !again.is_empty() {
+                let again = again.into_iter().map(Dispatch::from).collect();
                 self.doubtful.extend(self.relay.publish(again).await);
                 return Ok(Next::Again);
             }
         }
         let lookahead = if up { self.pace.lookahead() } else { 0 };
-        let tickets = job::admit(&context.database.client().await?, lead.term, lookahead, BATCH).await?;
-        let admitted = tickets.len();
+        let out = self.offers.out();
+        let mut admission = job::admit(&context.database.client().await?, lead.term, lookahead, BATCH, &out).await?;
+        let admitted = admission.len();
         if admitted == 0 {
             return Ok(Next::Wait);
         }
         self.pace.admitted(admitted);
         context.metrics.admitted.inc_by(admitted as u64);
         if up {
-            self.doubtful.extend(self.relay.publish(tickets).await);
+            let offered = self.offers.make(&mut admission, context.config.locality_wait);
+            context.metrics.locality.offered.inc_by(offered as u64);
+            self.doubtful.extend(self.relay.publish(admission).await);
         } else {
-            self.doubtful.extend(tickets.iter().map(|ticket| ticket.job));
+            self.doubtful.extend(admission.iter().map(|dispatch| dispatch.ticket.job));
         }
         Ok(if admitted >= BATCH.unsigned_abs() as usize { Next::Again } else { Next::Wait })
     }

@@ -1,12 +1,13 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
 mod collection;
+mod locality;
 
 use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use self::collection::CollectionMetrics;
+use self::{collection::CollectionMetrics, locality::LocalityMetrics};
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct DispatcherMetrics {
     transitions: IntCounter,
     pub(crate) admitted: IntCounter,
     pub(crate) redispatched: IntCounter,
+    pub(crate) locality: LocalityMetrics,
     /// By the broker's reason.
     pub(crate) dead_letters: IntCounterVec,
     pub(crate) reaped: IntCounterVec,
@@ -60,6 +62,7 @@ impl DispatcherMetrics {
                 "drydock_dispatcher_tickets_redispatched_total",
                 "Tickets sent again: unconfirmed or unclaimed.",
             )?,
+            locality: LocalityMetrics::register(registry)?,
             dead_letters: by(
                 "reason",
                 "drydock_dispatcher_dead_letters_total",

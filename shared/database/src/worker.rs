@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{AttemptId, Isolation, Phase, WorkerId};
+use drydock_domain::{AttemptId, Digest, Isolation, Phase, TenantId, WorkerId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -12,6 +12,9 @@ use crate::{DatabaseError, again};
 
 const START: &str = "SELECT dd_worker_start_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))";
 const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_interval(secs => $2), $3, $4)";
+/// Asynchronous commit: what gets lost costs a fetch.
+const ADVERTISE: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+  SELECT live FROM relaxed, dd_advertise_v1($1, $2, $3, $4, $5) AS live";
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
@@ -93,6 +96,24 @@ pub async fn renew(
     let (owned, cancelled): (Vec<Uuid>, Vec<Uuid>) = (row.get("owned"), row.get("cancelled"));
     let owned = owned.into_iter().map(|id| (id.into(), cancelled.contains(&id))).collect();
     Ok(Renewed { live: row.get("live"), owned })
+}
+
+/// Tells which trees came to the worker's node and which went; answers whether the worker still has its row.
+///
+/// # Errors
+/// The database does not answer: what was told may have been taken.
+pub async fn advertise(
+    conn: &impl GenericClient,
+    worker: WorkerId,
+    came: &[(TenantId, Digest)],
+    went: &[(TenantId, Digest)],
+) -> Result<bool, DatabaseError> {
+    let split = |trees: &[(TenantId, Digest)]| -> (Vec<Uuid>, Vec<Vec<u8>>) {
+        trees.iter().map(|(tenant, tree)| (tenant.uuid(), tree.as_bytes().to_vec())).unzip()
+    };
+    let ((tenants, trees), (gone_tenants, gone_trees)) = (split(came), split(went));
+    let parameters: [&(dyn ToSql + Sync); 5] = [&worker.uuid(), &tenants, &trees, &gone_tenants, &gone_trees];
+    Ok(again::row(conn, "tell which trees are held", ADVERTISE, &parameters).await?.get("live"))
 }
 
 /// No claim succeeds for this worker any more.

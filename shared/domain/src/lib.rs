@@ -1,6 +1,7 @@
 //! Pure types of Drydock: no I/O, no async, no clock.
 
 pub mod agent;
+pub mod ahead;
 pub mod changes;
 pub mod digest;
 pub mod ids;
@@ -13,6 +14,7 @@ pub mod ticket;
 pub mod transition;
 pub mod tree;
 
+pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
 pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
@@ -21,5 +23,5 @@ pub use object::ObjectKind;
 pub use path::{PathError, RelativePath};
 pub use schedule::{Missed, Schedule, ScheduleError};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};
-pub use ticket::Ticket;
+pub use ticket::{Dispatch, Ticket};
 pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeEdit, TreeError};

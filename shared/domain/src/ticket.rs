@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::JobId;
+use crate::{JobId, WorkerId};
 
 /// Format number of the ticket's body.
 pub const TICKET_FORMAT: u8 = 1;
@@ -20,6 +20,21 @@ pub struct Ticket {
     pub pool: String,
     /// 0 to 9, for brokers that order by it.
     pub priority: u8,
+}
+
+/// A ticket on its way, and whom it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// A worker with a free slot that has the job's base version: it is offered the job before the pool hears of it.
+    pub near: Option<WorkerId>,
+}
+
+impl From<Ticket> for Dispatch {
+    fn from(ticket: Ticket) -> Self {
+        Self { ticket, near: None }
+    }
 }
 
 /// A body that is no ticket of a format known here.

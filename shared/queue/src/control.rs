@@ -1,16 +1,35 @@
-//! Hints to one worker: "a renewal would bring you news". Best effort by design: whoever misses one learns the same with its
-//! next renewal, so they are neither stored nor acknowledged.
+//! What one worker is told: "a renewal would bring you news", and tickets it is offered before its pool. Best effort by design:
+//! the next renewal tells the same, and a ticket nobody claims goes to the pool, so nothing is stored or acknowledged.
 
-use drydock_domain::WorkerId;
+use drydock_domain::{Ahead, Ticket, WorkerId};
 use futures_util::StreamExt as _;
 use lapin::{options::BasicConsumeOptions, types::FieldTable};
 use uuid::Uuid;
 
 use crate::{Broker, QueueError, connection::Link, topology};
 
-/// Renew now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hint;
+/// What a worker may hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Renew now.
+    Renew,
+    /// A job that would start at once here: claim it, or leave it to the pool.
+    Offer(Ticket),
+    /// A version to fetch before a job that starts from it comes.
+    Ahead(Ahead),
+}
+
+impl Hint {
+    /// What is not understood is newer than this build; a renewal is always right.
+    fn read(delivery: &lapin::message::Delivery) -> Self {
+        let kind = delivery.properties.kind().as_ref().map(ToString::to_string);
+        match kind.as_deref() {
+            Some(topology::OFFER) => Ticket::decode(&delivery.data).map_or(Self::Renew, Self::Offer),
+            Some(topology::AHEAD) => Ahead::decode(&delivery.data).map_or(Self::Renew, Self::Ahead),
+            _ => Self::Renew,
+        }
+    }
+}
 
 /// What a worker hears, over a connection of its own: tickets may not flow while its slots are full, hints must.
 pub struct Hints {
@@ -44,9 +63,9 @@ impl Hints {
     pub async fn next(&mut self) -> Result<Option<Hint>, QueueError> {
         match self.consumer.next().await {
             None => Ok(None),
-            Some(Ok(_)) => {
+            Some(Ok(delivery)) => {
                 self.broker.metrics.hints_heard.inc();
-                Ok(Some(Hint))
+                Ok(Some(Hint::read(&delivery)))
             }
             Some(Err(source)) => Err(QueueError::Operation { operation: "receive a hint", source }),
         }

@@ -18,8 +18,16 @@ pub const DEAD_LETTER: &str = "dd.dlx";
 /// The queue behind [`DEAD_LETTER`]: a signal for the dispatcher, not a store.
 pub const DEAD_QUEUE: &str = "dd.dead.v1";
 
-/// The exchange for hints to single workers; nothing depends on one arriving.
+/// The exchange for what single workers are told; nothing depends on it arriving.
 pub const CONTROL: &str = "dd.ctl";
+/// AMQP type of a ticket that its worker alone is offered.
+pub(crate) const OFFER: &str = "offer";
+/// AMQP type of a ticket that its whole pool may take.
+pub(crate) const TICKET: &str = "ticket";
+/// AMQP type of a version to fetch ahead of its job.
+pub(crate) const AHEAD: &str = "ahead";
+/// AMQP type of a hint that a renewal would bring news.
+pub(crate) const RENEW: &str = "renew";
 
 /// The routing key of a worker's hints.
 pub fn worker_key(worker: WorkerId) -> String {
@@ -70,8 +78,8 @@ pub async fn declare_control(channel: &Channel) -> Result<(), QueueError> {
 pub(crate) async fn declare_hints(channel: &Channel, worker: WorkerId) -> lapin::Result<ShortString> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("classic")));
-    // One hint says as much as many.
-    arguments.insert("x-max-length".into(), AMQPValue::LongInt(16));
+    // Of hints one says as much as many; offers are at most as many as a worker has slots.
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(1024));
     let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare("".into(), own, arguments).await?.name().clone();
     let key = worker_key(worker);

@@ -25,6 +25,8 @@ pub struct Schedule {
 pub enum Next {
     /// Wait for the period or a wake-up.
     Wait,
+    /// The same, but at most this long.
+    Within(Duration),
     /// Run again now.
     Again,
 }
@@ -38,6 +40,7 @@ where
 {
     let mut backoff = Backoff::new(schedule.period, (schedule.period * 10).min(Duration::from_secs(10)));
     while !shutdown.is_triggered() {
+        let mut period = schedule.period;
         let pause = match step().await {
             Ok(Next::Again) => {
                 backoff.reset();
@@ -45,6 +48,11 @@ where
             }
             Ok(Next::Wait) => {
                 backoff.reset();
+                None
+            }
+            Ok(Next::Within(most)) => {
+                backoff.reset();
+                period = period.min(most);
                 None
             }
             Err(error) => {
@@ -68,7 +76,7 @@ where
             () = shutdown.triggered() => return,
             // After a failure wake-ups are not heeded: whoever sends them may be why it fails.
             () = schedule.wake.notified(), if pause.is_none() => {}
-            () = tokio::time::sleep(pause.unwrap_or(schedule.period)) => {}
+            () = tokio::time::sleep(pause.unwrap_or(period)) => {}
         }
     }
 }

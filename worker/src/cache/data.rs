@@ -107,6 +107,11 @@ impl DataFile {
         self.used.fetch_max(now, Ordering::Relaxed);
     }
 
+    /// Whether nothing has decided that it goes.
+    pub(super) fn stays(&self) -> bool {
+        !self.condemned.load(Ordering::Relaxed)
+    }
+
     /// Lets it go from the disk with its last user. Its index goes now, so that no later start finds it.
     pub(super) fn condemn(&self) {
         self.condemned.store(true, Ordering::Relaxed);

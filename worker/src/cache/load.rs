@@ -40,6 +40,12 @@ const LOOKS: usize = 3;
 impl NodeCache {
     /// Brings what is missing of a version; who asks for one that is being brought waits for that.
     pub(crate) async fn load(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Loaded, CacheError> {
+        let loaded = self.found_or_fetched(tenant, manifest).await?;
+        self.remember(tenant, manifest.tree_id(), &loaded.data);
+        Ok(loaded)
+    }
+
+    async fn found_or_fetched(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Loaded, CacheError> {
         let looked = self.look(tenant, manifest).await?;
         if looked.missing.is_empty() {
             self.inner.metrics.hits.inc();

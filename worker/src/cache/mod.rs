@@ -17,6 +17,7 @@ mod data;
 mod error;
 mod fetch;
 mod flights;
+mod held;
 mod image;
 mod images;
 mod index;
@@ -41,7 +42,7 @@ use std::{
 
 use drydock_domain::{Digest, TenantId};
 use drydock_storage::Storage;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
 use self::{flights::Flights, state::State, syncing::Syncing};
@@ -69,6 +70,8 @@ struct Inner {
     flights: Arc<Flights<(TenantId, Digest)>>,
     fetches: Semaphore,
     memory: Semaphore,
+    /// A tree came.
+    came: Notify,
     syncing: Syncing,
     started: SystemTime,
     _lock: File,
@@ -93,6 +96,7 @@ impl NodeCache {
                 flights: Arc::default(),
                 fetches: Semaphore::new(FETCHES),
                 memory: Semaphore::new(fetch::MEMORY_KIB as usize),
+                came: Notify::new(),
                 syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,
                 started: SystemTime::now(),
                 _lock: lock,

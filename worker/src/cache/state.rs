@@ -13,6 +13,7 @@ use drydock_domain::{Digest, TenantId};
 
 use super::{
     data::{DataFile, Piece},
+    held::Held,
     images::Image,
     trees::CopiedTree,
 };
@@ -57,6 +58,7 @@ pub(super) struct Known {
     pub(super) files: HashMap<u32, Arc<DataFile>>,
     pub(super) images: HashMap<(TenantId, Digest), Arc<Image>>,
     pub(super) trees: HashMap<(TenantId, Digest), Arc<CopiedTree>>,
+    pub(super) held: Held,
     places: HashMap<TenantId, Places>,
     next: u32,
     /// Bytes of data files, those that are being filled among them.

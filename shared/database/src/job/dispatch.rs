@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
-use drydock_domain::{JobId, Ticket, WorkerId};
+use drydock_domain::{Ahead, Digest, Dispatch, JobId, Ticket, WorkerId};
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
@@ -11,11 +11,14 @@ use crate::{DatabaseError, again};
 
 /// Asynchronous commit: a lost admission leaves the job queued, and its ticket fails the claim.
 const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM relaxed, dd_admit_v2($1, $2, $3, $4)";
+  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority, ticket_near FROM relaxed, dd_admit_v3($1, $2, $3, $4, $5, $6)";
 const REDISPATCH: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority
   FROM dd_redispatch_v2($1, $2, $3, make_interval(secs => $4), $5)";
 const RETURN_TICKET: &str = "SELECT dd_return_ticket_v2($1, $2, make_interval(secs => $3)) AS returned";
 const PULL: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM dd_pull_v1($1, $2)";
+
+const NEXT_IN_LINE: &str =
+    "SELECT worker_id, tenant_id, project_id, version, tree_id FROM dd_next_in_line_v1($1, $2, $3)";
 
 /// The right to act for the fleet: re-checked inside each transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct Term {
     pub number: i64,
 }
 
-/// Admits jobs for the free slots plus `lookahead`; returns the tickets to publish (none when `term` is over).
+/// Admits jobs for the free slots plus `lookahead`; returns the tickets to publish (none when `term` is over). `offers` are those that are out.
 ///
 /// # Errors
 /// The database does not answer.
@@ -35,9 +38,35 @@ pub async fn admit(
     term: Term,
     lookahead: i32,
     batch: i32,
-) -> Result<Vec<Ticket>, DatabaseError> {
-    let rows = again::rows(conn, "admit jobs", ADMIT, &[&term.holder, &term.number, &lookahead, &batch]).await?;
-    Ok(rows.iter().map(ticket).collect())
+    offers: &[(JobId, WorkerId)],
+) -> Result<Vec<Dispatch>, DatabaseError> {
+    let (jobs, workers): (Vec<Uuid>, Vec<Uuid>) =
+        offers.iter().map(|(job, worker)| (job.uuid(), worker.uuid())).unzip();
+    let parameters: [&(dyn ToSql + Sync); 6] = [&term.holder, &term.number, &lookahead, &batch, &jobs, &workers];
+    let rows = again::rows(conn, "admit jobs", ADMIT, &parameters).await?;
+    let near = |row: &Row| row.get::<_, Option<Uuid>>("ticket_near").map(WorkerId::from);
+    Ok(rows.iter().map(|row| Dispatch { ticket: ticket(row), near: near(row) }).collect())
+}
+
+/// Versions to bring to workers ahead of their jobs, of at most `each` jobs of a group (none when `term` is over).
+///
+/// # Errors
+/// The database does not answer.
+pub async fn next_in_line(conn: &impl GenericClient, term: Term, each: i32) -> Result<Vec<Ahead>, DatabaseError> {
+    const OPERATION: &str = "find the next jobs in line";
+    let rows = again::rows(conn, OPERATION, NEXT_IN_LINE, &[&term.holder, &term.number, &each]).await?;
+    let ahead = |row: &Row| {
+        let tree = <[u8; 32]>::try_from(row.get::<_, &[u8]>("tree_id"));
+        let bad = |_| DatabaseError::Row { operation: OPERATION, reason: "a tree id is not 32 bytes".to_owned() };
+        Ok(Ahead {
+            tenant: row.get::<_, Uuid>("tenant_id").into(),
+            project: row.get::<_, Uuid>("project_id").into(),
+            version: row.get("version"),
+            tree: Digest::from_bytes(tree.map_err(bad)?),
+            worker: row.get::<_, Uuid>("worker_id").into(),
+        })
+    };
+    rows.iter().map(ahead).collect()
 }
 
 /// Tickets to send again: those of `unconfirmed` jobs, and those nobody claimed for `unclaimed`.

@@ -15,7 +15,7 @@ mod waits;
 pub use accept::{Accepted, Idempotency, NewJob, accept, accept_all, accept_and_show};
 pub use cancel::{Canceled, cancel, cancelling};
 pub use claim::{Asking, Claim, Claimed, JobSpec, claim, claim_group};
-pub use dispatch::{Term, admit, pull, redispatch, return_ticket};
+pub use dispatch::{Term, admit, next_in_line, pull, redispatch, return_ticket};
 pub use finish::{Finish, Finished, finish, finish_group};
 pub use list::{JobFilter, list};
 pub use progress::progress;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use drydock_database::{Client, job};
+use drydock_database::Client;
 use drydock_domain::Ticket;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ async fn t60_slots_are_shared_by_weight_and_under_each_tenants_cap() {
     fleet.client.batch_execute(weights).await.unwrap();
     let mut total: HashMap<String, usize> = HashMap::new();
     for _ in 0..5 {
-        let tickets = job::admit(&fleet.client, fleet.term, 0, 20).await.unwrap();
+        let tickets = fleet.admit_most(20).await;
         assert_eq!(tickets.len(), 20);
         for (tenant, share) in by_tenant(&fleet.client, &tickets).await {
             *total.entry(tenant).or_default() += share;
@@ -81,7 +81,7 @@ async fn t54_a_head_that_backs_off_for_an_hour_costs_the_others_nothing() {
         fleet.client.batch_execute(&sql).await.unwrap();
         cost(&fleet.client, &admit(fleet.term, 100)).await;
         pages.push(cost(&fleet.client, &admit(fleet.term, 100)).await.pages);
-        let tickets = job::admit(&fleet.client, fleet.term, 0, 100).await.unwrap();
+        let tickets = fleet.admit().await;
         assert!(tickets.len() == 100 && tickets.iter().all(|ticket| ticket.priority == 1), "{tickets:?}");
     }
     assert!(pages.iter().all(|touched| *touched < pages[0] * 3 / 2 + 100), "{pages:?}");

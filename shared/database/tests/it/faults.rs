@@ -242,9 +242,9 @@ async fn t55_who_led_before_is_refused() {
     let holder = Uuid::now_v7();
     let number = leader::lead(&fleet.client, holder, TTL).await.unwrap().unwrap();
     assert_eq!(leader::lead(&fleet.client, frozen.holder, TTL).await.unwrap(), None);
-    assert!(job::admit(&fleet.client, frozen, 0, 100).await.unwrap().is_empty());
+    assert!(job::admit(&fleet.client, frozen, 0, 100, &[]).await.unwrap().is_empty());
     let term = Term { holder, number };
-    let ticket = job::admit(&fleet.client, term, 0, 100).await.unwrap().remove(0);
+    let ticket = job::admit(&fleet.client, term, 0, 100, &[]).await.unwrap().remove(0).ticket;
     assert!(job::redispatch(&fleet.client, frozen, &[job], TTL, 100).await.unwrap().is_empty());
     assert!(matches!(fleet.claim(&ticket).await.1, Claimed::Mine(_)), "its ticket is still the newest");
 }
@@ -256,7 +256,7 @@ async fn t55_a_term_is_not_only_its_holder() {
     let fleet = Fleet::new(&database).await;
     fleet.plain().await;
     let older = Term { number: fleet.term.number - 1, ..fleet.term };
-    assert!(job::admit(&fleet.client, older, 0, 100).await.unwrap().is_empty());
+    assert!(job::admit(&fleet.client, older, 0, 100, &[]).await.unwrap().is_empty());
     assert_eq!(fleet.admit().await.len(), 1);
 }
 

@@ -15,10 +15,10 @@ async fn admission_needs_the_lead_and_stops_at_the_free_slots() {
         fleet.another_project(&database).await.plain().await;
     }
     let usurper = job::Term { number: fleet.term.number + 1, ..fleet.term };
-    assert!(job::admit(&fleet.client, usurper, 0, 100).await.unwrap().is_empty());
+    assert!(job::admit(&fleet.client, usurper, 0, 100, &[]).await.unwrap().is_empty());
     assert_eq!(fleet.admit().await.len(), 4, "four slots");
     assert!(fleet.admit().await.is_empty(), "and no more while they are taken");
-    assert_eq!(job::admit(&fleet.client, fleet.term, 1, 100).await.unwrap().len(), 1, "one ahead");
+    assert_eq!(job::admit(&fleet.client, fleet.term, 1, 100, &[]).await.unwrap().len(), 1, "one ahead");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod faults;
 mod groups;
 mod horizon;
 mod lanes;
+mod locality;
 mod migrations;
 mod objects;
 mod protocol;

@@ -248,7 +248,7 @@ async fn leads(stress: Arc<Stress>) {
     let client = stress.database.client().await.unwrap();
     while Instant::now() < stress.end {
         job::end_waits(&client, 50).await.unwrap();
-        job::admit(&client, stress.term, 4, 50).await.unwrap();
+        job::admit(&client, stress.term, 4, 50, &[]).await.unwrap();
         job::redispatch(&client, stress.term, &[], Duration::from_millis(200), 50).await.unwrap();
         worker::end_expired(&client, Duration::ZERO).await.unwrap();
         for attempt in attempt::orphaned(&client, 50).await.unwrap() {

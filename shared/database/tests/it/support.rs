@@ -71,7 +71,12 @@ impl Fleet {
     }
 
     pub(crate) async fn admit(&self) -> Vec<Ticket> {
-        job::admit(&self.client, self.term, 0, 100).await.unwrap()
+        self.admit_most(100).await
+    }
+
+    pub(crate) async fn admit_most(&self, batch: i32) -> Vec<Ticket> {
+        let admitted = job::admit(&self.client, self.term, 0, batch, &[]).await.unwrap();
+        admitted.into_iter().map(|dispatch| dispatch.ticket).collect()
     }
 
     pub(crate) async fn claim(&self, ticket: &Ticket) -> (AttemptId, Claimed) {

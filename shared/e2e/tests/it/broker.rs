@@ -28,6 +28,7 @@ async fn stack_on(broker: &PrivateBroker, workers: usize, more: &[(&'static str,
         // Nothing but a ticket may bring a job to a worker, and nothing but what is tested another ticket.
         ("DRYDOCK_PULL_AFTER", NEVER),
         ("DRYDOCK_CLAIM_TIMEOUT", NEVER),
+        ("DRYDOCK_LOCALITY_WAIT", "0s"),
     ];
     let settings = settings.iter().chain(more).map(|(name, value)| (*name, (*value).to_owned())).collect();
     Stack::with(Options { workers: Some(workers), settings, ..Options::default() }).await

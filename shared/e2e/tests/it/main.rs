@@ -14,6 +14,7 @@ mod drain;
 mod failover;
 mod leader;
 mod load;
+mod locality;
 mod logs;
 mod main_job;
 mod outages;

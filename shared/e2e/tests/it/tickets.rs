@@ -28,8 +28,9 @@ async fn tapped(slots: u16, settings: &[(&'static str, &str)]) -> (Tap, Stack) {
     let (before, target, after) = at_host(&url);
     let tap = Tap::start(target.to_owned()).await;
     let worker_settings = vec![("DRYDOCK_AMQP_URL", format!("{before}{}{after}", tap.address()))];
-    // Nothing but another ticket may help, unless the test says so.
-    let settings = std::iter::once(&("DRYDOCK_PULL_AFTER", NEVER)).chain(settings);
+    // Nothing but another ticket of the pool may help, unless the test says so.
+    let alone = [("DRYDOCK_PULL_AFTER", NEVER), ("DRYDOCK_LOCALITY_WAIT", "0s")];
+    let settings = alone.iter().chain(settings);
     let settings = settings.map(|(name, value)| (*name, (*value).to_owned())).collect();
     let stack = Stack::with(Options { slots: Some(slots), settings, worker_settings, ..Options::default() }).await;
     (tap, stack)

@@ -28,13 +28,13 @@ async fn t37_a_hint_reaches_its_worker_alone() {
     let ((first, mut to_first), (second, mut to_second)) = (listener(&broker).await, listener(&broker).await);
     let mut publisher = Publisher::new(broker.clone());
     publisher.hint(&[first]).await.unwrap();
-    assert_eq!(heard(&mut to_first).await, Some(Hint));
+    assert_eq!(heard(&mut to_first).await, Some(Hint::Renew));
     quiet(&mut to_second).await;
     publisher.hint(&[WorkerId::generate(), second]).await.unwrap();
-    assert_eq!(heard(&mut to_second).await, Some(Hint));
+    assert_eq!(heard(&mut to_second).await, Some(Hint::Renew));
     quiet(&mut to_first).await;
     // One that is gone is not missed, and what it left behind is gone as well.
     to_first.close().await;
     publisher.hint(&[first, second]).await.unwrap();
-    assert_eq!(heard(&mut to_second).await, Some(Hint));
+    assert_eq!(heard(&mut to_second).await, Some(Hint::Renew));
 }

@@ -93,6 +93,16 @@ impl Materializer {
         Box::pin(self.ladder.best().prepare(&self.cache, tenant, &manifest)).await
     }
 
+    /// Gets a version ready for a job that may come. In vain when that goes elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::materialize`].
+    pub async fn fetch_ahead(&self, base: &Base) -> Result<(), WorkspaceError> {
+        let _turn = self.preparing.acquire().await.map_err(|_| WorkspaceError::Interrupted)?;
+        let manifest = base.manifest().await?;
+        Box::pin(self.ladder.best().prepare(&self.cache, base.tenant(), manifest)).await
+    }
+
     /// Fills the fresh workspace of `scratch` with a version; without one, it stays empty.
     ///
     /// # Errors

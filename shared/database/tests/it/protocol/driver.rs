@@ -47,7 +47,8 @@ pub(crate) async fn make(client: &Client, world: &World, op: &Op, now: DateTime<
             Ok(Answer::Moved([moved.due, moved.ready, moved.depend, moved.expired]))
         }
         Op::Admit { lookahead, batch, stale } => {
-            Ok(tickets(&job::admit(client, term(world, *stale), *lookahead, *batch).await?))
+            let admitted = job::admit(client, term(world, *stale), *lookahead, *batch, &[]).await?;
+            Ok(tickets(&admitted.into_iter().map(|dispatch| dispatch.ticket).collect::<Vec<_>>()))
         }
         Op::Redispatch { named, batch, stale } => {
             let named: Vec<_> = named.iter().map(|job| id(Kind::Job, *job).into()).collect();
