@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     ChangeOptions, Source,
     blobs::BlobWriter,
+    consolidate::SmallPacks,
     content::Contents,
     draft::{Draft, Form},
 };
@@ -28,6 +29,7 @@ pub struct ChangeWriter {
     /// Where the content put last at a path lies.
     placed: HashMap<RelativePath, Location>,
     contents: Contents,
+    small: Option<SmallPacks>,
 }
 
 enum Step {
@@ -42,7 +44,11 @@ pub(super) struct FinishedChanges {
 }
 
 impl ChangeWriter {
-    pub(super) fn new(options: ChangeOptions, sealed: mpsc::Sender<SealedPack>) -> Result<Self, StorageError> {
+    pub(super) fn new(
+        options: ChangeOptions,
+        small: Option<SmallPacks>,
+        sealed: mpsc::Sender<SealedPack>,
+    ) -> Result<Self, StorageError> {
         let blobs = BlobWriter::new(Some(Arc::clone(&options.base)), options.temp_dir, sealed)?;
         Ok(Self {
             contents: Contents::new(blobs, options.limits),
@@ -51,6 +57,7 @@ impl ChangeWriter {
             inline_max: options.inline_max,
             steps: Vec::new(),
             placed: HashMap::new(),
+            small,
         })
     }
 
@@ -106,7 +113,10 @@ impl ChangeWriter {
         });
         let locations = located.collect();
         let draft = Draft::new(Arc::clone(&self.base), whole, locations);
-        let form = draft.store(self.contents.blobs, self.inline_max)?;
+        let form = match &self.small {
+            Some(small) => draft.consolidate(self.contents.blobs, small)?,
+            None => draft.store(self.contents.blobs, self.inline_max)?,
+        };
         Ok(Some(FinishedChanges { changes, form }))
     }
 

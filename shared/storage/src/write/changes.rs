@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use drydock_domain::{Changes, Digest, TenantId};
 
 use super::{
-    ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, put_manifest, with_uploads,
+    ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, consolidate::SmallPacks, draft::Form,
+    put_manifest, with_uploads,
 };
 use crate::{Delta, Limits, Manifest, Storage, StorageError, StoredTree};
 
@@ -62,7 +63,8 @@ impl WrittenChanges {
 /// the base's tree.
 ///
 /// The new version is stored as a delta of the base's manifest object, with what the base's own delta says in it. Where
-/// all changed contents fit into the delta too, nothing is uploaded at all.
+/// all changed contents fit into the delta too, nothing is uploaded at all. A base that names very many packs is not added
+/// to: what is needed of the smallest ones is stored again in one, with a manifest object of its own.
 pub async fn write_changes<R, F>(
     storage: &Storage,
     options: ChangeOptions,
@@ -74,8 +76,9 @@ where
     F: FnOnce(&mut ChangeWriter) -> Result<(), StorageError> + Send + 'static,
 {
     let tenant = options.tenant;
+    let small = Box::pin(SmallPacks::fetch(storage, tenant, &options.base)).await;
     let finished = with_uploads(storage, tenant, registry, move |sender| {
-        let mut writer = ChangeWriter::new(options, sender)?;
+        let mut writer = ChangeWriter::new(options, small, sender)?;
         build(&mut writer)?;
         writer.finish()
     });

@@ -1,7 +1,7 @@
 //! `Draft`: a version as the difference from a manifest object, and the form in which that is stored.
 //!
 //! Owns the choice: contents and all inside one delta where that is short enough; else contents in a pack and a delta;
-//! else, when even that delta is too long, a manifest object of its own.
+//! else, when even that delta is too long, or packs have become too many, a manifest object of its own.
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use super::{
     PackInfo,
     blobs::BlobWriter,
     compact::{Compacted, Kept, compact},
+    consolidate::SmallPacks,
     inline,
 };
 use crate::{
     Delta, Manifest, StorageError,
     columns::Numbered,
     delta::{Counts, Parts},
-    manifest::{Location, PackRef},
+    manifest::{Block, Location, PackRef},
 };
 
 pub(super) struct Draft<'t> {
@@ -55,7 +56,9 @@ impl<'t> Draft<'t> {
             blobs.discard();
             return Ok(form);
         }
-        inline::move_out(&self.base, &mut blobs, self.whole.put(), &mut self.locations)?;
+        let base = Arc::clone(&self.base);
+        let inside = |block: &Block| inline::stored(&base, block);
+        inline::move_out(&base, &mut blobs, self.whole.put().iter(), &mut self.locations, inside)?;
         let new = blobs.finish()?;
         let blocks = Numbered { base: self.base.blocks(), new: &new.blocks };
         let packs = Numbered { base: self.base.packs(), new: &new.packs };
@@ -66,6 +69,23 @@ impl<'t> Draft<'t> {
             Ok(delta) => Ok(self.delta(delta, first_new)),
             Err(parts) => self.rebase(parts, first_new),
         }
+    }
+
+    /// A manifest object of the whole tree; what is needed of small packs, and of the base's delta, is stored again in new ones.
+    pub(super) fn consolidate(self, mut blobs: BlobWriter, small: &SmallPacks) -> Result<Form, StorageError> {
+        let (base, root) = (&self.base, self.root());
+        let located = self.whole.merged().map(|from| match from {
+            Merged::Base(at) => (&root.tree().entries()[at], root.locations()[at].clone()),
+            Merged::Put(at) => (&self.whole.put()[at], self.locations[at].clone()),
+        });
+        let (entries, mut locations): (Vec<_>, Vec<_>) = located.unzip();
+        let place = |block: &Block| small.stored(block).or_else(|| inline::stored(base, block));
+        blobs.flush()?;
+        inline::move_out(base, &mut blobs, entries.into_iter(), &mut locations, place)?;
+        let new = blobs.finish()?;
+        let (blocks, packs) =
+            (Numbered { base: base.blocks(), new: &new.blocks }, Numbered { base: base.packs(), new: &new.packs });
+        self.manifest(locations, blocks, packs, base.packs().len())
     }
 
     /// All contents inside the delta; `None` where they do not fit.
@@ -93,11 +113,21 @@ impl<'t> Draft<'t> {
             Merged::Base(at) => root.locations()[at].clone(),
             Merged::Put(at) => parts.locations[at].clone(),
         });
-        let mut locations: Vec<Location> = located.collect();
         let blocks = Numbered { base: root.blocks(), new: &parts.blocks };
         let packs = Numbered { base: root.packs(), new: &parts.packs };
+        self.manifest(located.collect(), blocks, packs, root.packs().len() + first_new)
+    }
+
+    /// The form of a manifest object; `known` are the packs before this write.
+    fn manifest(
+        &self,
+        mut locations: Vec<Location>,
+        blocks: Numbered<'_, Block>,
+        packs: Numbered<'_, PackRef>,
+        known: usize,
+    ) -> Result<Form, StorageError> {
         let left = compact(&mut locations, blocks, packs, Kept { blocks: 0, packs: 0 });
-        let first_new = left.were.partition_point(|&pack| (pack as usize) < root.packs().len() + first_new);
+        let first_new = left.were.partition_point(|&pack| (pack as usize) < known);
         let (manifest, stored) = Manifest::assemble(self.whole.to_tree(), locations, left.blocks, left.packs)?;
         let packs = PackInfo::list(manifest.packs(), first_new);
         Ok(Form::Manifest { manifest: Arc::new(manifest), stored, packs })

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use drydock_domain::{Digest, Entry, EntryKind};
 
 use super::{
@@ -13,38 +14,46 @@ use crate::{
     manifest::{Block, Location, PackRef},
 };
 
-/// Stores again, in a pack, what `locations` need of contents that lie in the delta of `base`.
-pub(super) fn move_out(
+/// Stores again, in a pack, what `locations` need of the blocks of `base` whose stored bytes `place` gives.
+pub(super) fn move_out<'e>(
     base: &Manifest,
     blobs: &mut BlobWriter,
-    entries: &[Entry],
+    entries: impl Iterator<Item = &'e Entry>,
     locations: &mut [Location],
+    place: impl Fn(&Block) -> Option<Result<Bytes, StorageError>>,
 ) -> Result<(), StorageError> {
     let mut moved = HashMap::new();
-    for (number, contents) in needed(base, entries, locations) {
+    for (number, Moved { stored, contents }) in needed(base, entries, locations, place)? {
         let block = base.blocks()[number as usize];
-        let stored = stored(base, &block)?;
         moved.insert(number, blobs.put_block(&block, &stored, contents)?);
     }
     renumber(locations, &moved);
     Ok(())
 }
 
-/// Offset, length and hash of each content needed of each block in the delta.
-fn needed(base: &Manifest, entries: &[Entry], locations: &[Location]) -> BTreeMap<u32, Vec<(u32, u32, Digest)>> {
-    let mut needed: BTreeMap<u32, Vec<(u32, u32, Digest)>> = BTreeMap::new();
-    if base.delta().is_none_or(|delta| delta.inline().is_empty()) {
-        return needed;
-    }
-    for (entry, location) in entries.iter().zip(locations) {
+/// A block to be stored again.
+struct Moved {
+    stored: Bytes,
+    /// Offset, length and hash of each content needed of it.
+    contents: Vec<(u32, u32, Digest)>,
+}
+
+fn needed<'e>(
+    base: &Manifest,
+    entries: impl Iterator<Item = &'e Entry>,
+    locations: &[Location],
+    place: impl Fn(&Block) -> Option<Result<Bytes, StorageError>>,
+) -> Result<BTreeMap<u32, Moved>, StorageError> {
+    let mut needed: BTreeMap<u32, Moved> = BTreeMap::new();
+    for (entry, location) in entries.zip(locations) {
         for &number in location.blocks() {
             // Blocks of this write come after those of the base.
             let Some(block) = base.blocks().get(number as usize) else {
                 continue;
             };
-            if !base.packs()[block.pack as usize].inline {
+            let Some(stored) = place(block) else {
                 continue;
-            }
+            };
             let content = match (location, &entry.kind, block.chunk) {
                 (_, _, Some(chunk)) => (0, block.info.raw_len, chunk),
                 (Location::Slice { offset, .. }, EntryKind::File { size, blob, .. }, None) => {
@@ -52,21 +61,21 @@ fn needed(base: &Manifest, entries: &[Entry], locations: &[Location]) -> BTreeMa
                 }
                 _ => continue,
             };
-            needed.entry(number).or_default().push(content);
+            let moved = needed.entry(number).or_insert(Moved { stored: stored?, contents: Vec::new() });
+            moved.contents.push(content);
         }
     }
-    for contents in needed.values_mut() {
-        contents.sort_unstable();
-        contents.dedup();
+    for moved in needed.values_mut() {
+        moved.contents.sort_unstable();
+        moved.contents.dedup();
     }
-    needed
+    Ok(needed)
 }
 
-/// The bytes of a block that lies in the delta of `base`.
-fn stored(base: &Manifest, block: &Block) -> Result<bytes::Bytes, StorageError> {
+/// The bytes of a block that lies in the delta of `base`; `None` for one in a pack of the bucket.
+pub(super) fn stored(base: &Manifest, block: &Block) -> Option<Result<Bytes, StorageError>> {
     let start = u64::from(block.info.offset);
-    let stored = base.inline(block.pack, start..start + u64::from(block.info.stored_len));
-    stored.expect("only called for inline packs")
+    base.inline(block.pack, start..start + u64::from(block.info.stored_len))
 }
 
 /// Joins the inline packs at the end, the old one and the one `held` in memory, into one; returns its bytes.
@@ -84,7 +93,8 @@ pub(super) fn gather(
         let was = left.were[block.pack as usize - first_pack];
         let start = inline.len();
         if (was as usize) < base.packs().len() {
-            inline.extend_from_slice(&stored(base, &Block { pack: was, ..*block })?);
+            let stored = stored(base, &Block { pack: was, ..*block }).expect("the pack is inline");
+            inline.extend_from_slice(&stored?);
         } else {
             let at = block.info.offset as usize;
             inline.extend_from_slice(&held[at..at + block.info.stored_len as usize]);

@@ -8,6 +8,7 @@ mod blobs;
 mod change_writer;
 mod changes;
 mod compact;
+mod consolidate;
 mod content;
 mod draft;
 mod inline;

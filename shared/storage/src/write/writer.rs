@@ -15,7 +15,12 @@ use super::{
     content::Contents,
     inline,
 };
-use crate::{Limits, Manifest, StorageError, columns::Numbered, manifest::Location, pack::SealedPack};
+use crate::{
+    Limits, Manifest, StorageError,
+    columns::Numbered,
+    manifest::{Block, Location},
+    pack::SealedPack,
+};
 
 /// A tree being written.
 pub struct TreeWriter {
@@ -108,7 +113,8 @@ impl TreeWriter {
         }
         let mut blobs = contents.blobs;
         if let Some(base) = &base {
-            inline::move_out(base, &mut blobs, tree.entries(), &mut locations)?;
+            let inside = |block: &Block| inline::stored(base, block);
+            inline::move_out(base, &mut blobs, tree.entries().iter(), &mut locations, inside)?;
         }
         let new = blobs.finish()?;
         let (old_blocks, old_packs) = base.as_ref().map_or((&[][..], &[][..]), |base| (base.blocks(), base.packs()));

@@ -257,3 +257,51 @@ async fn a_delta_fits_its_own_base_only() {
     assert_eq!(cache.get(&storage, TENANT, mixed).await.unwrap_err().kind(), StorageErrorKind::Corrupt);
     cache.get(&storage, TENANT, delta).await.unwrap();
 }
+
+/// A version with this many small packs, each with a file of its own that does not fit into a delta.
+async fn many_packs(storage: &Storage, count: usize) -> Arc<Manifest> {
+    let mut base = stored(storage, None, vec![("first", noise(1, 100_000))]).await.manifest;
+    for at in 1..count {
+        let written = changed(storage, &base, Delta::INLINE_MAX, move |writer| {
+            put(writer, &format!("file {at}"), &noise(at as u64, 70_000))
+        });
+        base = written.await.manifest().unwrap();
+    }
+    assert_eq!(base.packs().len(), count);
+    base
+}
+
+#[tokio::test]
+async fn many_small_packs_are_written_together_with_the_next_change() {
+    let storage = storage();
+    let base = many_packs(&storage, 65).await;
+    let registry = Registry::default();
+    let next = change(&storage, &base, Delta::INLINE_MAX, &registry, |writer| {
+        writer.remove(path("file 7"));
+        put(writer, "small", b"a few bytes")
+    });
+    let next = next.await.unwrap().unwrap();
+    assert_eq!((next.packs.len(), next.packs[0].new, next.stored.delta.is_some()), (1, true, false));
+    let manifest = ManifestCache::new(64 << 20, Limits::default()).get(&storage, TENANT, next.stored).await.unwrap();
+    assert!(read(&storage, &manifest, "first").await.unwrap() == noise(1, 100_000));
+    for at in (1..65).filter(|at| *at != 7) {
+        assert!(read(&storage, &manifest, &format!("file {at}")).await.unwrap() == noise(at, 70_000), "{at}");
+    }
+    assert_eq!(read(&storage, &manifest, "small").await.unwrap(), b"a few bytes");
+    assert_eq!(manifest.tree_id(), next.tree_id);
+    // The removed one is not carried on.
+    let bytes: u64 = manifest.packs().iter().map(|pack| pack.bytes).sum();
+    assert!((63 * 70_000..64 * 70_000 + 100_000).contains(&bytes), "{bytes}");
+    // And none too many is left as it is.
+    let after = changed(&storage, &manifest, Delta::INLINE_MAX, |writer| put(writer, "small", b"others")).await;
+    assert!(after.stored.delta.is_some());
+}
+
+#[tokio::test]
+async fn a_small_pack_that_cannot_be_read_does_not_fail_a_push() {
+    let storage = storage();
+    let base = many_packs(&storage, 65).await;
+    storage.delete(&storage.keys(TENANT).pack(base.packs()[3].id)).await.unwrap();
+    let next = changed(&storage, &base, Delta::INLINE_MAX, |writer| put(writer, "small", b"a few bytes")).await;
+    assert_eq!((next.packs.len(), next.stored.delta.is_some()), (65, true));
+}
