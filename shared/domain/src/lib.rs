@@ -4,6 +4,7 @@ pub mod agent;
 pub mod changes;
 pub mod digest;
 pub mod ids;
+pub mod ignore;
 pub mod instruction;
 pub mod object;
 pub mod path;
@@ -13,6 +14,7 @@ pub mod ticket;
 pub mod transition;
 pub mod tree;
 
+pub use self::ignore::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules};
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
 pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
