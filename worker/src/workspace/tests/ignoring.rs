@@ -101,8 +101,10 @@ async fn as_git_does(rung: Rung, first: &Episode, second: &Episode) {
 
 fn property(rung: Rung) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Git fails where a socket took a tracked file's place.
+    let step = || step().prop_filter("Git knows no sockets", |step| !matches!(step, Step::Special { .. }));
     let episode = |steps| (subsequence(RULES.to_vec(), 0..6).prop_shuffle(), vec(step(), 0..steps));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(50));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(24));
     let run = runner.run(&(episode(16), episode(12)), |(first, second)| {
         runtime.block_on(as_git_does(rung, &first, &second));
         Ok(())
@@ -205,6 +207,26 @@ async fn what_a_version_has_stays_in_it_and_the_file_that_lies_there_counts() {
         assert_eq!(names(&pushed.changes.deleted), ["gone.log"], "{rung}");
         let three = project.materialize().await.unwrap();
         assert!(three.path().join("b.log").exists() && !three.path().join("new.log").exists(), "{rung}");
+    }
+}
+
+#[tokio::test]
+async fn new_files_of_an_ignored_directory_are_ignored_also_where_the_version_has_others() {
+    for rung in RUNGS {
+        let mut project = project(rung, &[("dir/kept", "kept"), ("remade/kept", "kept"), (IGNORE_FILE, "")]).await;
+        let two = project.materialize().await.unwrap();
+        write_rules(two.path(), &["dir/", "remade/", "!new"]);
+        fs_err::write(two.path().join("dir/kept"), "edited").unwrap();
+        fs_err::write(two.path().join("dir/new"), "new").unwrap();
+        fs_err::remove_dir_all(two.path().join("remade")).unwrap();
+        fs_err::create_dir_all(two.path().join("remade/sub")).unwrap();
+        fs_err::write(two.path().join("remade/kept"), "again").unwrap();
+        fs_err::write(two.path().join("remade/new"), "new").unwrap();
+        let pushed = project.commit(two.path(), two.how()).await;
+        let files: Vec<_> = files(&project).iter().map(ToString::to_string).collect();
+        assert_eq!(files, [IGNORE_FILE, "dir/kept", "remade/kept"], "{rung}");
+        assert_eq!(pushed.changes.modified.len(), 3, "{rung}");
+        assert_eq!(pushed.dropped.ignored, 3, "{rung}: dir/new, remade/new, remade/sub");
     }
 }
 
