@@ -7,6 +7,7 @@
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt as _, sync::LazyLock};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use memchr::memmem;
 
 use crate::RelativePath;
 
@@ -86,8 +87,10 @@ impl IgnoreRules {
     /// brings it back: for those who walk down to remember.
     pub fn matches(&self, path: &RelativePath, is_dir: bool) -> bool {
         // Where a project has no rules, what is not Git's costs no matching.
-        let concerned = self.own || path.components().any(|name| name == b".git");
-        concerned && self.matcher.matched(OsStr::from_bytes(path.as_bytes()), is_dir).is_ignore()
+        let concerned = self.own || memmem::find(path.as_bytes(), b".git/").is_some();
+        // The file itself stays, whatever it says (`.*`): without it the next workspace would have no rules.
+        let is_itself = path.as_bytes() == IGNORE_FILE.as_bytes();
+        concerned && !is_itself && self.matcher.matched(OsStr::from_bytes(path.as_bytes()), is_dir).is_ignore()
     }
 }
 
@@ -159,6 +162,8 @@ mod tests {
             (".git/index.lock", false),
             (".git/HEAD.lock", true),
         ];
+        let all = IgnoreRules::parse(b"*\n").0;
+        assert!(ignored(&all, "a") && ignored(&all, "a/.drydockignore") && !ignored(&all, ".drydockignore"));
         for (path, expected) in cases {
             assert_eq!(ignored(&rules, path), expected, "{path}");
         }

@@ -48,7 +48,7 @@ impl Git {
         self.run(tree, &["add", "-A"]);
         let listed = self.run(tree, &["ls-files", "-z"]);
         let paths = listed.split(|&byte| byte == 0).filter(|path| !path.is_empty());
-        paths.map(|path| RelativePath::new(path).unwrap()).filter(|path| !path.is_protocol_file()).collect()
+        paths.map(|path| RelativePath::new(path).unwrap()).filter(is_compared).collect()
     }
 }
 
@@ -56,6 +56,15 @@ impl Git {
 fn files(project: &Project) -> BTreeSet<RelativePath> {
     let entries = project.head.iter().flat_map(|head| head.tree().entries());
     entries.filter(|entry| !matches!(entry.kind, EntryKind::Dir { .. })).map(|entry| entry.path.clone()).collect()
+}
+
+/// Git ignores a file with rules too, where they say so.
+fn is_compared(path: &RelativePath) -> bool {
+    !path.is_protocol_file() && path.as_bytes() != IGNORE_FILE.as_bytes()
+}
+
+fn compared(project: &Project) -> BTreeSet<RelativePath> {
+    files(project).into_iter().filter(is_compared).collect()
 }
 
 /// Some rules, and what an agent did under them.
@@ -83,7 +92,7 @@ async fn as_git_does(rung: Rung, first: &Episode, second: &Episode) {
     write_rules(&one, &first.0);
     first.1.iter().for_each(|step| apply(&one, step));
     project.commit(&one, None).await;
-    assert_eq!(files(&project), git.add_all(&one));
+    assert_eq!(compared(&project), git.add_all(&one));
     is_part_of(&project, &one).await;
 
     let two = project.materialize().await.unwrap();
@@ -91,7 +100,7 @@ async fn as_git_does(rung: Rung, first: &Episode, second: &Episode) {
     second.1.iter().for_each(|step| apply(two.path(), step));
     let paranoid = project.push(two.path(), None).await.unwrap();
     let pushed = project.commit(two.path(), two.how()).await;
-    assert_eq!(files(&project), git.add_all(two.path()));
+    assert_eq!(compared(&project), git.add_all(two.path()));
     is_part_of(&project, two.path()).await;
     let ids = [&pushed, &paranoid].map(|pushed| pushed.written.as_ref().map(|written| written.tree_id()));
     assert_eq!(ids[0], ids[1], "the layer and a walk over everything agree");
@@ -186,6 +195,22 @@ async fn nothing_but_ignored_files_is_no_new_version() {
         let pushed = project.push(two.path(), two.how()).await.unwrap();
         assert!(pushed.written.is_none(), "{rung}");
         assert_eq!(pushed.dropped.ignored, 1, "{rung}");
+    }
+}
+
+/// With rules as many have them: nothing whose name begins with a dot.
+#[tokio::test]
+async fn the_protocols_files_are_not_counted_as_ignored() {
+    for rung in RUNGS {
+        let project = project(rung, &[(IGNORE_FILE, ".*\n")]).await;
+        let two = project.materialize().await.unwrap();
+        fs_err::create_dir(two.path().join(".codex")).unwrap();
+        fs_err::write(two.path().join(".codex/request.json"), "{}").unwrap();
+        let pushed = project.push(two.path(), two.how()).await.unwrap();
+        assert!(pushed.written.is_none() && pushed.dropped == Dropped::default(), "{rung}: {pushed:?}");
+        fs_err::write(two.path().join(".codex/notes"), "").unwrap();
+        let pushed = project.push(two.path(), two.how()).await.unwrap();
+        assert!(pushed.written.is_none() && pushed.dropped.ignored == 1, "{rung}: {pushed:?}");
     }
 }
 
