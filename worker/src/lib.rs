@@ -8,6 +8,7 @@ mod claims;
 pub mod config;
 mod context;
 mod control;
+mod doctor;
 mod grouped;
 mod intake;
 mod job;
@@ -22,5 +23,6 @@ mod spool;
 pub mod workspace;
 
 pub use config::WorkerConfig;
+pub use doctor::doctor;
 pub use lease::OnLostContact;
 pub use service::run;

@@ -8,6 +8,7 @@ pub mod ignore;
 pub mod instruction;
 pub mod object;
 pub mod path;
+pub mod rungs;
 pub mod schedule;
 pub mod state;
 pub mod ticket;
