@@ -212,6 +212,19 @@ async fn what_was_stored_is_ready_for_the_next_job_and_an_unchanged_workspace_is
 }
 
 #[tokio::test]
+async fn what_is_ignored_and_what_of_the_rules_is_not_heeded_stands_in_the_log() {
+    let fleet = Fleet::new("1h").await;
+    let attempt = fleet.run("printf '*.log\\n[z-a]\\n' > .drydockignore; echo > a.log; echo > kept").await;
+    let log = String::from_utf8(fleet.log(attempt).await.0.concat()).unwrap();
+    assert!(
+        log.contains("\n[worker] Not stored: 1 entries that are ignored (.drydockignore, leftovers of Git)\n"),
+        "{log}"
+    );
+    assert!(log.contains("\n[worker] Warning: .drydockignore line 2 is not heeded: "), "{log}");
+    assert!(log.contains("[worker]   - kept (1 lines)") && !log.contains("a.log"), "{log}");
+}
+
+#[tokio::test]
 async fn a_version_that_takes_long_to_fetch_tells_how_far_it_is() {
     let mut fleet = Fleet::new("1ms").await;
     fleet.run("head -c 9000000 /dev/urandom > large").await;
