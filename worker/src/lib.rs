@@ -10,6 +10,7 @@ mod claims;
 pub mod config;
 mod context;
 mod control;
+mod doctor;
 mod grouped;
 mod intake;
 mod job;
@@ -25,5 +26,6 @@ mod spool;
 pub mod workspace;
 
 pub use config::WorkerConfig;
+pub use doctor::doctor;
 pub use lease::OnLostContact;
 pub use service::run;

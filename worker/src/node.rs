@@ -48,7 +48,7 @@ pub(crate) async fn materializer(
     Ok(Materializer::new(cache, storage.clone(), manifests, ladder))
 }
 
-fn limits(config: &WorkerConfig, path: &std::path::Path) -> anyhow::Result<CacheLimits> {
+pub(crate) fn limits(config: &WorkerConfig, path: &std::path::Path) -> anyhow::Result<CacheLimits> {
     let stat = statvfs(path).map_err(std::io::Error::from)?;
     let disk = stat.f_blocks.saturating_mul(stat.f_frsize);
     Ok(CacheLimits {

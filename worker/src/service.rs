@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Least free space on the scratch disk at start.
-const MIN_FREE: u64 = 256 << 20;
+pub(crate) const MIN_FREE: u64 = 256 << 20;
 /// Between the first questions to storage that failed.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// How long stopped agents may take to be gone and handed back.

@@ -14,17 +14,16 @@ use super::{Exclude, Totals, write};
 const BLOCK: usize = 256 << 10;
 const AHEAD: usize = 4;
 
-/// The archive of `root` as a stream of blocks, and the thread that makes it. `skipped` is told of what cannot be sent.
+/// The archive of `root` as a stream of blocks, and the thread that makes it. `tell` hears of what cannot be sent or heeded.
 pub fn stream(
     root: PathBuf,
     exclude: Exclude,
-    mut skipped: impl FnMut(&str) + Send + 'static,
+    mut tell: impl FnMut(&str) + Send + 'static,
 ) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, JoinHandle<io::Result<Totals>>) {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let thread = tokio::task::spawn_blocking(move || {
         let out = Blocks { sender: sender.clone(), block: Vec::with_capacity(BLOCK) };
-        let mut skip = |path: &std::path::Path, why: &str| skipped(&format!("left out '{}': {why}", path.display()));
-        let outcome = write(&root, &exclude, out, &mut skip);
+        let outcome = write(&root, &exclude, out, &mut tell);
         if let Err(error) = &outcome {
             // Breaks the request off, so that half an archive is not taken for a whole one.
             let _closed = sender.blocking_send(Err(io::Error::other(error.to_string())));

@@ -22,19 +22,16 @@ pub use self::{
 /// What goes into `tar`'s name field with the terminating NUL (GNU tar, "The `GNU`-specific header").
 const LINK_FIELD: usize = 100;
 
-/// Writes the tree below `root` to `out`; returns what it held and names what could not be sent.
+/// Writes the tree below `root` to `out`; returns what it held and tells what could not be sent or heeded.
 ///
 /// # Errors
 /// A file cannot be read, changes its size while it is read, or `out` fails.
-pub fn write(
-    root: &Path,
-    exclude: &Exclude,
-    out: impl Write,
-    skipped: &mut dyn FnMut(&Path, &str),
-) -> io::Result<Totals> {
+pub fn write(root: &Path, exclude: &Exclude, out: impl Write, tell: &mut dyn FnMut(&str)) -> io::Result<Totals> {
     let mut builder = Builder::new(out);
     let mut totals = Totals::default();
-    walk::each(root, exclude, &mut |entry| {
+    let (rules, flaws) = walk::rules(root)?;
+    flaws.iter().for_each(|flaw| tell(&flaw.to_string()));
+    let ignored = walk::each(root, exclude, &rules, &mut |entry| {
         let kind = entry.metadata.file_type();
         if kind.is_dir() {
             return append(&mut builder, &entry, EntryType::Directory, 0, io::empty());
@@ -44,7 +41,7 @@ pub fn write(
             return symlink(&mut builder, &entry);
         }
         if !kind.is_file() {
-            skipped(&entry.relative, "it is no file, directory or symbolic link");
+            tell(&format!("left out '{}': it is no file, directory or symbolic link", entry.relative.display()));
             return Ok(());
         }
         let file = fs_err::File::open(&entry.absolute)?;
@@ -55,7 +52,7 @@ pub fn write(
         Ok(())
     })?;
     builder.into_inner()?.flush()?;
-    Ok(totals)
+    Ok(Totals { ignored, ..totals })
 }
 
 fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {

@@ -24,7 +24,7 @@ fn tree() -> tempfile::TempDir {
 fn archive(root: &Path, exclude: &[&str]) -> (Vec<u8>, Totals) {
     let mut bytes = Vec::new();
     let exclude = Exclude::new(exclude.iter().map(Into::into));
-    let totals = write(root, &exclude, &mut bytes, &mut |path, _| panic!("left out {}", path.display())).unwrap();
+    let totals = write(root, &exclude, &mut bytes, &mut |text| panic!("{text}")).unwrap();
     (bytes, totals)
 }
 
@@ -93,13 +93,29 @@ fn names_and_paths_can_be_left_out() {
 }
 
 #[test]
+fn what_is_ignored_stays_and_what_is_wrong_with_the_rules_is_told() {
+    let dir = tree();
+    fs_err::create_dir_all(dir.path().join(".git")).unwrap();
+    fs_err::write(dir.path().join(".git/index.lock"), "").unwrap();
+    fs_err::write(dir.path().join(".drydockignore"), "target/\n*.rs\n!b.rs\n[z-a]\n").unwrap();
+    let (mut bytes, mut told) = (Vec::new(), Vec::new());
+    let totals = write(dir.path(), &Exclude::default(), &mut bytes, &mut |text| told.push(text.to_owned())).unwrap();
+    let left = paths(&bytes);
+    assert!(left.contains(&"src/b.rs".to_owned()) && left.contains(&".drydockignore".to_owned()), "{left:?}");
+    let ignored = |path: &String| path.starts_with("target") || path == "src/a.rs" || path == ".git/index.lock";
+    assert!(!left.iter().any(ignored), "{left:?}");
+    assert_eq!(totals.ignored, 3, "a directory counts once");
+    assert!(matches!(&told[..], [one] if one.starts_with(".drydockignore line 4 is not heeded")), "{told:?}");
+}
+
+#[test]
 fn what_is_no_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let mut named = Vec::new();
     let mut bytes = Vec::new();
-    write(dir.path(), &Exclude::default(), &mut bytes, &mut |path, _| named.push(path.to_owned())).unwrap();
-    assert_eq!(named, [Path::new("socket")]);
+    write(dir.path(), &Exclude::default(), &mut bytes, &mut |text| named.push(text.to_owned())).unwrap();
+    assert_eq!(named, ["left out 'socket': it is no file, directory or symbolic link"]);
     assert!(paths(&bytes).is_empty());
 }
 

@@ -2,6 +2,7 @@
 //! it ended.
 
 mod admin;
+mod doctor;
 mod job;
 mod labels;
 mod list;
@@ -25,8 +26,9 @@ const ENVIRONMENT: &str = "\
 Environment:
   DRYDOCK_API_URL        the server (--server)
   DRYDOCK_API_KEY        the key to send; or DRYDOCK_API_KEY_FILE, a file that holds it
-  DRYDOCK_DATABASE_URL   the database, for `drydock admin`; or DRYDOCK_DATABASE_URL_FILE
-  DRYDOCK_S3_…, AWS_…    object storage, for `drydock admin gc`; as the services have them
+  DRYDOCK_DATABASE_URL   the database, for `drydock admin` and `doctor`; or DRYDOCK_DATABASE_URL_FILE
+  DRYDOCK_AMQP_URL       the broker, for `drydock doctor`; or DRYDOCK_AMQP_URL_FILE
+  DRYDOCK_S3_…, AWS_…    object storage, for `drydock admin gc` and `doctor`; as the services have them
 
 Exit codes:
   0  done, job completed        5  conflict
@@ -105,6 +107,10 @@ enum Command {
     /// The operator's commands, which need the database itself
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Look at everything between this command and a job: the API, the servers behind it, the workers
+    ///
+    /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
+    Doctor(doctor::DoctorArgs),
     /// Show the versions of this program and of the server
     Version(version::VersionArgs),
 }
@@ -157,6 +163,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Pull(args) => project::pull::run(context, args).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Admin(command) => admin::run(context, command).await,
+        Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
     }
 }
@@ -173,6 +180,7 @@ impl Command {
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
+            Self::Doctor(args) => args.patience.timeout,
             Self::Admin(_) | Self::Version(_) => None,
         }
     }

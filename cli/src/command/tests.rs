@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 35] = [
+const LEAVES: [&[&str]; 36] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -37,6 +37,7 @@ const LEAVES: [&[&str]; 35] = [
     &["admin", "migrate"],
     &["admin", "gc"],
     &["admin", "retention"],
+    &["doctor"],
     &["version"],
 ];
 

@@ -41,6 +41,19 @@ async fn a_directory_comes_back_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_directory_ignores_is_not_imported_and_counted() {
+    let api = Api::start().await;
+    let dir = tree();
+    fs_err::write(dir.path().join(".drydockignore"), "target/\n*.bin\n[z-a]\n").unwrap();
+    let words = ["project", "import", dir.path().to_str().unwrap(), "-i", "keep this"];
+    let imported = api.drydock_with(&words).ok().await.says("imported 3 files").says("without 2 ignored");
+    let project = imported.says(".drydockignore line 3 is not heeded").line();
+    let files = api.drydock(&format!("project files {project}")).ok().await.text();
+    let names: Vec<&str> = files.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(names, [".drydockignore", "run.sh", "src/link"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_project_is_shown_to_people_and_programs() {
     let api = Api::start().await;
     let dir = tree();

@@ -31,7 +31,7 @@ impl Worker {
             isolation: Isolation::None,
             rung: "copy".to_owned(),
             refused_rungs: serde_json::json!({}),
-            build: "test".to_owned(),
+            build: drydock_runtime::build_info::VERSION.to_owned(),
         };
         worker::start(&client, &new, Duration::from_secs(600)).await.unwrap();
         Self { id, client }

@@ -5,15 +5,18 @@ pub mod ahead;
 pub mod changes;
 pub mod digest;
 pub mod ids;
+pub mod ignore;
 pub mod instruction;
 pub mod object;
 pub mod path;
+pub mod rungs;
 pub mod schedule;
 pub mod state;
 pub mod ticket;
 pub mod transition;
 pub mod tree;
 
+pub use self::ignore::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules};
 pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod backoff;
 pub mod build_info;
 pub mod config;
+pub mod doctor;
 pub mod exit;
 pub mod group;
 pub mod metrics;

@@ -5,6 +5,7 @@
 //! <prefix><tenant>/m/<hh>/<manifest id>      manifest, named by its content
 //! <prefix><tenant>/l/<hh>/<attempt>          sealed log of an attempt
 //! <prefix><tenant>/lc/<attempt>/<seq>        segment of a log still being written
+//! <prefix><tenant>/t/<hh>/<id>               what `drydock doctor` tries, for a moment
 //! ```
 //! `hh` are two hex digits that spread load over S3's partitions: the first of a digest, the last of an attempt id
 //! (the first ones of a version 7 UUID are the time). The tenant comes first: it is the boundary of trust and of deduplication.
@@ -58,6 +59,12 @@ impl<'a> Keys<'a> {
         ObjectKey(format!("{}{}/{id}", self.all(kind), &id[..2]))
     }
 
+    /// An object that is written to see that it can be, and deleted again.
+    pub fn trial(self, id: Digest) -> ObjectKey {
+        let id = id.to_string();
+        ObjectKey(format!("{}{}/t/{}/{id}", self.prefix, self.tenant, &id[..2]))
+    }
+
     /// What the keys of all the tenant's objects of one kind begin with.
     pub(crate) fn all(self, kind: ObjectKind) -> String {
         let letter = match kind {
@@ -91,6 +98,7 @@ mod tests {
         let id = Digest::of(b"");
         assert_eq!(keys.pack(id).as_str(), format!("{tenant}/p/af/{id}"));
         assert_eq!(keys.manifest(id).as_str(), format!("{tenant}/m/af/{id}"));
+        assert_eq!(keys.trial(id).as_str(), format!("{tenant}/t/af/{id}"));
         let attempt: AttemptId = "0198c0de-0000-7000-8000-0000000000e7".parse().unwrap();
         assert_eq!(keys.log(attempt).as_str(), format!("{tenant}/l/e7/{attempt}"));
         assert_eq!(keys.log_segment(attempt, 12).as_str(), format!("{tenant}/lc/{attempt}/0000000012"));

@@ -14,6 +14,7 @@ use super::{
     data::{DataFile, DataWriter, Piece},
     image::BLOCK,
     plan::{Need, Placed, Span, spans},
+    progress::Meter,
 };
 
 /// Requests under way for one tree; fewer when memory bounds them.
@@ -34,6 +35,7 @@ struct Filling {
     manifest: Arc<Manifest>,
     writer: DataWriter,
     pieces: Vec<(Need, u32)>,
+    meter: Meter,
 }
 
 impl<'c> Fetch<'c> {
@@ -50,7 +52,8 @@ impl<'c> Fetch<'c> {
         })
         .await?;
         let spans = spans(manifest.blocks(), &placed.pieces);
-        let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces });
+        let meter = cache.meter((tenant, manifest.tree_id()), bytes(&placed.pieces));
+        let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces, meter });
         stream::iter(spans)
             .map(|span| bring(cache, tenant, &filling, span))
             .buffer_unordered(PARALLEL)
@@ -125,6 +128,7 @@ impl Filling {
         pieces: std::ops::Range<usize>,
     ) -> Result<(), CacheError> {
         let mut padded = Vec::new();
+        let brought = bytes(&self.pieces[pieces.clone()]);
         for of_block in self.pieces[pieces].chunk_by(|a, b| a.0.block == b.0.block) {
             let block = &self.manifest.blocks()[of_block[0].0.block as usize];
             let from = (u64::from(block.info.offset) - start) as usize;
@@ -149,6 +153,7 @@ impl Filling {
             };
             written.map_err(CacheError::io("write contents", "data"))?;
         }
+        self.meter.add(brought);
         Ok(())
     }
 
@@ -156,6 +161,10 @@ impl Filling {
         raw.resize(raw.len().next_multiple_of(BLOCK as usize), 0);
         self.writer.write(block, &raw)
     }
+}
+
+fn bytes(pieces: &[(Need, u32)]) -> u64 {
+    pieces.iter().map(|(need, _)| u64::from(need.len)).sum()
 }
 
 async fn blocking<T: Send + 'static>(

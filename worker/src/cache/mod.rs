@@ -24,6 +24,7 @@ mod index;
 mod load;
 mod metrics;
 mod plan;
+mod progress;
 mod restore;
 mod state;
 mod syncing;
@@ -45,10 +46,11 @@ use drydock_storage::Storage;
 use tokio::sync::{Notify, Semaphore};
 
 pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
-use self::{flights::Flights, state::State, syncing::Syncing};
+use self::{flights::Flights, progress::Fetching, state::State, syncing::Syncing};
 pub(crate) use self::{
     image::{BLOCK, Extent},
     load::Loaded,
+    progress::Fetched,
 };
 
 /// Trees fetched at the same time; those that are here already do not wait.
@@ -69,6 +71,7 @@ struct Inner {
     state: State,
     flights: Arc<Flights<(TenantId, Digest)>>,
     fetches: Semaphore,
+    fetching: Fetching,
     memory: Semaphore,
     /// A tree came.
     came: Notify,
@@ -95,6 +98,7 @@ impl NodeCache {
                 state: State::default(),
                 flights: Arc::default(),
                 fetches: Semaphore::new(FETCHES),
+                fetching: Fetching::default(),
                 memory: Semaphore::new(fetch::MEMORY_KIB as usize),
                 came: Notify::new(),
                 syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,

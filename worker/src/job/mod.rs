@@ -5,6 +5,7 @@ mod error;
 mod execute;
 mod finish;
 mod prepare;
+mod preparing;
 mod push;
 mod run;
 mod said;

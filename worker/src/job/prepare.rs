@@ -6,7 +6,7 @@ use bytes::Bytes;
 use drydock_domain::{Digest, Phase};
 use drydock_storage::StoredTree;
 
-use super::{Attempt, error::JobError};
+use super::{Attempt, error::JobError, preparing};
 use crate::workspace::Materialized;
 
 /// A workspace ready for its agent.
@@ -32,6 +32,7 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
     let token = stop.token();
     let workspace = tokio::select! {
         made = work => Arc::new(made.map_err(JobError::Materialize)?),
+        never = preparing::tell(attempt) => match never {},
         () = token.cancelled() => return Err(JobError::Stopped(stop.reason().unwrap_or(crate::running::Stop::Lost))),
     };
     if let Some(rung) = workspace.rung {

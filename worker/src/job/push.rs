@@ -57,6 +57,7 @@ pub(super) async fn push(
         workspace::push(&context.storage, options.clone(), &prepared.workspace, attempt.scratch.workspace(), &registry)
     })
     .await?;
+    said::flaws(attempt, &pushed.flaws).await;
     said::dropped(attempt, &pushed.dropped).await;
     said::generated_files(attempt, &pushed.changes).await;
     let next = pushed.written.filter(|_| !spec.read_only);

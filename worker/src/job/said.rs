@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use drydock_domain::Changes;
+use drydock_domain::{Changes, IgnoreFlaw};
 
 use super::Attempt;
 use crate::workspace::Dropped;
@@ -11,6 +11,8 @@ use crate::workspace::Dropped;
 const LISTED: usize = 50;
 /// Bytes of a file whose lines are counted at most.
 const COUNTED: u64 = 1 << 20;
+/// Most flaws of an ignore file told one by one.
+const FLAWS: usize = 5;
 
 /// Lists what the agent created and modified, with its line counts.
 pub(super) async fn generated_files(attempt: &Attempt, changes: &Changes) {
@@ -32,14 +34,27 @@ pub(super) async fn generated_files(attempt: &Attempt, changes: &Changes) {
     }
 }
 
-/// Names what a version cannot hold.
+/// Names what a version cannot or shall not hold.
 pub(super) async fn dropped(attempt: &Attempt, dropped: &Dropped) {
-    for (count, what) in
-        [(dropped.special, "sockets, named pipes or devices"), (dropped.mounts, "directories on another file system")]
-    {
+    let counts = [
+        (dropped.special, "sockets, named pipes or devices"),
+        (dropped.mounts, "directories on another file system"),
+        (dropped.ignored, "entries that are ignored (.drydockignore, leftovers of Git)"),
+    ];
+    for (count, what) in counts {
         if count > 0 {
             attempt.log.line(format!("[worker] Not stored: {count} {what}")).await;
         }
+    }
+}
+
+/// Warns of what is wrong with the project's ignore file: what it was meant to keep out is stored.
+pub(super) async fn flaws(attempt: &Attempt, flaws: &[IgnoreFlaw]) {
+    for flaw in flaws.iter().take(FLAWS) {
+        attempt.log.line(format!("[worker] Warning: {flaw}")).await;
+    }
+    if flaws.len() > FLAWS {
+        attempt.log.line(format!("[worker] Warning: {} more such lines", flaws.len() - FLAWS)).await;
     }
 }
 

@@ -11,7 +11,7 @@ use drydock_database::{
 };
 use drydock_domain::{AttemptId, Isolation, JobId, JobType, ProjectId, TenantId, Ticket, WorkerId};
 use drydock_storage::{Credentials, Storage, StorageMetrics};
-use drydock_testing::{TestDatabase, until};
+use drydock_testing::{Proxy, TestDatabase, until};
 use prometheus::Registry;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +31,7 @@ struct Fleet {
     worker: WorkerId,
     project: ProjectId,
     registry: Registry,
+    storage: drydock_storage::StorageConfig,
     _database: TestDatabase,
     _scratch: tempfile::TempDir,
 }
@@ -53,6 +54,7 @@ impl Fleet {
             "--slots",
             "4",
         ]);
+        let storage_config = storage.clone();
         let storage =
             Storage::connect(&storage, &Credentials::from_env().unwrap(), StorageMetrics::register(&registry).unwrap());
         let metrics = WorkerMetrics::register(&registry).unwrap();
@@ -78,17 +80,17 @@ impl Fleet {
         let client = database.client().await.unwrap();
         let worker = WorkerId::generate();
         worker::start(&client, &context.describe(worker), HOUR).await.unwrap();
-        let new = NewProject {
-            id: ProjectId::generate(),
-            tenant: TENANT,
-            instruction: String::new(),
-            agent: "command".to_owned(),
-            pool: "default".to_owned(),
-            labels: serde_json::json!({}),
-            min_isolation: Isolation::None,
-        };
-        project::create(&client, &new).await.unwrap();
-        Self { context, client, worker, project: new.id, registry, _database: database, _scratch: scratch }
+        let project = new_project(&client).await;
+        Self {
+            context,
+            client,
+            worker,
+            project,
+            registry,
+            storage: storage_config,
+            _database: database,
+            _scratch: scratch,
+        }
     }
 
     /// Runs a script as one attempt at a job of its own; answers when it is finished.
@@ -135,11 +137,48 @@ impl Fleet {
         (chunks.iter().map(|row| row.get(0)).collect(), told.get(0), told.get(1))
     }
 
+    /// Goes on as a node that has nothing yet, and reaches object storage through what is answered first.
+    async fn on_a_cold_node(&mut self) -> (Proxy, tempfile::TempDir) {
+        let mut storage = self.storage.clone();
+        let server = storage.endpoint.as_deref().and_then(|url| url.strip_prefix("http://")).unwrap();
+        let (proxy, cache) = (Proxy::start(server.to_owned()).await, tempfile::tempdir().unwrap());
+        storage.endpoint = Some(format!("http://{}", proxy.address()));
+        let mut config = (*self.context.config).clone();
+        config.cache_dir = Some(cache.path().to_owned());
+        let (storage, metrics) =
+            (drydock_testing::storage(&storage), CacheMetrics::register(&Registry::new()).unwrap());
+        let (scratch, counted) = (&self.context.scratch, &self.context.metrics);
+        self.context.materializer = node::materializer(&config, scratch, &storage, metrics, counted).await.unwrap();
+        (proxy, cache)
+    }
+
+    /// What was told of fetches.
+    async fn preparing(&self) -> Vec<String> {
+        let events =
+            "SELECT data ->> 'message' FROM event WHERE kind = 'progress' AND data ->> 'message' LIKE 'preparing%'
+            ORDER BY id";
+        self.client.query(events, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     async fn progress(&self, attempt: AttemptId) -> i64 {
         let events = "SELECT count(*) FROM event e JOIN attempt a ON a.job_id = e.job_id
             WHERE a.id = $1 AND e.kind = 'progress' AND e.data ->> 'message' <> ''";
         self.client.query_one(events, &[&attempt.uuid()]).await.unwrap().get(0)
     }
+}
+
+async fn new_project(client: &drydock_database::Client) -> ProjectId {
+    let new = NewProject {
+        id: ProjectId::generate(),
+        tenant: TENANT,
+        instruction: String::new(),
+        agent: "command".to_owned(),
+        pool: "default".to_owned(),
+        labels: serde_json::json!({}),
+        min_isolation: Isolation::None,
+    };
+    project::create(client, &new).await.unwrap();
+    new.id
 }
 
 #[tokio::test]
@@ -169,6 +208,37 @@ async fn what_was_stored_is_ready_for_the_next_job_and_an_unchanged_workspace_is
     let attempt = fleet.run("sleep 0.05; cat dir/file").await;
     assert_eq!(fleet.requests() - stored, 0, "all of it is on this node");
     assert_eq!(fleet.log(attempt).await.0.len(), 1);
+    assert!(fleet.preparing().await.is_empty(), "nothing is told of what takes no time");
+}
+
+#[tokio::test]
+async fn what_is_ignored_and_what_of_the_rules_is_not_heeded_stands_in_the_log() {
+    let fleet = Fleet::new("1h").await;
+    let attempt = fleet.run("printf '*.log\\n[z-a]\\n' > .drydockignore; echo > a.log; echo > kept").await;
+    let log = String::from_utf8(fleet.log(attempt).await.0.concat()).unwrap();
+    assert!(
+        log.contains("\n[worker] Not stored: 1 entries that are ignored (.drydockignore, leftovers of Git)\n"),
+        "{log}"
+    );
+    assert!(log.contains("\n[worker] Warning: .drydockignore line 2 is not heeded: "), "{log}");
+    assert!(log.contains("[worker]   - kept (1 lines)") && !log.contains("a.log"), "{log}");
+}
+
+#[tokio::test]
+async fn a_version_that_takes_long_to_fetch_tells_how_far_it_is() {
+    let mut fleet = Fleet::new("1ms").await;
+    fleet.run("head -c 9000000 /dev/urandom > large").await;
+    let (proxy, _cache) = fleet.on_a_cold_node().await;
+    // Each piece of each answer, of which there are hundreds.
+    proxy.delay(Duration::from_millis(300));
+    let watched = async {
+        until("it is told", HOUR / 120, || async { fleet.preparing().await.into_iter().next() }).await;
+        proxy.heal();
+    };
+    tokio::join!(fleet.run("test -s large"), watched);
+    let told = fleet.preparing().await;
+    assert!(told[0].starts_with("preparing: fetched ") && told[0].ends_with(" of 8.6 MiB"), "{told:?}");
+    assert!(told.windows(2).all(|two| two[0] != two[1]), "nothing is told twice: {told:?}");
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod agent_freeze;
 mod agent_harness;
 mod agent_output;
 mod agent_result;
+mod doctor;

@@ -35,7 +35,7 @@ const BLOCK: usize = 256 << 10;
   drydock project import release.tar.gz --instruction \"Keep this library up to date\" --agent codex
 
 Writes the project's id. A directory is sent as it is: modes and symbolic links are kept, links
-are not followed.")]
+are not followed. What its .drydockignore ignores is left out; an archive is taken as it is.")]
 pub(in crate::command) struct ImportArgs {
     /// A directory, or a file: tar, tar.gz or tar.zst
     source: PathBuf,
@@ -76,10 +76,20 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, Cli
     };
     let project: Document<Project> = client.read(answer?)?;
     let took = seconds(started.elapsed().as_secs_f64());
-    let what =
-        totals.map_or_else(String::new, |totals| format!("{} files, {}, ", totals.files, mebibytes(totals.bytes)));
-    output.note(&format!("imported {what}in {took}: project {}", project.value.id));
+    output.note(&format!(
+        "imported {}in {took}: project {}",
+        totals.map_or_else(String::new, sent_in_all),
+        project.value.id
+    ));
     output.answer(&project.raw, || project.value.id.clone()).map(|()| Exit::Ok)
+}
+
+fn sent_in_all(totals: Totals) -> String {
+    let ignored = match totals.ignored {
+        0 => String::new(),
+        count => format!("without {count} ignored, "),
+    };
+    format!("{} files, {}, {ignored}", totals.files, mebibytes(totals.bytes))
 }
 
 /// Sends the blocks and reads the whole answer.

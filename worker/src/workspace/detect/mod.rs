@@ -4,16 +4,18 @@
 //! among them is not yet known to be different: reading it tells. Nothing of the agent may be alive.
 
 mod baseline;
+mod ignoring;
 mod snapshot;
 mod upper;
 mod walk;
 
-use drydock_domain::RelativePath;
+use drydock_domain::{IgnoreFlaw, RelativePath};
 use rustix::fs::Mode;
 
 pub use self::{baseline::Baseline, snapshot::Dropped};
 pub(super) use self::{
     baseline::FileStat,
+    ignoring::rules,
     snapshot::{Found, FoundKind},
     upper::{Sides, upper},
     walk::walk,
@@ -29,6 +31,8 @@ pub(super) struct Changed {
     pub(super) found: Vec<Found>,
     /// What is there and can be no part of a version.
     pub(super) dropped: Dropped,
+    /// What of the project's ignore file is not heeded.
+    pub(super) flaws: Vec<IgnoreFlaw>,
     /// Directories that were opened for the look, with the modes they had.
     opened: Vec<(RelativePath, Mode)>,
 }

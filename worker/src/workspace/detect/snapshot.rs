@@ -1,7 +1,7 @@
 //! `Snapshot`: what is in a workspace now, without reading a single file.
 //!
 //! Owns the walk: one thread, or several where there are many directories, each listing one at a time, one `stat` an entry. Sockets, pipes, devices
-//! and other file systems are no part of a version: they are counted and left out. Directories closed to their owner
+//! and other file systems are no part of a version, nor is what is ignored: they are counted and left out. Directories closed to their owner
 //! are opened for the walk and closed again by [`Snapshot::close_directories`].
 
 use std::{
@@ -9,10 +9,13 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use drydock_domain::{LinkTarget, Mode, RelativePath};
+use drydock_domain::{IgnoreRules, LinkTarget, Mode, RelativePath};
 use rustix::fs::{FileType, fstat, readlinkat};
 
-use super::FileStat;
+use super::{
+    FileStat,
+    ignoring::{Standing, judge},
+};
 use crate::workspace::{
     WorkspaceError,
     directory::{Directories, names, open_child, stat},
@@ -31,6 +34,16 @@ pub struct Dropped {
     pub special: u64,
     /// Directories on another file system: mounts left behind.
     pub mounts: u64,
+    /// What the project's ignore file or a built-in rule leaves out; a directory counts once, whatever is in it.
+    pub ignored: u64,
+}
+
+impl std::ops::AddAssign for Dropped {
+    fn add_assign(&mut self, other: Self) {
+        self.special += other.special;
+        self.mounts += other.mounts;
+        self.ignored += other.ignored;
+    }
 }
 
 #[derive(Debug)]
@@ -55,31 +68,40 @@ pub(super) struct Snapshot {
     pub(super) opened: Vec<(RelativePath, rustix::fs::Mode)>,
 }
 
+/// What a walk leaves out: ignored entries that the version does not have.
+#[derive(Clone, Copy)]
+pub(super) struct Ignoring<'t> {
+    pub(super) rules: &'t IgnoreRules,
+    /// Whether the version has a directory at a path, or something else.
+    pub(super) is_tracked: &'t (dyn Fn(&RelativePath, bool) -> bool + Sync),
+}
+
 /// A walk over a workspace, of which it may find `limit` entries at most.
 pub(super) struct Walk<'t> {
     top: BorrowedFd<'t>,
     limit: u64,
+    ignoring: Ignoring<'t>,
     device: u64,
     state: Mutex<State>,
     wake: Condvar,
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn of(top: &'t OwnedFd, limit: u64) -> Self {
-        Self { top: top.as_fd(), limit, device: 0, state: Mutex::default(), wake: Condvar::new() }
+    pub(super) fn of(top: &'t OwnedFd, limit: u64, ignoring: Ignoring<'t>) -> Self {
+        Self { top: top.as_fd(), limit, ignoring, device: 0, state: Mutex::default(), wake: Condvar::new() }
     }
 
     /// Over all of it. Blocking.
     pub(super) fn whole(self) -> Result<Snapshot, WorkspaceError> {
-        self.from(None)
+        self.from(Waiting { path: None, standing: Standing::Open })
     }
 
     /// Over what lies below the directory `path`. Blocking.
-    pub(super) fn below(self, path: &RelativePath) -> Result<Snapshot, WorkspaceError> {
-        self.from(Some(path.clone()))
+    pub(super) fn below(self, path: &RelativePath, standing: Standing) -> Result<Snapshot, WorkspaceError> {
+        self.from(Waiting { path: Some(path.clone()), standing })
     }
 
-    fn from(mut self, directory: Option<RelativePath>) -> Result<Snapshot, WorkspaceError> {
+    fn from(mut self, directory: Waiting) -> Result<Snapshot, WorkspaceError> {
         self.device = fstat(self.top).map_err(WorkspaceError::io("look at", b""))?.st_dev;
         self.lock().pending.push(directory);
         self.work(MANY);
@@ -102,11 +124,17 @@ impl<'t> Walk<'t> {
     }
 }
 
+/// A directory to list.
+struct Waiting {
+    /// `None` is the top.
+    path: Option<RelativePath>,
+    standing: Standing,
+}
+
 /// Shared by the threads of a walk.
 #[derive(Default)]
 struct State {
-    /// Directories to list; `None` is the top.
-    pending: Vec<Option<RelativePath>>,
+    pending: Vec<Waiting>,
     /// Directories being listed.
     active: usize,
     found: Vec<Found>,
@@ -125,7 +153,7 @@ impl State {
 #[derive(Default)]
 struct Listing {
     found: Vec<Found>,
-    subdirectories: Vec<Option<RelativePath>>,
+    subdirectories: Vec<Waiting>,
     dropped: Dropped,
     opened: Option<rustix::fs::Mode>,
 }
@@ -149,7 +177,7 @@ impl Walk<'_> {
             };
             state.active += 1;
             drop(state);
-            let listed = self.list(directory.as_ref());
+            let listed = self.list(&directory);
             state = self.lock();
             state.active -= 1;
             match listed {
@@ -160,18 +188,18 @@ impl Walk<'_> {
         }
     }
 
-    fn merge(&self, state: &mut State, directory: Option<RelativePath>, listing: Listing) {
+    fn merge(&self, state: &mut State, directory: Waiting, listing: Listing) {
         state.found.extend(listing.found);
         state.pending.extend(listing.subdirectories);
-        state.dropped.special += listing.dropped.special;
-        state.dropped.mounts += listing.dropped.mounts;
-        state.opened.extend(directory.zip(listing.opened));
+        state.dropped += listing.dropped;
+        state.opened.extend(directory.path.zip(listing.opened));
         if state.found.len() as u64 > self.limit {
             state.error = Some(WorkspaceError::TooManyFiles { limit: self.limit });
         }
     }
 
-    fn list(&self, path: Option<&RelativePath>) -> Result<Listing, WorkspaceError> {
+    fn list(&self, waiting: &Waiting) -> Result<Listing, WorkspaceError> {
+        let path = waiting.path.as_ref();
         let bytes = path.map_or(&b""[..], RelativePath::as_bytes);
         let failed = |operation| WorkspaceError::io(operation, bytes);
         let mut listing = Listing::default();
@@ -188,18 +216,19 @@ impl Walk<'_> {
         let directory = directory.map_err(failed("open"))?;
         for name in names(&directory).map_err(failed("list"))? {
             let name = name.map_err(failed("list"))?;
-            self.look(path, directory.as_fd(), &name, &mut listing)?;
+            self.look(waiting, directory.as_fd(), &name, &mut listing)?;
         }
         Ok(listing)
     }
 
     fn look(
         &self,
-        directory: Option<&RelativePath>,
+        waiting: &Waiting,
         handle: BorrowedFd<'_>,
         name: &std::ffi::CStr,
         listing: &mut Listing,
     ) -> Result<(), WorkspaceError> {
+        let directory = waiting.path.as_ref();
         let path = directory.map_or_else(|| RelativePath::new(name.to_bytes()), |dir| dir.join(name.to_bytes()));
         let path = path.map_err(|source| WorkspaceError::Path {
             directory: shown(directory.map_or(&b""[..], RelativePath::as_bytes)),
@@ -207,14 +236,21 @@ impl Walk<'_> {
             source,
         })?;
         let stat = stat(handle, name).map_err(WorkspaceError::io("look at", path.as_bytes()))?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let is_dir = kind == FileType::Directory;
+        let Ignoring { rules, is_tracked } = self.ignoring;
+        let Some(standing) = judge(rules, waiting.standing, &path, is_dir, || is_tracked(&path, is_dir)) else {
+            listing.dropped.ignored += 1;
+            return Ok(());
+        };
+        let kind = match kind {
             FileType::RegularFile => FoundKind::File(FileStat::from(&stat)),
             FileType::Directory if stat.st_dev != self.device => {
                 listing.dropped.mounts += 1;
                 return Ok(());
             }
             FileType::Directory => {
-                listing.subdirectories.push(Some(path.clone()));
+                listing.subdirectories.push(Waiting { path: Some(path.clone()), standing });
                 FoundKind::Dir(Mode::new(stat.st_mode))
             }
             FileType::Symlink => {

@@ -10,7 +10,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
-use drydock_domain::{LinkTarget, Mode, RelativePath};
+use drydock_domain::{IgnoreRules, LinkTarget, Mode, RelativePath};
 use rustix::{
     fs::{FileType, Stat, fgetxattr, fstat, readlinkat},
     io::Errno,
@@ -18,7 +18,8 @@ use rustix::{
 
 use super::{
     Changed, FileStat, Found, FoundKind,
-    snapshot::{Snapshot, Walk},
+    ignoring::{Standing, judge},
+    snapshot::{Ignoring, Snapshot, Walk},
     walk::is_lone_exchange,
 };
 use crate::workspace::{
@@ -41,17 +42,26 @@ pub(in crate::workspace) struct Sides {
 /// A directory in all three views.
 struct Views<'v> {
     path: Option<&'v RelativePath>,
+    standing: Standing,
     upper: BorrowedFd<'v>,
     merged: BorrowedFd<'v>,
     lower: BorrowedFd<'v>,
 }
 
 /// What may differ in the workspace `merged`. Blocking.
-pub(in crate::workspace) fn upper(sides: &Sides, merged: &OwnedFd, limit: u64) -> Result<Changed, WorkspaceError> {
+pub(in crate::workspace) fn upper(
+    sides: &Sides,
+    merged: &OwnedFd,
+    rules: &IgnoreRules,
+    limit: u64,
+) -> Result<Changed, WorkspaceError> {
     let device = fstat(merged).map_err(WorkspaceError::io("look at", b""))?.st_dev;
-    let mut scan = Scan { top: merged, device, changed: Changed::default(), pending: vec![None], limit };
+    let is_tracked = |path: &RelativePath, is_dir| is_tracked(&sides.lower, path, is_dir);
+    let ignoring = Ignoring { rules, is_tracked: &is_tracked };
+    let pending = vec![(None, Standing::Open)];
+    let mut scan = Scan { top: merged, device, ignoring, changed: Changed::default(), pending, limit };
     // By path and not by handle: as many directories may wait as there are.
-    while let Some(path) = scan.pending.pop() {
+    while let Some((path, standing)) = scan.pending.pop() {
         let tops = [&sides.upper, merged, &sides.lower];
         let mut directories = tops.map(Directories::below);
         let [upper, merged, lower] = &mut directories;
@@ -59,7 +69,7 @@ pub(in crate::workspace) fn upper(sides: &Sides, merged: &OwnedFd, limit: u64) -
         let opened = (upper.at(bytes), merged.at(bytes), lower.at(bytes));
         let failed = WorkspaceError::io("open", bytes);
         let views = match opened {
-            (Ok(upper), Ok(merged), Ok(lower)) => Views { path: path.as_ref(), upper, merged, lower },
+            (Ok(upper), Ok(merged), Ok(lower)) => Views { path: path.as_ref(), standing, upper, merged, lower },
             (Err(errno), ..) | (_, Err(errno), _) | (.., Err(errno)) => return Err(failed(errno)),
         };
         scan.directory(&views)?;
@@ -76,9 +86,10 @@ struct Scan<'t> {
     /// The workspace.
     top: &'t OwnedFd,
     device: u64,
+    ignoring: Ignoring<'t>,
     changed: Changed,
     /// Directories to look into; `None` is the top.
-    pending: Vec<Option<RelativePath>>,
+    pending: Vec<(Option<RelativePath>, Standing)>,
     limit: u64,
 }
 
@@ -102,8 +113,16 @@ impl Scan<'_> {
             self.changed.removed.extend(before.map(|_| path));
             return Ok(());
         };
-        match FileType::from_raw_mode(now.st_mode) {
-            FileType::Directory => self.look_at_directory(views, name, path, before.as_ref(), &now),
+        let kind = FileType::from_raw_mode(now.st_mode);
+        let is_dir = kind == FileType::Directory;
+        let is_tracked = || before.as_ref().is_some_and(|before| is_directory(before) == is_dir);
+        let Some(standing) = judge(self.ignoring.rules, views.standing, &path, is_dir, is_tracked) else {
+            self.changed.dropped.ignored += 1;
+            self.changed.removed.extend(before.map(|_| path));
+            return Ok(());
+        };
+        match kind {
+            FileType::Directory => self.look_at_directory(views, name, path, standing, (before.as_ref(), &now)),
             kind => {
                 let replaces = |stat: Stat| FileType::from_raw_mode(stat.st_mode) != kind;
                 if before.is_some_and(replaces) {
@@ -130,8 +149,8 @@ impl Scan<'_> {
         views: &Views<'_>,
         name: &CString,
         path: RelativePath,
-        before: Option<&Stat>,
-        now: &Stat,
+        standing: Standing,
+        (before, now): (Option<&Stat>, &Stat),
     ) -> Result<(), WorkspaceError> {
         let failed = |operation| WorkspaceError::io(operation, path.as_bytes());
         if now.st_dev != self.device {
@@ -142,26 +161,26 @@ impl Scan<'_> {
         let upper = self.open(views.upper, name, &path).map_err(failed("open"))?;
         self.open(views.merged, name, &path).map_err(failed("open"))?;
         let mode = Mode::new(now.st_mode);
-        let was = before.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+        let was = before.filter(|stat| is_directory(stat));
         let shows_all = !has(&upper, OPAQUE) && !has(&upper, REDIRECT);
         match was.filter(|_| shows_all) {
             Some(was) => {
                 if Mode::new(was.st_mode) != mode {
                     self.changed.found.push(Found { path: path.clone(), kind: FoundKind::Dir(mode) });
                 }
-                self.pending.push(Some(path));
+                self.pending.push((Some(path), standing));
                 Ok(())
             }
-            None => self.all_of(path, mode, before.is_some()),
+            None => self.all_of(path, standing, mode, before.is_some()),
         }
     }
 
     /// A directory of which nothing is known: all in it is found, and what the version has there is gone.
-    fn all_of(&mut self, path: RelativePath, mode: Mode, had: bool) -> Result<(), WorkspaceError> {
-        let Snapshot { mut found, dropped, opened } = Walk::of(self.top, self.limit).below(&path)?;
+    fn all_of(&mut self, path: RelativePath, standing: Standing, mode: Mode, had: bool) -> Result<(), WorkspaceError> {
+        let walk = Walk::of(self.top, self.limit, self.ignoring);
+        let Snapshot { mut found, dropped, opened } = walk.below(&path, standing)?;
         found.retain(|found| !found.path.is_protocol_file());
-        self.changed.dropped.special += dropped.special;
-        self.changed.dropped.mounts += dropped.mounts;
+        self.changed.dropped += dropped;
         self.changed.opened.extend(opened);
         let directory = Found { path: path.clone(), kind: FoundKind::Dir(mode) };
         if had {
@@ -189,6 +208,20 @@ fn join(directory: Option<&RelativePath>, name: &CString) -> Result<RelativePath
         name: shown(name.to_bytes()),
         source,
     })
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
+/// Whether the version has a directory at `path`, or something else.
+fn is_tracked(lower: &OwnedFd, path: &RelativePath, is_dir: bool) -> bool {
+    let name = CString::new(path.file_name()).unwrap_or_default();
+    match Directories::below(lower).parent_of(path).and_then(|parent| stat(parent, &name)) {
+        Ok(stat) => is_directory(&stat) == is_dir,
+        // What cannot be told is kept.
+        Err(errno) => !matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP),
+    }
 }
 
 fn there(directory: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<Option<Stat>> {

@@ -2,11 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use drydock_domain::{Entry, EntryKind, agent::EXCHANGE_DIR};
+use drydock_domain::{Entry, EntryKind, IgnoreRules, RelativePath, agent::EXCHANGE_DIR};
 
 use super::{
     Baseline, Changed, Found, FoundKind,
-    snapshot::{Snapshot, Walk},
+    snapshot::{Ignoring, Snapshot, Walk},
 };
 use crate::workspace::WorkspaceError;
 
@@ -15,9 +15,15 @@ pub(in crate::workspace) fn walk(
     top: &OwnedFd,
     entries: &[Entry],
     baseline: &Baseline,
+    rules: &IgnoreRules,
     limit: u64,
 ) -> Result<Changed, WorkspaceError> {
-    let Snapshot { found, dropped, opened } = Walk::of(top, limit).whole()?;
+    let is_tracked = |path: &RelativePath, is_dir| {
+        let at = entries.binary_search_by(|entry| entry.path.cmp(path));
+        at.is_ok_and(|at| matches!(entries[at].kind, EntryKind::Dir { .. }) == is_dir)
+    };
+    let ignoring = Ignoring { rules, is_tracked: &is_tracked };
+    let Snapshot { found, dropped, opened } = Walk::of(top, limit, ignoring).whole()?;
     let mut changed = Changed { dropped, opened, ..Changed::default() };
     let mut index = 0;
     let mut found = found.into_iter().filter(|found| !found.path.is_protocol_file()).peekable();

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use drydock_domain::{Changes, TenantId, Tree};
+use drydock_domain::{Changes, IgnoreFlaw, TenantId, Tree};
 use drydock_storage::{
     ChangeOptions, Limits, Manifest, PackRegistry, Storage, StorageError, WriteOptions, write_changes, write_tree,
 };
@@ -49,8 +49,10 @@ pub struct Pushed {
     pub written: Option<Stored>,
     /// Files that differ from the base. May be empty although `written` is not: directories differ then.
     pub changes: Changes,
-    /// Entries that cannot be part of a version.
+    /// Entries that cannot or shall not be part of a version.
     pub dropped: Dropped,
+    /// What of the project's ignore file is not heeded.
+    pub flaws: Vec<IgnoreFlaw>,
 }
 
 /// Stores what became of `workspace`.
@@ -67,10 +69,10 @@ pub async fn push<R: PackRegistry>(
         Detection::Layer(_) => None,
     };
     let (workspace, looked_at, limit) = (workspace.to_owned(), Arc::clone(materialized), options.limits.entries);
-    let (top, changed) = blocking(move || looked_at.look(&workspace, compared.as_deref(), limit)).await?;
-    let dropped = changed.dropped;
+    let (top, mut changed) = blocking(move || looked_at.look(&workspace, compared.as_deref(), limit)).await?;
+    let (dropped, flaws) = (changed.dropped, std::mem::take(&mut changed.flaws));
     if changed.is_empty() {
-        return Ok(Pushed { written: None, changes: Changes::default(), dropped });
+        return Ok(Pushed { written: None, changes: Changes::default(), dropped, flaws });
     }
     let reading = Reading { top, changed };
     let (written, changes) = match materialized.manifest().await? {
@@ -78,7 +80,7 @@ pub async fn push<R: PackRegistry>(
         Some(base) => Box::pin(store_changes(storage, options, base, registry, reading)).await?,
         None => Box::pin(store_whole(storage, options, registry, reading)).await?,
     };
-    Ok(Pushed { written, changes, dropped })
+    Ok(Pushed { written, changes, dropped, flaws })
 }
 
 async fn store_changes<R: PackRegistry>(
@@ -126,12 +128,14 @@ impl Materialized {
     ) -> Result<(OwnedFd, Changed), WorkspaceError> {
         let opened = open_top(workspace);
         let top = opened.map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
+        let (rules, flaws) = detect::rules(&top)?;
         let mut changed = match &self.detection {
             Detection::Walk(baseline) => {
-                detect::walk(&top, base.map_or(&[], |base| base.tree().entries()), baseline, limit)?
+                detect::walk(&top, base.map_or(&[], |base| base.tree().entries()), baseline, &rules, limit)?
             }
-            Detection::Layer(layer) => detect::upper(&layer.sides(&top)?, &top, limit)?,
+            Detection::Layer(layer) => detect::upper(&layer.sides(&top)?, &top, &rules, limit)?,
         };
+        changed.flaws = flaws;
         if changed.is_empty() {
             changed.close_directories(&mut Directories::below(&top));
         }

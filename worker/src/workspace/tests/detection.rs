@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drydock_domain::{Digest, EntryKind};
+use drydock_domain::{Digest, EntryKind, IgnoreRules};
 use drydock_storage::{Limits, StorageErrorKind};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, stat};
 
@@ -177,7 +177,7 @@ async fn sockets_and_pipes_are_counted_and_left_out() {
     drop(UnixListener::bind(directory.path().join("socket")).unwrap());
     rustix::fs::mknodat(CWD, directory.path().join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
     let pushed = project.push(directory.path(), None).await.unwrap();
-    assert_eq!(pushed.dropped, Dropped { special: 2, mounts: 0 });
+    assert_eq!(pushed.dropped, Dropped { special: 2, ..Dropped::default() });
     assert_eq!(pushed.written.unwrap().size().0, 1);
 }
 
@@ -266,7 +266,9 @@ fn the_walk_is_sorted_and_complete() {
         fs_err::create_dir_all(&sub).unwrap();
         fs_err::write(sub.join(OsStr::from_bytes(&[b'f', at])), [at]).ok();
     }
-    let snapshot = walk(&open_top(directory.path()).unwrap(), &[], &Baseline::untrusted(), 1000).unwrap();
+    let snapshot =
+        walk(&open_top(directory.path()).unwrap(), &[], &Baseline::untrusted(), &IgnoreRules::built_in(), 1000)
+            .unwrap();
     assert!(snapshot.found.is_sorted_by(|a, b| a.path < b.path));
     // 0 and b'/' cannot be in a name.
     assert_eq!(snapshot.found.len(), 198 + 20);

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod detection;
+mod ignoring;
 mod ladder;
 mod materializing;
 mod memory;

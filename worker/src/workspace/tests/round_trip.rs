@@ -34,7 +34,7 @@ const PATHS: [&[u8]; 12] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Write {
         at: usize,
         content: Vec<u8>,
@@ -79,7 +79,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let at = || 0..PATHS.len();
     let mode = || prop_oneof![Just(0o644), Just(0o755), Just(0o600), Just(0o400), Just(0), Just(0o777), Just(0o4755)];
     let dir_mode = || prop_oneof![Just(0o755), Just(0o700), Just(0o555), Just(0o311), Just(0)];
@@ -112,7 +112,7 @@ fn path(top: &Path, at: usize) -> PathBuf {
 
 /// Steps that do not apply fail, as an agent's would; that is part of the randomness. None leaves the workspace:
 /// what a step acts on is never reached through a symlink.
-fn apply(top: &Path, step: &Step) {
+pub(super) fn apply(top: &Path, step: &Step) {
     let is_inside = |at: usize| {
         path(top, at).parent().is_some_and(|parent| fs::canonicalize(parent).is_ok_and(|real| real == parent))
     };
