@@ -26,6 +26,7 @@ mod plan;
 mod restore;
 mod state;
 mod syncing;
+mod transfers;
 mod trees;
 mod trial;
 
@@ -44,11 +45,11 @@ use drydock_storage::Storage;
 use tokio::sync::Semaphore;
 
 pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
-use self::{flights::Flights, state::State, syncing::Syncing};
 pub(crate) use self::{
     image::{BLOCK, Extent},
     load::Loaded,
 };
+use self::{flights::Flights, state::State, syncing::Syncing, transfers::Transfers};
 
 /// Trees fetched at the same time; those that are here already do not wait.
 const FETCHES: usize = 4;
@@ -69,6 +70,7 @@ struct Inner {
     flights: Arc<Flights<(TenantId, Digest)>>,
     fetches: Semaphore,
     memory: Semaphore,
+    transfers: Transfers,
     syncing: Syncing,
     started: SystemTime,
     _lock: File,
@@ -88,6 +90,7 @@ impl NodeCache {
                 directory: path.to_owned(),
                 limits,
                 storage,
+                transfers: Transfers::new(metrics.fetch_limit.clone(), metrics.fetches_halved.clone()),
                 metrics,
                 state: State::default(),
                 flights: Arc::default(),
