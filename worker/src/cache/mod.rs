@@ -46,6 +46,7 @@ use tokio::sync::Semaphore;
 
 pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
 pub(crate) use self::{
+    error::is_disk_full,
     image::{BLOCK, Extent},
     load::Loaded,
 };
