@@ -11,6 +11,7 @@ mod control;
 mod grouped;
 mod intake;
 mod job;
+mod kill_point;
 mod lease;
 mod log;
 mod metrics;

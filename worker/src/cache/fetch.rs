@@ -16,6 +16,7 @@ use super::{
     plan::{Need, Placed, Span, spans},
     transfers,
 };
+use crate::kill_point::{KillPoint, pass};
 
 /// KiB of memory for all requests under way on this node: what they bring, and the block being decoded.
 pub(super) const MEMORY_KIB: u32 = 24 << 10;
@@ -74,6 +75,7 @@ impl NodeCache {
 
     /// Takes a data file in that was filled.
     fn take(&self, filled: Filling, reserved: Reserved) -> Result<Arc<DataFile>, CacheError> {
+        pass(KillPoint::Filled);
         let Filling { writer, pieces, .. } = filled;
         let pieces: Vec<Piece> =
             pieces.iter().map(|&(Need { digest, len, .. }, block)| Piece { digest, block, len }).collect();

@@ -12,6 +12,8 @@
 //! <cache>/trash/     what goes in the background
 //! ```
 
+#[cfg(test)]
+mod audit;
 mod budget;
 mod data;
 mod error;

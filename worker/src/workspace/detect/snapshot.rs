@@ -13,10 +13,13 @@ use drydock_domain::{LinkTarget, Mode, RelativePath};
 use rustix::fs::{FileType, fstat, readlinkat};
 
 use super::FileStat;
-use crate::workspace::{
-    WorkspaceError,
-    directory::{Directories, names, open_child, stat},
-    error::shown,
+use crate::{
+    kill_point::{KillPoint, pass},
+    workspace::{
+        WorkspaceError,
+        directory::{Directories, names, open_child, stat},
+        error::shown,
+    },
 };
 
 /// More threads only contend for the same directory locks in the kernel.
@@ -189,6 +192,7 @@ impl Walk<'_> {
         for name in names(&directory).map_err(failed("list"))? {
             let name = name.map_err(failed("list"))?;
             self.look(path, directory.as_fd(), &name, &mut listing)?;
+            pass(KillPoint::Scanning);
         }
         Ok(listing)
     }
