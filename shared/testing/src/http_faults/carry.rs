@@ -37,6 +37,7 @@ async fn all(mut client: Half, mut server: Half, plan: &Mutex<Plan>) -> io::Resu
     while let Some(request) = Head::read(&mut client.0).await? {
         let target = request.words().nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
         let fault = lock(plan).next(&target);
+        let _until_answered = UnderWay(plan);
         if let Some((status, text)) = refusal(fault) {
             lock(plan).spoiled += 1;
             return refuse(&request, client, status, text).await;
@@ -64,6 +65,15 @@ async fn all(mut client: Half, mut server: Half, plan: &Mutex<Plan>) -> io::Resu
         }
     }
     Ok(())
+}
+
+/// A request that is not answered.
+struct UnderWay<'p>(&'p Mutex<Plan>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(self.0).under_way -= 1;
+    }
 }
 
 fn refusal(fault: Option<HttpFault>) -> Option<(&'static str, &'static str)> {

@@ -41,6 +41,10 @@ struct Plan {
     requests: u64,
     spoiled: u64,
     trap: Option<Trap>,
+    /// Requests at once that are not too many.
+    most: Option<u64>,
+    under_way: u64,
+    peak: u64,
     /// What a fault that stays was met by first: it stays for the same object.
     target: Option<String>,
 }
@@ -70,17 +74,22 @@ impl HttpFaults {
 
     /// Counts from zero again, and spoils nothing.
     pub fn heal(&self) {
-        *lock(&self.plan) = Plan::default();
+        self.plan(Plan::default());
     }
 
     /// Spoils the answer to the request number `at` from now on, counted from 0.
     pub fn once(&self, at: u64, fault: HttpFault) {
-        *lock(&self.plan) = Plan { trap: Some(Trap { fault, at, forever: false }), ..Plan::default() };
+        self.plan(Plan { trap: Some(Trap { fault, at, forever: false }), ..Plan::default() });
+    }
+
+    /// Answers [`HttpFault::SlowDown`] to each request that is one more than `most` at once.
+    pub fn bear(&self, most: u64) {
+        self.plan(Plan { most: Some(most), ..Plan::default() });
     }
 
     /// As [`Self::once`], and every further answer about the same object.
     pub fn forever(&self, at: u64, fault: HttpFault) {
-        *lock(&self.plan) = Plan { trap: Some(Trap { fault, at, forever: true }), ..Plan::default() };
+        self.plan(Plan { trap: Some(Trap { fault, at, forever: true }), ..Plan::default() });
     }
 
     /// Requests since it was last healed or armed.
@@ -93,9 +102,21 @@ impl HttpFaults {
         lock(&self.plan).spoiled
     }
 
+    /// Most requests that were under way at once since then.
+    pub fn peak(&self) -> u64 {
+        lock(&self.plan).peak
+    }
+
     /// The path of the object whose answers are spoiled.
     pub fn target(&self) -> Option<String> {
         lock(&self.plan).target.clone()
+    }
+}
+
+impl HttpFaults {
+    fn plan(&self, plan: Plan) {
+        let mut old = lock(&self.plan);
+        *old = Plan { under_way: old.under_way, ..plan };
     }
 }
 
@@ -110,6 +131,11 @@ impl Plan {
     fn next(&mut self, target: &str) -> Option<HttpFault> {
         let number = self.requests;
         self.requests += 1;
+        self.under_way += 1;
+        self.peak = self.peak.max(self.under_way);
+        if self.most.is_some_and(|most| self.under_way > most) {
+            return Some(HttpFault::SlowDown);
+        }
         let trap = self.trap?;
         let is_same = trap.forever && self.target.as_deref() == Some(target);
         if number != trap.at && !is_same {

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use super::{Node, Project, Rung, Workspace, WorkspaceError, oracle};
 
+/// Of the version that lies in many.
+const PACKS: usize = 60;
+
 /// A way whose requests may be spoiled.
 struct Way<'f> {
     faults: &'f HttpFaults,
@@ -165,4 +168,43 @@ async fn a_busy_storage_is_asked_for_less_at_once() {
     faults.heal();
     let workspace = project.node.materialize(&version).await.unwrap();
     assert_eq!(oracle::read(workspace.path()), oracle::read(one.path()));
+}
+
+/// A version in many packs, each of which takes a request.
+async fn scattered(project: &mut Project) -> oracle::Nodes {
+    let directory = tempfile::tempdir().unwrap();
+    project.inline_max = 0;
+    for number in 0..PACKS {
+        let mut noise = vec![0; 1000];
+        rand::rng().fill_bytes(&mut noise);
+        fs_err::write(directory.path().join(number.to_string()), noise).unwrap();
+        project.commit(directory.path(), None).await;
+    }
+    oracle::read(directory.path())
+}
+
+/// More at once where storage bears it, and soon not more than it bears where it does not.
+#[tokio::test]
+async fn requests_at_once_follow_what_storage_bears() {
+    let (faults, storage) = faulty().await;
+    let mut project = Project::over(storage, disk(), Rung::Copy);
+    let expected = scattered(&mut project).await;
+    let version = project.head.clone().unwrap();
+    assert_eq!(version.packs().len(), PACKS);
+    let mut limits = Vec::new();
+    for most in [u64::MAX, 6] {
+        let disk = disk();
+        let node = Node::at(disk.path(), Rung::Copy, &project.storage);
+        limits.push(node.materializer.cache().fetch_limit());
+        faults.bear(most);
+        let workspace = node.materialize(&version).await.unwrap();
+        assert!(oracle::read(workspace.path()) == expected);
+        println!("bears {most}: {} spoiled, {} at once at most", faults.spoiled(), faults.peak());
+        assert_eq!(faults.spoiled() > 0, most == 6);
+        assert!(faults.peak() <= 20, "{} at once", faults.peak());
+        limits.push(node.materializer.cache().fetch_limit());
+    }
+    let [before, borne, _, refused] = limits[..] else { panic!("{limits:?}") };
+    assert!(borne > before, "{before} grew to {borne} only");
+    assert!(refused <= before / 2, "{before} fell to {refused} only");
 }
