@@ -35,6 +35,11 @@ impl NodeCache {
         self.inner.metrics.fetch_limit.get()
     }
 
+    /// Times that number was halved.
+    pub(crate) fn fetches_halved(&self) -> u64 {
+        self.inner.metrics.fetches_halved.get()
+    }
+
     /// Panics unless all that is counted is on the disk and all that is on the disk is counted, takes as much of it as is
     /// counted, and reads as its hashes say. Nobody may be using it; what goes on other threads is waited for.
     pub(crate) async fn audit(&self) {

@@ -183,7 +183,7 @@ async fn scattered(project: &mut Project) -> oracle::Nodes {
     oracle::read(directory.path())
 }
 
-/// More at once where storage bears it, and soon not more than it bears where it does not.
+/// More at once where storage bears it, and fewer where it does not.
 #[tokio::test]
 async fn requests_at_once_follow_what_storage_bears() {
     let (faults, storage) = faulty().await;
@@ -191,20 +191,22 @@ async fn requests_at_once_follow_what_storage_bears() {
     let expected = scattered(&mut project).await;
     let version = project.head.clone().unwrap();
     assert_eq!(version.packs().len(), PACKS);
-    let mut limits = Vec::new();
-    for most in [u64::MAX, 6] {
+    for most in [u64::MAX, 4] {
         let disk = disk();
         let node = Node::at(disk.path(), Rung::Copy, &project.storage);
-        limits.push(node.materializer.cache().fetch_limit());
+        let cache = node.materializer.cache();
+        let before = cache.fetch_limit();
         faults.bear(most);
         let workspace = node.materialize(&version).await.unwrap();
         assert!(oracle::read(workspace.path()) == expected);
         println!("bears {most}: {} spoiled, {} at once at most", faults.spoiled(), faults.peak());
-        assert_eq!(faults.spoiled() > 0, most == 6);
         assert!(faults.peak() <= 20, "{} at once", faults.peak());
-        limits.push(node.materializer.cache().fetch_limit());
+        let after = cache.fetch_limit();
+        if faults.spoiled() == 0 {
+            assert!(most > 4 && cache.fetches_halved() == 0 && after > before, "{before} grew to {after} only");
+        } else {
+            // It grows again while nobody complains, so where it is at the end depends on the load.
+            assert!(most == 4 && cache.fetches_halved() > 0 && after < before, "{before} fell to {after} only");
+        }
     }
-    let [before, borne, _, refused] = limits[..] else { panic!("{limits:?}") };
-    assert!(borne > before, "{before} grew to {borne} only");
-    assert!(refused <= before / 2, "{before} fell to {refused} only");
 }
