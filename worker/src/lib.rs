@@ -14,6 +14,7 @@ mod doctor;
 mod grouped;
 mod intake;
 mod job;
+mod kill_point;
 mod lease;
 mod log;
 mod metrics;

@@ -29,7 +29,7 @@ pub use keys::{Keys, ObjectKey};
 pub use log::{SealedLog, SealedLogWriter, read_log};
 pub use manifest::{Limits, Manifest};
 pub use metrics::StorageMetrics;
-pub use read::{FileStream, decode_block, fetch_block, read_file, read_pack};
+pub use read::{FileStream, decode_block, fetch_block, read_file, read_pack, read_pack_once};
 pub use s3::{Listed, Listing, Storage};
 pub use write::{
     ChangeOptions, ChangeWriter, Once, PackInfo, PackRegistry, Source, TreeWriter, WriteOptions, Written,

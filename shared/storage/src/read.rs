@@ -66,9 +66,21 @@ pub async fn read_pack(
     pack: u32,
     range: Range<u64>,
 ) -> Result<Bytes, StorageError> {
+    storage.retry_get(|| read_pack_once(storage, tenant, manifest, pack, range.clone())).await
+}
+
+/// As [`read_pack`], with a single request: for callers that have something to do between two tries, and leave them to
+/// [`Storage::retry_get`].
+pub async fn read_pack_once(
+    storage: &Storage,
+    tenant: TenantId,
+    manifest: &Manifest,
+    pack: u32,
+    range: Range<u64>,
+) -> Result<Bytes, StorageError> {
     match manifest.inline(pack, range.clone()) {
         Some(inline) => inline,
-        None => storage.get_range(&storage.keys(tenant).pack(manifest.packs()[pack as usize].id), range).await,
+        None => storage.get_range_once(&storage.keys(tenant).pack(manifest.packs()[pack as usize].id), range).await,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod broker;
 mod bucket;
+mod http_faults;
 mod postgres;
 mod postgres_server;
 mod proxy;
@@ -13,6 +14,7 @@ pub mod wait;
 
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
+pub use http_faults::{HttpFault, HttpFaults};
 pub use postgres::{TestDatabase, database, empty_database};
 pub use postgres_server::PostgresServer;
 pub use proxy::{Direction, Pattern, Proxy};

@@ -12,6 +12,7 @@ use super::{
     state::Known,
     trees::{self, CopiedTree},
 };
+use crate::kill_point::{KillPoint, pass};
 
 /// How much the cache may take.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,11 @@ impl Reserved {
     pub(super) fn allocated(&mut self) {
         self.cache.inner.state.lock().unallocated -= self.bytes;
         self.allocated = true;
+    }
+
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The data file is the cache's.
@@ -74,6 +80,7 @@ impl NodeCache {
             drop(known);
             self.inner.metrics.evicted.inc();
             // Without the lock, and here: what goes later would look like space that is not there.
+            pass(KillPoint::Evicting);
             victim.remove();
         }
     }

@@ -9,13 +9,14 @@
 //! index, and after a crash of the machine those that were not synced are not trusted (see [`super::restore`]).
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 use drydock_domain::{Digest, TenantId};
@@ -57,28 +58,35 @@ pub(crate) struct DataFile {
     /// The disk did not take it: what is read may not be what was written.
     lost: Arc<AtomicBool>,
     used: AtomicU64,
+    /// When it was last written to; `None` while it is.
+    written: Option<SystemTime>,
 }
 
 impl DataFile {
-    /// One that has a valid index; refuses one of another length.
+    /// One that has a valid index; refuses one of another length, and one that was written to after its index.
     pub(super) fn found(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
-        let data = Self::new(tenant, path, blocks, false);
-        if data.is_whole() {
+        let written = modified(&path)?;
+        let indexed = modified(&index::path(&path))?;
+        let mut data = Self::new(tenant, path, blocks, false);
+        data.written = Some(written);
+        if data.is_whole() && written <= indexed {
             Ok(data)
         } else {
-            Err(io::Error::other("a data file has another length than its index says"))
+            Err(io::Error::other("a data file is not the one its index was written for"))
         }
     }
 
     fn new(tenant: TenantId, path: PathBuf, blocks: u32, condemned: bool) -> Self {
         let condemned = Arc::new(AtomicBool::new(condemned));
-        Self { tenant, path, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
+        Self { tenant, path, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0), written: None }
     }
 
-    /// Whether nobody cut it behind our back, and the disk took it as far as is known.
+    /// Whether nobody cut it or wrote to it behind our back, and the disk took it as far as is known. Bytes that the disk itself
+    /// gives back wrong, or whose writer put the times back, are not noticed: that would take reading all of it.
     pub(super) fn is_whole(&self) -> bool {
-        !self.lost.load(Ordering::Relaxed)
-            && self.path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == self.bytes())
+        let is_as_written = |found: &Metadata| self.written.is_none() || found.modified().ok() == self.written;
+        let is_ours = |found: &Metadata| found.is_file() && found.len() == self.bytes() && is_as_written(found);
+        !self.lost.load(Ordering::Relaxed) && self.path.symlink_metadata().is_ok_and(|found| is_ours(&found))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -167,6 +175,10 @@ impl Drop for DataFile {
     }
 }
 
+fn modified(path: &Path) -> io::Result<SystemTime> {
+    fs_err::symlink_metadata(path)?.modified()
+}
+
 fn remove(path: &Path) {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -209,7 +221,8 @@ impl DataWriter {
     }
 
     /// All of it is written: it counts from now on.
-    pub(super) fn finish(self, pieces: &[Piece]) -> io::Result<DataFile> {
+    pub(super) fn finish(mut self, pieces: &[Piece]) -> io::Result<DataFile> {
+        self.data.written = Some(modified(&self.data.path)?);
         let DataFile { tenant, blocks, .. } = self.data;
         let index = Index { tenant, blocks, durability: Durability::Written, pieces: pieces.to_vec() };
         index::write(&self.data.path, &index)?;

@@ -19,6 +19,21 @@ pub enum CacheError {
         /// What they would exceed.
         limit: String,
     },
+    /// The disk was full before the bounds above knew.
+    #[error(
+        "no space is left on the disk of the cache, could not {operation} in {}: free some, or leave more free with \
+         DRYDOCK_CACHE_MIN_FREE_BYTES",
+        path.display()
+    )]
+    DiskFull {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The kernel's word.
+        #[source]
+        source: io::Error,
+    },
     /// Another worker uses the directory.
     #[error("the cache directory {} is in use by another worker: give each its own DRYDOCK_CACHE_DIR", path.display())]
     Busy {
@@ -47,8 +62,20 @@ pub enum CacheError {
     Interrupted,
 }
 
+/// No space, or none for this user.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl CacheError {
     pub(super) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { operation, path: path.into(), source }
+        move |source| {
+            let path = path.into();
+            if is_disk_full(&source) {
+                Self::DiskFull { operation, path, source }
+            } else {
+                Self::Io { operation, path, source }
+            }
+        }
     }
 }

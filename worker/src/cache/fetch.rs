@@ -1,24 +1,24 @@
 //! Fetching: ranged GETs, several at a time, each decoded, verified and written on a blocking thread as one batch. Memory
-//! is bounded by the stored bytes in flight, not by the tree.
+//! is bounded by the stored bytes in flight, not by the tree; requests by what object storage bears (see transfers.rs).
 
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use drydock_domain::{Digest, TenantId};
-use drydock_storage::{Manifest, StorageError, decode_block, read_pack};
+use drydock_storage::{Manifest, StorageError, decode_block, read_pack_once};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    CacheError, NodeCache,
+    CacheError, Inner, NodeCache,
     budget::Reserved,
     data::{DataFile, DataWriter, Piece},
     image::BLOCK,
     plan::{Need, Placed, Span, spans},
     progress::Meter,
+    transfers,
 };
+use crate::kill_point::{KillPoint, pass};
 
-/// Requests under way for one tree; fewer when memory bounds them.
-const PARALLEL: usize = 16;
 /// KiB of memory for all requests under way on this node: what they bring, and the block being decoded.
 pub(super) const MEMORY_KIB: u32 = 24 << 10;
 
@@ -56,7 +56,7 @@ impl<'c> Fetch<'c> {
         let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces, meter });
         stream::iter(spans)
             .map(|span| bring(cache, tenant, &filling, span))
-            .buffer_unordered(PARALLEL)
+            .buffer_unordered(transfers::MAX as usize)
             .try_collect::<()>()
             .await?;
         let filled = Arc::into_inner(filling).ok_or(CacheError::Interrupted)?;
@@ -78,6 +78,7 @@ impl NodeCache {
 
     /// Takes a data file in that was filled.
     fn take(&self, filled: Filling, reserved: Reserved) -> Result<Arc<DataFile>, CacheError> {
+        pass(KillPoint::Filled);
         let Filling { writer, pieces, .. } = filled;
         let pieces: Vec<Piece> =
             pieces.iter().map(|&(Need { digest, len, .. }, block)| Piece { digest, block, len }).collect();
@@ -95,19 +96,40 @@ async fn bring(cache: &NodeCache, tenant: TenantId, filling: &Arc<Filling>, span
     let _memory = cache.inner.memory.acquire_many(memory).await.map_err(|_| CacheError::Interrupted)?;
     let mut again = true;
     loop {
-        let stored =
-            read_pack(&cache.inner.storage, tenant, &filling.manifest, span.pack, span.start..span.end).await?;
-        let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
-        match blocking(move || filling.write(pack, start, &stored, pieces)).await {
+        match bring_once(cache, tenant, filling, &span, pack).await {
             // Damaged on its way, perhaps: asked for once more.
             Err(CacheError::Storage(StorageError::Corrupt { what, reason })) if again => {
                 again = false;
                 cache.inner.metrics.refetched.inc();
                 tracing::warn!(what, "fetched contents are damaged ({reason}), fetching them again");
             }
-            written => return written,
+            brought => return brought,
         }
     }
+}
+
+async fn bring_once(
+    cache: &NodeCache,
+    tenant: TenantId,
+    filling: &Arc<Filling>,
+    span: &Span,
+    pack: Digest,
+) -> Result<(), CacheError> {
+    let stored = fetch(cache, tenant, &filling.manifest, span).await?;
+    let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
+    blocking(move || filling.write(pack, start, &stored, pieces)).await
+}
+
+/// One range, asked for again while that may help; between two tries another request has the turn.
+async fn fetch(cache: &NodeCache, tenant: TenantId, manifest: &Manifest, span: &Span) -> Result<Bytes, CacheError> {
+    let Inner { storage, transfers, .. } = &*cache.inner;
+    let request = || async {
+        let turn = transfers.turn().await.ok_or(StorageError::Interrupted)?;
+        let result = read_pack_once(storage, tenant, manifest, span.pack, span.start..span.end).await;
+        turn.ended(&result);
+        result
+    };
+    Ok(storage.retry_get(request).await?)
 }
 
 impl Filling {

@@ -24,7 +24,10 @@ use super::{
     restore::{MOUNTS, TEMPORARY},
     state::Known,
 };
-use crate::mount::{self, MountError, Mounting};
+use crate::{
+    kill_point::{KillPoint, pass},
+    mount::{self, MountError, Mounting},
+};
 
 /// Images mounted without a job that needs them, at most.
 const IDLE_MAX: usize = 256;
@@ -111,12 +114,14 @@ impl NodeCache {
     pub(super) fn mounted(&self, tree: &Tree, loaded: Loaded) -> Result<Image, CacheError> {
         let directory = &self.inner.directory;
         let image = write(&directory.join(TEMPORARY), tree, &loaded)?;
+        pass(KillPoint::ImageWritten);
         let mount = directory.join(MOUNTS).join(format!("{:016x}", rand::random::<u64>()));
         fs_err::create_dir(&mount).map_err(CacheError::io("create a directory", &mount))?;
         if let Err(error) = mount_image(&image, &loaded.data, &mount) {
             let _empty = fs_err::remove_dir(&mount);
             return Err(CacheError::Mount(error));
         }
+        pass(KillPoint::ImageMounted);
         Ok(Image { mount, data: loaded.data, used: AtomicU64::new(self.inner.state.tick()) })
     }
 }

@@ -16,6 +16,7 @@ use std::{
 use drydock_domain::{Digest, TenantId};
 
 use super::data::Piece;
+use crate::kill_point::{KillPoint, pass};
 
 const MAGIC: &[u8; 8] = b"DDNODE\r\n";
 const VERSION: u32 = 1;
@@ -73,6 +74,7 @@ pub(super) fn write(data: &Path, index: &Index) -> io::Result<()> {
     if *durability == Durability::Synced {
         new.as_file().sync_data()?;
     }
+    pass(KillPoint::Indexed);
     new.persist(path(data)).map_err(|error| error.error)?;
     Ok(())
 }

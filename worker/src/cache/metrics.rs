@@ -13,6 +13,8 @@ pub struct CacheMetrics {
     pub(super) evicted: IntCounter,
     pub(super) damaged: IntCounter,
     pub(super) refetched: IntCounter,
+    pub(super) fetches_halved: IntCounter,
+    pub(super) fetch_limit: IntGauge,
     pub(super) bytes: IntGauge,
 }
 
@@ -34,6 +36,11 @@ impl CacheMetrics {
         registry.register(Box::new(image_seconds.clone()))?;
         let bytes = IntGauge::new("drydock_worker_cache_bytes", "Bytes of contents kept on this node.")?;
         registry.register(Box::new(bytes.clone()))?;
+        let fetch_limit = IntGauge::new(
+            "drydock_worker_cache_fetch_limit",
+            "Requests for contents that may be under way at once on this node; follows what object storage bears.",
+        )?;
+        registry.register(Box::new(fetch_limit.clone()))?;
         Ok(Self {
             hits: counter("drydock_worker_cache_hits_total", "Versions whose contents were all on this node.")?,
             misses: counter("drydock_worker_cache_misses_total", "Versions some of whose contents were fetched.")?,
@@ -48,6 +55,11 @@ impl CacheMetrics {
                 "drydock_worker_cache_refetched_total",
                 "Requests asked again because what came did not match its hash.",
             )?,
+            fetches_halved: counter(
+                "drydock_worker_cache_fetch_limit_halved_total",
+                "Times that limit was halved because object storage was too busy, too slow or cut a request off.",
+            )?,
+            fetch_limit,
             bytes,
         })
     }

@@ -12,6 +12,8 @@
 //! <cache>/trash/     what goes in the background
 //! ```
 
+#[cfg(test)]
+mod audit;
 mod budget;
 mod data;
 mod error;
@@ -28,6 +30,7 @@ mod progress;
 mod restore;
 mod state;
 mod syncing;
+mod transfers;
 mod trees;
 mod trial;
 
@@ -46,12 +49,13 @@ use drydock_storage::Storage;
 use tokio::sync::{Notify, Semaphore};
 
 pub use self::{budget::CacheLimits, error::CacheError, metrics::CacheMetrics};
-use self::{flights::Flights, progress::Fetching, state::State, syncing::Syncing};
 pub(crate) use self::{
+    error::is_disk_full,
     image::{BLOCK, Extent},
     load::Loaded,
     progress::Fetched,
 };
+use self::{flights::Flights, progress::Fetching, state::State, syncing::Syncing, transfers::Transfers};
 
 /// Trees fetched at the same time; those that are here already do not wait.
 const FETCHES: usize = 4;
@@ -75,6 +79,7 @@ struct Inner {
     memory: Semaphore,
     /// A tree came.
     came: Notify,
+    transfers: Transfers,
     syncing: Syncing,
     started: SystemTime,
     _lock: File,
@@ -94,6 +99,7 @@ impl NodeCache {
                 directory: path.to_owned(),
                 limits,
                 storage,
+                transfers: Transfers::new(metrics.fetch_limit.clone(), metrics.fetches_halved.clone()),
                 metrics,
                 state: State::default(),
                 flights: Arc::default(),

@@ -23,7 +23,7 @@ pub(super) const DATA: &str = "data";
 pub(super) const MOUNTS: &str = "mounts";
 pub(super) const TEMPORARY: &str = "tmp";
 pub(super) const TREES: &str = "trees";
-const TRASH: &str = "trash";
+pub(super) const TRASH: &str = "trash";
 const LOCK: &str = ".lock";
 
 /// Takes the directory for this process.

@@ -205,6 +205,60 @@ async fn a_data_file_cut_behind_our_back_is_fetched_again() {
     assert_eq!(cache.inner.metrics.damaged.get(), 1);
 }
 
+/// What somebody may do to a data file, given its path.
+type Harm = fn(&Path);
+
+/// Besides cutting it, of which the test above is.
+const HARMS: [(&str, Harm); 5] = [
+    ("remove", |data| fs_err::remove_file(data).unwrap()),
+    ("zero", |data| fs_err::write(data, vec![0; data.metadata().unwrap().len() as usize]).unwrap()),
+    ("flip a bit", |data| {
+        let mut content = fs_err::read(data).unwrap();
+        content[5000] ^= 1;
+        std::fs::File::options().write(true).open(data).unwrap().write_all_at(&content, 0).unwrap();
+    }),
+    ("put a link in its place", |data| {
+        fs_err::rename(data, data.with_extension("away")).unwrap();
+        std::os::unix::fs::symlink(data.with_extension("away"), data).unwrap();
+    }),
+    ("put a directory in its place", |data| {
+        fs_err::remove_file(data).unwrap();
+        fs_err::create_dir(data).unwrap();
+    }),
+];
+
+#[tokio::test]
+async fn a_data_file_harmed_behind_our_back_is_fetched_again() {
+    let storage = storage();
+    let content = noise(6, 100_000);
+    let manifest = version(&storage, &[("f", content.clone())]).await;
+    for (what, harm) in HARMS {
+        let disk = tempfile::tempdir().unwrap();
+        let cache = open(disk.path(), UNLIMITED, &storage);
+        assert!(reads(&cache, &manifest, "f", &content).await);
+        let index = synced_index(disk.path()).await;
+        harm(&index.with_extension(""));
+        assert!(reads(&cache, &manifest, "f", &content).await, "{what}");
+        assert_eq!(cache.inner.metrics.damaged.get(), 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_successor_does_not_trust_what_was_harmed_meanwhile() {
+    let storage = storage();
+    let content = noise(7, 100_000);
+    let manifest = version(&storage, &[("f", content.clone())]).await;
+    for (what, harm) in HARMS {
+        let disk = tempfile::tempdir().unwrap();
+        drop(open(disk.path(), UNLIMITED, &storage).load(TENANT, &manifest).await.unwrap());
+        let index = synced_index(disk.path()).await;
+        harm(&index.with_extension(""));
+        let successor = open(disk.path(), UNLIMITED, &storage);
+        assert_eq!(successor.restore().unwrap(), 0, "{what}");
+        assert!(reads(&successor, &manifest, "f", &content).await, "{what}");
+    }
+}
+
 /// Three versions of 40 blocks each, room for two of them.
 struct Tight {
     _disk: TempDir,

@@ -35,6 +35,11 @@ impl Lower for CopiedTree {
 }
 
 impl CopiedTree {
+    #[cfg(test)]
+    pub(super) const fn reserved(&self) -> u64 {
+        self._reserved.bytes()
+    }
+
     /// Removes it at once, when the space is wanted. Blocking.
     pub(super) fn remove(mut self: Arc<Self>) {
         let Some(tree) = Arc::get_mut(&mut self) else { return };

@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::directory::{entries, open_child, stat};
+use crate::kill_point::{KillPoint, pass};
 
 /// Passes over a tree in which something keeps appearing.
 const PASSES: usize = 3;
@@ -98,6 +99,7 @@ fn remove(parent: BorrowedFd<'_>, name: &[u8], leftovers: &mut Leftovers) -> Res
             return Err(Errno::STALE);
         }
         current = up;
+        pass(KillPoint::Cleaning);
         if let Err(errno) = unlinkat(&current, &name, AtFlags::REMOVEDIR) {
             leftovers.add(name.to_bytes(), errno);
         }

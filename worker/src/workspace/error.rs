@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use drydock_domain::PathError;
 use drydock_storage::StorageError;
 
-use crate::{cache::CacheError, mount::MountError};
+use crate::{
+    cache::{CacheError, is_disk_full},
+    mount::MountError,
+};
 
 /// A failed operation on a workspace or on the scratch directory.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,20 @@ pub enum WorkspaceError {
         free: u64,
         /// Bytes that must be.
         needed: u64,
+    },
+    /// The disk of the scratch directory is full.
+    #[error(
+        "no space is left on the disk of the scratch directory, could not {operation} {path:?}: free some, or set another \
+         DRYDOCK_SCRATCH_DIR"
+    )]
+    DiskFull {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        path: String,
+        /// The kernel's word.
+        #[source]
+        source: io::Error,
     },
     /// A file operation inside a workspace failed.
     #[error("could not {operation} {path:?}")]
@@ -107,7 +124,13 @@ pub enum WorkspaceError {
 
 impl From<StorageError> for WorkspaceError {
     fn from(error: StorageError) -> Self {
-        Self::Storage(error)
+        match error {
+            // Packs are built on the same disk.
+            StorageError::Io { path, source } if is_disk_full(&source) => {
+                Self::DiskFull { operation: "build", path: path.display().to_string(), source }
+            }
+            error => Self::Storage(error),
+        }
     }
 }
 
@@ -125,12 +148,33 @@ impl From<CacheError> for WorkspaceError {
 impl WorkspaceError {
     /// Whether another rung may do better: no mount, no room for what this one needs besides, a disk that refuses it.
     pub(super) const fn is_the_rungs(&self) -> bool {
-        matches!(self, Self::Mount(_) | Self::Cache(CacheError::Full { .. } | CacheError::Io { .. }))
+        matches!(
+            self,
+            Self::Mount(_) | Self::Cache(CacheError::Full { .. } | CacheError::DiskFull { .. } | CacheError::Io { .. })
+        )
     }
 
     /// For `map_err` on a system call about `path`, which may be the workspace itself (empty).
     pub(super) fn io(operation: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> Self {
-        move |errno| Self::Io { operation, path: shown(path), source: errno.into() }
+        move |errno| Self::of_file(operation, shown(path), errno.into())
+    }
+
+    /// A failed file operation, told apart by whether the disk is full.
+    pub(super) fn of_file(operation: &'static str, path: String, source: io::Error) -> Self {
+        if is_disk_full(&source) {
+            Self::DiskFull { operation, path, source }
+        } else {
+            Self::Io { operation, path, source }
+        }
+    }
+
+    /// For callers that know files only.
+    pub(super) fn into_io(self) -> io::Error {
+        let kind = match &self {
+            Self::DiskFull { source, .. } | Self::Io { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, self)
     }
 }
 

@@ -32,7 +32,10 @@ use super::{
     directory::{names, open_top},
     shelves::{Shelf, Shelves},
 };
-use crate::{cache::Lower, mount};
+use crate::{
+    cache::{Lower, is_disk_full},
+    mount,
+};
 
 const LOCK: &str = ".lock";
 const MADE: [&str; 3] = ["", ".home", ".tmp"];
@@ -133,9 +136,17 @@ impl ScratchRoot {
                 mkdirat(shelf.directory(), &name, Mode::RWXU)?;
                 chmodat(shelf.directory(), &name, Mode::RWXU, AtFlags::empty())
             };
-            make().map_err(|errno| WorkspaceError::Root { path: scratch.beside(suffix), source: errno.into() })?;
+            make().map_err(|errno| unmade(scratch.beside(suffix), errno.into()))?;
         }
         Ok(scratch)
+    }
+}
+
+fn unmade(path: PathBuf, source: io::Error) -> WorkspaceError {
+    if is_disk_full(&source) {
+        WorkspaceError::DiskFull { operation: "make", path: path.display().to_string(), source }
+    } else {
+        WorkspaceError::Root { path, source }
     }
 }
 

@@ -118,8 +118,21 @@ impl Manifest {
         decode::decode(id, stored, limits)
     }
 
-    /// Fetches and decodes a manifest. [`ManifestCache`](crate::ManifestCache) keeps them.
+    /// Fetches and decodes a manifest; one that is damaged, perhaps on its way, is fetched once more.
+    /// [`ManifestCache`](crate::ManifestCache) keeps them.
     pub async fn fetch(
+        storage: &Storage,
+        tenant: TenantId,
+        id: Digest,
+        limits: Limits,
+    ) -> Result<Arc<Self>, StorageError> {
+        match Self::fetch_once(storage, tenant, id, limits).await {
+            Err(StorageError::Corrupt { .. }) => Self::fetch_once(storage, tenant, id, limits).await,
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch_once(
         storage: &Storage,
         tenant: TenantId,
         id: Digest,

@@ -19,6 +19,7 @@ use aws_sdk_s3::{
         retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::SdkError,
+    operation::get_object::GetObjectOutput,
     primitives::{ByteStream, Length},
 };
 use aws_smithy_http_client::tls;
@@ -142,16 +143,31 @@ impl Storage {
 
     /// Bytes `range` of an object; all of them, or an error. Held in memory: ask for a few MiB at most.
     pub async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
+        self.retry_get(|| self.get_range_once(key, range.clone())).await
+    }
+
+    /// As [`Self::get_range`], with a single request.
+    pub async fn get_range_once(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
         let len = range.end.saturating_sub(range.start);
         if len == 0 {
             return Ok(Bytes::new());
         }
-        let header = format!("bytes={}-{}", range.start, range.end - 1);
-        let bytes = self.retry(GET, || self.get_once(key, Some(&header), len)).await?;
+        let bytes = self.get_once(key, Some(&range), len).await?;
         if bytes.len() as u64 != len {
             return Err(StorageError::corrupt(key.as_str(), "shorter than its index says"));
         }
         Ok(bytes)
+    }
+
+    /// Runs a request to read until it succeeds, fails for good or was tried often enough, with full jitter between.
+    ///
+    /// # Errors
+    /// That of the last try.
+    pub async fn retry_get<T, F>(&self, request: impl FnMut() -> F) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        self.retry(GET, request).await
     }
 
     /// The last `len` bytes of an object, or all of it when it is shorter. Asks for the length first: not every server
@@ -206,8 +222,8 @@ impl Storage {
                 Ok(_) => self.inner.metrics.sent.inc_by(len),
                 Err(error) if fold::status(&error) == Some(412) => {}
                 // A server that has the object may answer and close before it has read the body, and the answer is lost
-                // with the connection.
-                Err(SdkError::DispatchFailure(cut)) if cut.is_io() && self.exists(key).await => {}
+                // with the connection, whether that was reset or closed.
+                Err(SdkError::DispatchFailure(_) | SdkError::ResponseError(_)) if self.exists(key).await => {}
                 Err(error) => return Err(self.fold(PUT, Some(key), error)),
             }
             Ok(())
@@ -230,14 +246,17 @@ impl Storage {
         .await
     }
 
-    async fn get_once(&self, key: &ObjectKey, range: Option<&str>, limit: u64) -> Result<Bytes, StorageError> {
+    async fn get_once(&self, key: &ObjectKey, range: Option<&Range<u64>>, limit: u64) -> Result<Bytes, StorageError> {
         self.timed(GET, self.inner.timeout, async {
             let request = self.inner.client.get_object().bucket(&self.inner.bucket).key(key.as_str());
             let response = request
-                .set_range(range.map(str::to_owned))
+                .set_range(range.map(|range| format!("bytes={}-{}", range.start, range.end - 1)))
                 .send()
                 .await
                 .map_err(|error| self.fold(GET, Some(key), error))?;
+            if range.is_some_and(|range| !is_of(range, &response)) {
+                return Err(unavailable(GET, "it answered with other bytes than the range that was asked for"));
+            }
             let length = response.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(limit);
             if length > limit {
                 return Err(StorageError::TooLarge { what: format!("object {key}"), limit });
@@ -290,6 +309,19 @@ impl Storage {
         E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         fold(operation, &self.inner.bucket, key, error)
+    }
+}
+
+/// Whether an answer begins where `range` does (`Content-Range`, RFC 9110 section 14.4). One without the header is all of the
+/// object, because a server may ignore that a range was asked for; that may be the range.
+fn is_of(range: &Range<u64>, answer: &GetObjectOutput) -> bool {
+    match answer.content_range() {
+        Some(text) => {
+            text.strip_prefix("bytes ").and_then(|text| text.split_once('-')?.0.parse().ok()) == Some(range.start)
+        }
+        None => {
+            range.start == 0 && answer.content_length().and_then(|length| u64::try_from(length).ok()) == Some(range.end)
+        }
     }
 }
 

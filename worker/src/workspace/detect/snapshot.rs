@@ -16,10 +16,13 @@ use super::{
     FileStat,
     ignoring::{Standing, judge},
 };
-use crate::workspace::{
-    WorkspaceError,
-    directory::{Directories, names, open_child, stat},
-    error::shown,
+use crate::{
+    kill_point::{KillPoint, pass},
+    workspace::{
+        WorkspaceError,
+        directory::{Directories, names, open_child, stat},
+        error::shown,
+    },
 };
 
 /// More threads only contend for the same directory locks in the kernel.
@@ -217,6 +220,7 @@ impl Walk<'_> {
         for name in names(&directory).map_err(failed("list"))? {
             let name = name.map_err(failed("list"))?;
             self.look(waiting, directory.as_fd(), &name, &mut listing)?;
+            pass(KillPoint::Scanning);
         }
         Ok(listing)
     }

@@ -22,10 +22,13 @@ use super::{
     snapshot::{Ignoring, Snapshot, Walk},
     walk::is_lone_exchange,
 };
-use crate::workspace::{
-    WorkspaceError,
-    directory::{Directories, names, open_child, stat},
-    error::shown,
+use crate::{
+    kill_point::{KillPoint, pass},
+    workspace::{
+        WorkspaceError,
+        directory::{Directories, names, open_child, stat},
+        error::shown,
+    },
 };
 
 const OPAQUE: &CStr = c"trusted.overlay.opaque";
@@ -101,6 +104,7 @@ impl Scan<'_> {
             let path = join(views.path, &name)?;
             if !path.is_protocol_file() {
                 self.look(views, &name, path)?;
+                pass(KillPoint::Scanning);
             }
         }
         Ok(())

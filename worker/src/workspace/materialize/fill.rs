@@ -25,6 +25,7 @@ use rustix::{
 use super::target::{Target, create};
 use crate::{
     cache::{BLOCK, Extent, Loaded},
+    kill_point::{KillPoint, pass},
     workspace::{Baseline, WorkspaceError, directory::Directories},
 };
 
@@ -44,7 +45,7 @@ pub(super) fn fill(manifest: &Arc<Manifest>, loaded: &Loaded, workspace: &Path) 
 
 /// As [`fill`], for a tree that stays in the cache and is never changed.
 pub(super) fn copy_out(manifest: &Arc<Manifest>, loaded: &Loaded, directory: &Path) -> Result<(), std::io::Error> {
-    fill(manifest, loaded, directory).map(drop).map_err(std::io::Error::other)
+    fill(manifest, loaded, directory).map(drop).map_err(WorkspaceError::into_io)
 }
 
 struct Filling<'a> {
@@ -117,6 +118,7 @@ impl<'a> Filling<'a> {
             let written = self.write(&file, size, of_it);
             written.map_err(WorkspaceError::io("write", entry.path.as_bytes()))?;
             done.push(self.target.finish(index, &file)?);
+            pass(KillPoint::Copying);
         }
         self.target.note(done);
         Ok(())

@@ -16,12 +16,14 @@ use std::{
 
 use rustix::{
     fs::{CWD, Mode, fstat, mkdirat, syncfs},
+    io::Errno,
     mount::MountAttrFlags,
 };
 
 use super::blocking;
 use crate::{
     cache::Lower,
+    kill_point::{KillPoint, pass},
     mount::{self, MountError, Mounting},
     workspace::{Scratch, WorkspaceError, cleanup::remove_tree, detect::Sides, directory::open_top},
 };
@@ -78,11 +80,20 @@ pub(super) async fn mount(scratch: &Scratch, lower: Arc<dyn Lower>) -> Result<La
 }
 
 fn mount_fresh(lower: &Arc<dyn Lower>, layer: &Path, workspace: &Path) -> Result<Layer, WorkspaceError> {
-    let upper = make(layer).map_err(MountError::of("overlay")).map_err(WorkspaceError::Mount)?;
+    let upper = make(layer).map_err(|errno| unmade(layer, errno))?;
     mount_over(lower.path(), layer, workspace).map_err(WorkspaceError::Mount)?;
+    pass(KillPoint::Mounted);
     let open = |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
     let identities = [identity(&open(workspace)?)?, identity(&open(lower.path())?)?];
     Ok(Layer { lower: lower.path().to_owned(), upper, identities })
+}
+
+/// A full disk is no better for another rung; anything else may be.
+fn unmade(layer: &Path, errno: Errno) -> WorkspaceError {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT => WorkspaceError::io("make", layer.as_os_str().as_encoded_bytes())(errno),
+        errno => WorkspaceError::Mount(MountError::of("overlay")(errno)),
+    }
 }
 
 fn make(layer: &Path) -> rustix::io::Result<PathBuf> {

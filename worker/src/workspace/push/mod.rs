@@ -28,6 +28,7 @@ use super::{
     directory::{Directories, open_top},
     materialize::{Detection, blocking},
 };
+use crate::kill_point::{KillPoint, pass};
 
 /// What a push needs to know besides the workspace.
 #[derive(Clone, Debug)]
@@ -80,6 +81,7 @@ pub async fn push<R: PackRegistry>(
         Some(base) => Box::pin(store_changes(storage, options, base, registry, reading)).await?,
         None => Box::pin(store_whole(storage, options, registry, reading)).await?,
     };
+    pass(KillPoint::Stored);
     Ok(Pushed { written, changes, dropped, flaws })
 }
 

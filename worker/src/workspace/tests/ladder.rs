@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use drydock_domain::AttemptId;
 
-use super::{Materializer, Project, Rung, oracle, xfs::Xfs};
+use super::{Materializer, Project, Rung, loop_device::LoopDevice, oracle};
 use crate::{
     mount,
     workspace::{Ladder, ScratchRoot},
@@ -200,13 +200,13 @@ async fn a_workspace_that_was_unmounted_is_no_version() {
 
 #[test]
 fn where_blocks_are_shared_what_was_pushed_is_what_is_materialized() {
-    let xfs = Xfs::new();
+    let xfs = LoopDevice::xfs();
     super::round_trip::round_trips_in(|| tempfile::tempdir_in(xfs.path()).unwrap(), Rung::Reflink, 40);
 }
 
 #[tokio::test]
 async fn shared_blocks_take_no_space_and_are_not_written_through() {
-    let xfs = Xfs::new();
+    let xfs = LoopDevice::xfs();
     let mut project = Project::at(tempfile::tempdir_in(xfs.path()).unwrap(), Rung::Reflink);
     let one = tempfile::tempdir().unwrap();
     fs_err::write(one.path().join("big"), vec![7; 20 << 20]).unwrap();

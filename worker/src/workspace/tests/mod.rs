@@ -2,14 +2,19 @@
 
 mod cleanup;
 mod detection;
+mod disk_full;
+mod edges;
+mod eviction;
 mod ignoring;
+mod kills;
 mod ladder;
+mod loop_device;
 mod materializing;
 mod memory;
 mod oracle;
 mod round_trip;
 mod scratch;
-mod xfs;
+mod storage_faults;
 
 use std::{
     path::Path,
@@ -47,17 +52,20 @@ impl PackRegistry for Announced {
 struct Node {
     materializer: Materializer,
     root: ScratchRoot,
-    // Last, so that everything in it is let go before.
-    _disk: TempDir,
 }
 
 impl Node {
     /// A new one that takes one rung only.
-    fn at(disk: TempDir, rung: Rung, storage: &Storage) -> Self {
-        let root = ScratchRoot::open(&disk.path().join("scratch"), 0).unwrap();
-        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+    fn at(disk: &Path, rung: Rung, storage: &Storage) -> Self {
+        Self::bounded(disk, rung, storage, u64::MAX)
+    }
+
+    /// One whose cache is not to take more than `max_bytes`.
+    fn bounded(disk: &Path, rung: Rung, storage: &Storage, max_bytes: u64) -> Self {
+        let root = ScratchRoot::open(&disk.join("scratch"), 0).unwrap();
+        let limits = CacheLimits { max_bytes, min_free: 0 };
         let metrics = CacheMetrics::register(&Registry::new()).unwrap();
-        let cache = NodeCache::open(&disk.path().join("cache"), limits, storage.clone(), metrics).unwrap();
+        let cache = NodeCache::open(&disk.join("cache"), limits, storage.clone(), metrics).unwrap();
         let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));
         let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"]).unwrap();
         let probing = Ladder::probe(&cache, &root, Some(rung), downgrades);
@@ -66,7 +74,29 @@ impl Node {
             scope.spawn(move || runtime.block_on(probing)).join().unwrap()
         });
         let materializer = Materializer::new(cache, storage.clone(), manifests, ladder.unwrap());
-        Self { materializer, root, _disk: disk }
+        Self { materializer, root }
+    }
+
+    fn base(&self, version: &Manifest) -> Base {
+        self.materializer.base(TENANT, version.tree_id(), version.stored())
+    }
+
+    /// A version in a new workspace; where that fails, nothing of it stays.
+    async fn materialize(&self, version: &Manifest) -> Result<Workspace, WorkspaceError> {
+        let scratch = self.root.create(AttemptId::generate())?;
+        match Box::pin(self.materializer.materialize(Some(self.base(version)), &scratch)).await {
+            Ok(materialized) => Ok(Workspace { materialized: Arc::new(materialized), scratch }),
+            Err(error) => {
+                scratch.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Panics unless nobody uses anything and nothing is left of those who did.
+    async fn assert_clean(&self) {
+        assert_eq!(scratch::entries(self.root.path()), [""; 0]);
+        self.materializer.cache().audit().await;
     }
 }
 
@@ -97,6 +127,8 @@ struct Project {
     announced: Announced,
     inline_max: usize,
     head: Option<Arc<Manifest>>,
+    // Last, so that everything in it is let go before.
+    _disk: TempDir,
 }
 
 impl Project {
@@ -110,8 +142,11 @@ impl Project {
 
     /// With scratch and cache in a directory of its own.
     fn at(disk: TempDir, rung: Rung) -> Self {
-        let storage = drydock_testing::storage(&drydock_testing::storage_config());
-        let node = Node::at(disk, rung, &storage);
+        Self::over(drydock_testing::storage(&drydock_testing::storage_config()), disk, rung)
+    }
+
+    fn over(storage: Storage, disk: TempDir, rung: Rung) -> Self {
+        let node = Node::at(disk.path(), rung, &storage);
         Self {
             storage,
             node,
@@ -119,6 +154,7 @@ impl Project {
             announced: Announced::default(),
             inline_max: Delta::INLINE_MAX,
             head: None,
+            _disk: disk,
         }
     }
 
@@ -135,8 +171,7 @@ impl Project {
     }
 
     fn base(&self) -> Option<Base> {
-        let head = self.head.as_ref()?;
-        Some(self.node.materializer.base(TENANT, head.tree_id(), head.stored()))
+        self.head.as_ref().map(|head| self.node.base(head))
     }
 
     /// The head, as far as a baseline proves it.

@@ -66,7 +66,15 @@ pub(super) enum Step {
         from: usize,
         to: usize,
     },
+    Exchange {
+        from: usize,
+        to: usize,
+    },
     Chmod {
+        at: usize,
+        mode: u32,
+    },
+    ChmodDir {
         at: usize,
         mode: u32,
     },
@@ -101,6 +109,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => at().prop_map(|at| Step::Remove { at }),
         2 => (at(), at()).prop_map(|(from, to)| Step::Rename { from, to }),
         2 => (at(), mode()).prop_map(|(at, mode)| Step::Chmod { at, mode }),
+        2 => (at(), dir_mode()).prop_map(|(at, mode)| Step::ChmodDir { at, mode }),
+        1 => (at(), at()).prop_map(|(from, to)| Step::Exchange { from, to }),
         1 => (at(), at()).prop_map(|(from, to)| Step::HardLink { from, to }),
         1 => at().prop_map(|at| Step::Special { at }),
     ]
@@ -142,6 +152,14 @@ pub(super) fn apply(top: &Path, step: &Step) {
         Step::Rename { from, to } if is_inside(from) && is_inside(to) => {
             let _ = fs_err::rename(path(top, from), path(top, to));
         }
+        Step::Exchange { from, to } if is_inside(from) && is_inside(to) => {
+            let _applies = exchange(&path(top, from), &path(top, to));
+        }
+        Step::ChmodDir { at, mode }
+            if is_inside(at) && fs::symlink_metadata(path(top, at)).is_ok_and(|found| found.is_dir()) =>
+        {
+            set_mode(&path(top, at), mode).unwrap();
+        }
         Step::Chmod { at, mode } if is_file(at) => set_mode(&path(top, at), mode).unwrap(),
         Step::HardLink { from, to } if is_file(from) && from != to => {
             fresh(to).map(|to| fs::hard_link(path(top, from), to));
@@ -163,6 +181,11 @@ fn clear(path: &Path) -> PathBuf {
 
 fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Both change their places at once.
+pub(super) fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)
 }
 
 /// Not by binding one: names of sockets are short by law.

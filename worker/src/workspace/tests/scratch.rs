@@ -12,7 +12,7 @@ use drydock_domain::AttemptId;
 use crate::workspace::{ScratchRoot, WorkspaceError};
 
 /// What is there besides the lock and the shelves themselves.
-fn entries(root: &Path) -> Vec<String> {
+pub(super) fn entries(root: &Path) -> Vec<String> {
     let names = |directory: &Path| {
         let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.collect::<Vec<_>>()
