@@ -26,7 +26,7 @@ use rustix::{
 
 use super::{
     image::BLOCK,
-    index::{self, Durability, Index},
+    index::{self, Durability, Header},
 };
 
 /// A piece of content in a data file.
@@ -114,10 +114,9 @@ impl DataFile {
     }
 
     /// What it takes to bring it to the disk, which does not pin it.
-    pub(super) fn unsynced(&self, pieces: Vec<Piece>) -> Unsynced {
-        let index = Index { tenant: self.tenant, blocks: self.blocks, durability: Durability::Synced, pieces };
+    pub(super) fn unsynced(&self) -> Unsynced {
         let (condemned, lost) = (Arc::clone(&self.condemned), Arc::clone(&self.lost));
-        Unsynced { path: self.path.clone(), condemned, lost, index }
+        Unsynced { path: self.path.clone(), condemned, lost }
     }
 }
 
@@ -127,7 +126,6 @@ pub(super) struct Unsynced {
     path: PathBuf,
     condemned: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
-    index: Index,
 }
 
 impl Unsynced {
@@ -141,12 +139,13 @@ impl Unsynced {
         if self.is_condemned() {
             return Ok(());
         }
-        index::write(&self.path, &self.index)?;
-        // Evicted at this very moment: its index was removed before it was written.
+        let marked = index::mark_synced(&self.path);
+        // Evicted at this very moment: its index was removed before it was read or written.
         if self.is_condemned() {
             remove(&index::path(&self.path));
+            return Ok(());
         }
-        Ok(())
+        marked
     }
 
     fn is_condemned(&self) -> bool {
@@ -204,10 +203,11 @@ impl DataWriter {
     }
 
     /// All of it is written: it counts from now on.
-    pub(super) fn finish(self, pieces: &[Piece]) -> io::Result<DataFile> {
+    pub(super) fn finish(self, pieces: impl ExactSizeIterator<Item = Piece>) -> io::Result<DataFile> {
         let DataFile { tenant, blocks, .. } = self.data;
-        let index = Index { tenant, blocks, durability: Durability::Written, pieces: pieces.to_vec() };
-        index::write(&self.data.path, &index)?;
+        let count = u32::try_from(pieces.len()).map_err(io::Error::other)?;
+        let header = Header { tenant, blocks, durability: Durability::Written, count };
+        index::write(&self.data.path, &header, pieces.map(Ok))?;
         self.data.condemned.store(false, Ordering::Relaxed);
         Ok(self.data)
     }

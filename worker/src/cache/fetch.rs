@@ -11,9 +11,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::{
     CacheError, NodeCache,
     budget::Reserved,
-    data::{DataFile, DataWriter, Piece},
+    data::{DataFile, DataWriter},
     image::BLOCK,
-    plan::{Need, Placed, Span, spans},
+    plan::{Placed, Plan, Span, by_block, spans},
 };
 
 /// Requests under way for one tree; fewer when memory bounds them.
@@ -26,31 +26,31 @@ pub(super) struct Fetch<'c> {
     cache: &'c NodeCache,
     tenant: TenantId,
     manifest: Arc<Manifest>,
-    placed: Placed,
+    plan: Plan,
 }
 
 /// What the blocking side works with.
 struct Filling {
     manifest: Arc<Manifest>,
     writer: DataWriter,
-    pieces: Vec<(Need, u32)>,
+    pieces: Vec<Placed>,
 }
 
 impl<'c> Fetch<'c> {
-    pub(super) fn of(cache: &'c NodeCache, tenant: TenantId, manifest: &Arc<Manifest>, placed: Placed) -> Self {
-        Self { cache, tenant, manifest: Arc::clone(manifest), placed }
+    pub(super) fn of(cache: &'c NodeCache, tenant: TenantId, manifest: &Arc<Manifest>, plan: Plan) -> Self {
+        Self { cache, tenant, manifest: Arc::clone(manifest), plan }
     }
 
     /// Fetches all of it; the data file is the cache's afterwards, and pinned by the answer.
     pub(super) async fn run(self) -> Result<Arc<DataFile>, CacheError> {
-        let Self { cache, tenant, manifest, placed } = self;
+        let Self { cache, tenant, manifest, plan } = self;
         let (reserved, writer) = blocking({
-            let (cache, blocks) = (cache.clone(), placed.blocks);
+            let (cache, blocks) = (cache.clone(), plan.blocks);
             move || cache.begin(tenant, blocks)
         })
         .await?;
-        let spans = spans(manifest.blocks(), &placed.pieces);
-        let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces });
+        let spans = spans(&manifest, &plan.pieces);
+        let filling = Arc::new(Filling { manifest, writer, pieces: plan.pieces });
         stream::iter(spans)
             .map(|span| bring(cache, tenant, &filling, span))
             .buffer_unordered(PARALLEL)
@@ -75,13 +75,15 @@ impl NodeCache {
 
     /// Takes a data file in that was filled.
     fn take(&self, filled: Filling, reserved: Reserved) -> Result<Arc<DataFile>, CacheError> {
-        let Filling { writer, pieces, .. } = filled;
-        let pieces: Vec<Piece> =
-            pieces.iter().map(|&(Need { digest, len, .. }, block)| Piece { digest, block, len }).collect();
-        let data = writer.finish(&pieces).map_err(CacheError::io("write an index", self.data_directory()))?;
-        let data = self.inner.state.lock().add(data, &pieces);
+        let Filling { writer, pieces, manifest } = filled;
+        let pieces = || pieces.iter().map(|piece| piece.whole(&manifest));
+        let data = writer.finish(pieces()).map_err(CacheError::io("write an index", self.data_directory()))?;
+        let mut known = self.inner.state.lock();
+        let (file, data) = known.add(data);
+        known.place(file, pieces());
+        drop(known);
         reserved.keep();
-        self.inner.syncing.send(data.unsynced(pieces));
+        self.inner.syncing.send(data.unsynced());
         Ok(data)
     }
 }
@@ -95,7 +97,10 @@ async fn bring(cache: &NodeCache, tenant: TenantId, filling: &Arc<Filling>, span
         let stored =
             read_pack(&cache.inner.storage, tenant, &filling.manifest, span.pack, span.start..span.end).await?;
         let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
-        match blocking(move || filling.write(pack, start, &stored, pieces)).await {
+        let turn = cache.inner.decoding.acquire().await.map_err(|_| CacheError::Interrupted)?;
+        let written = blocking(move || filling.write(pack, start, &stored, pieces)).await;
+        drop(turn);
+        match written {
             // Damaged on its way, perhaps: asked for once more.
             Err(CacheError::Storage(StorageError::Corrupt { what, reason })) if again => {
                 again = false;
@@ -109,8 +114,8 @@ async fn bring(cache: &NodeCache, tenant: TenantId, filling: &Arc<Filling>, span
 
 impl Filling {
     fn memory_kib(&self, span: &Span) -> u32 {
-        let blocks =
-            self.pieces[span.pieces.clone()].iter().map(|(need, _)| self.manifest.blocks()[need.block as usize]);
+        let blocks = by_block(&self.manifest, &self.pieces[span.pieces.clone()])
+            .map(|(block, _)| self.manifest.blocks()[block as usize]);
         let decoded = blocks.map(|block| u64::from(block.info.raw_len)).max().unwrap_or_default();
         // A solid block is there twice, as it is and padded.
         u32::try_from((span.end - span.start + 2 * decoded).div_ceil(1024)).unwrap_or(u32::MAX)
@@ -125,16 +130,17 @@ impl Filling {
         pieces: std::ops::Range<usize>,
     ) -> Result<(), CacheError> {
         let mut padded = Vec::new();
-        for of_block in self.pieces[pieces].chunk_by(|a, b| a.0.block == b.0.block) {
-            let block = &self.manifest.blocks()[of_block[0].0.block as usize];
+        for (block, of_block) in by_block(&self.manifest, &self.pieces[pieces]) {
+            let block = &self.manifest.blocks()[block as usize];
             let from = (u64::from(block.info.offset) - start) as usize;
             let raw = decode_block(block, &stored[from..from + block.info.stored_len as usize], pack)?;
             let written = if block.chunk.is_some() {
                 // Its hash was checked with the block.
-                self.write_padded(of_block[0].1, raw)
+                self.write_padded(of_block[0].at, raw)
             } else {
                 padded.clear();
-                for (need, _) in of_block {
+                for piece in of_block {
+                    let need = piece.part.need(&self.manifest);
                     let content = &raw[need.offset as usize..(need.offset + need.len) as usize];
                     if Digest::of(content) != need.digest {
                         let what = format!("a file in pack {pack}");
@@ -145,7 +151,7 @@ impl Filling {
                     padded.extend_from_slice(content);
                     padded.resize(padded.len().next_multiple_of(BLOCK as usize), 0);
                 }
-                self.writer.write(of_block[0].1, &padded)
+                self.writer.write(of_block[0].at, &padded)
             };
             written.map_err(CacheError::io("write contents", "data"))?;
         }

@@ -22,6 +22,7 @@ mod images;
 mod index;
 mod load;
 mod metrics;
+mod places;
 mod plan;
 mod restore;
 mod state;
@@ -69,6 +70,8 @@ struct Inner {
     flights: Arc<Flights<(TenantId, Digest)>>,
     fetches: Semaphore,
     memory: Semaphore,
+    /// A turn for each core: more threads would decode no more, and each leaves buffers behind.
+    decoding: Semaphore,
     syncing: Syncing,
     started: SystemTime,
     _lock: File,
@@ -93,6 +96,7 @@ impl NodeCache {
                 flights: Arc::default(),
                 fetches: Semaphore::new(FETCHES),
                 memory: Semaphore::new(fetch::MEMORY_KIB as usize),
+                decoding: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
                 syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,
                 started: SystemTime::now(),
                 _lock: lock,

@@ -14,8 +14,9 @@ use rustix::{
 
 use super::{
     CacheError, NodeCache,
-    data::{DataFile, Piece},
-    index, trees,
+    data::DataFile,
+    index::{self, Durability, Index},
+    trees,
 };
 use crate::mount;
 
@@ -25,6 +26,8 @@ pub(super) const TEMPORARY: &str = "tmp";
 pub(super) const TREES: &str = "trees";
 const TRASH: &str = "trash";
 const LOCK: &str = ".lock";
+/// Pieces that are read and noted together.
+const PIECES_AT_ONCE: usize = 1024;
 
 /// Takes the directory for this process.
 pub(super) fn lock(root: &Path) -> Result<File, CacheError> {
@@ -79,11 +82,12 @@ impl NodeCache {
                 continue;
             }
             match open(&path) {
-                Some((data, pieces, synced)) => {
+                Some((data, index)) => {
+                    let durability = index.header.durability;
+                    let data = self.take_in(data, &index).map_err(CacheError::io("read an index", &path))?;
                     found += 1;
-                    let data = self.take_in(data, &pieces);
-                    if !synced {
-                        self.inner.syncing.send(data.unsynced(pieces));
+                    if durability == Durability::Written {
+                        self.inner.syncing.send(data.unsynced());
                     }
                 }
                 None => remove(&path),
@@ -107,10 +111,20 @@ impl NodeCache {
         }
     }
 
-    fn take_in(&self, data: DataFile, pieces: &[Piece]) -> Arc<DataFile> {
+    /// Its pieces by and by: there may be very many, and loads want the lock meanwhile.
+    fn take_in(&self, data: DataFile, index: &Index) -> io::Result<Arc<DataFile>> {
+        let mut pieces = index.pieces()?;
         let mut known = self.inner.state.lock();
         known.bytes += data.bytes();
-        known.add(data, pieces)
+        let (file, data) = known.add(data);
+        drop(known);
+        loop {
+            let some = pieces.by_ref().take(PIECES_AT_ONCE).collect::<io::Result<Vec<_>>>()?;
+            if some.is_empty() {
+                return Ok(data);
+            }
+            self.inner.state.lock().place(file, some);
+        }
     }
 
     /// Removes data files without an index, except those being filled by this process.
@@ -126,12 +140,12 @@ impl NodeCache {
     }
 }
 
-/// The data file an index tells of, and whether both were synced.
-fn open(path: &Path) -> Option<(DataFile, Vec<Piece>, bool)> {
+/// The data file an index tells of.
+fn open(path: &Path) -> Option<(DataFile, Index)> {
     let index = index::read(path).ok()??;
     let data: PathBuf = path.with_extension("");
-    let file = DataFile::found(data, index.tenant, index.blocks).ok()?;
-    Some((file, index.pieces, index.durability == index::Durability::Synced))
+    let file = DataFile::found(data, index.header.tenant, index.header.blocks).ok()?;
+    Some((file, index))
 }
 
 fn remove(path: &Path) {
