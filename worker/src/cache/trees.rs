@@ -73,13 +73,13 @@ impl NodeCache {
         manifest: &Arc<Manifest>,
         copy_out: CopyOut,
     ) -> Result<Arc<dyn Lower>, CacheError> {
-        let key = (tenant, manifest.tree_id());
-        if let Some(tree) = self.find_tree(key) {
+        if let Some(tree) = self.find_tree(tenant, manifest.tree_id()) {
             return Ok(tree);
         }
         let loaded = self.load(tenant, manifest).await?;
+        let key = (tenant, manifest.tree_id());
         let flight = self.inner.flights.board(key).await;
-        if let Some(tree) = self.find_tree(key) {
+        if let Some(tree) = self.find_tree(tenant, manifest.tree_id()) {
             return Ok(tree);
         }
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
@@ -94,9 +94,10 @@ impl NodeCache {
         making.await.map_err(|_| CacheError::Interrupted)?
     }
 
-    fn find_tree(&self, key: (TenantId, Digest)) -> Option<Arc<dyn Lower>> {
+    /// The version with this tree as plain files, if it is here. Cheap.
+    pub(crate) fn find_tree(&self, tenant: TenantId, tree: Digest) -> Option<Arc<dyn Lower>> {
         let now = self.inner.state.tick();
-        let tree = Arc::clone(self.inner.state.lock().trees.get(&key)?);
+        let tree = Arc::clone(self.inner.state.lock().trees.get(&(tenant, tree))?);
         tree.used.fetch_max(now, Ordering::Relaxed);
         Some(tree)
     }

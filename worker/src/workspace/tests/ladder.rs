@@ -26,7 +26,7 @@ async fn ladder(project: &Project, scratch: &Path) -> (Ladder, ScratchRoot) {
     (Ladder::probe(project.node.materializer.cache(), &root, None, counters).await.unwrap(), root)
 }
 
-fn ladder_of(rungs: &[Rung]) -> Ladder {
+pub(super) fn ladder_of(rungs: &[Rung]) -> Ladder {
     let counters = prometheus::IntCounterVec::new(prometheus::Opts::new("downgrades", "d"), &["rung"]).unwrap();
     Ladder::given(rungs.to_vec(), counters)
 }

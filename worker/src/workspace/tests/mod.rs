@@ -6,6 +6,7 @@ mod ladder;
 mod materializing;
 mod memory;
 mod oracle;
+mod requests;
 mod round_trip;
 mod scratch;
 mod xfs;
@@ -109,7 +110,10 @@ impl Project {
 
     /// With scratch and cache in a directory of its own.
     fn at(disk: TempDir, rung: Rung) -> Self {
-        let storage = drydock_testing::storage(&drydock_testing::storage_config());
+        Self::over(drydock_testing::storage(&drydock_testing::storage_config()), disk, rung)
+    }
+
+    fn over(storage: Storage, disk: TempDir, rung: Rung) -> Self {
         let node = Node::at(disk, rung, &storage);
         Self {
             storage,
