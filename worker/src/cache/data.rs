@@ -53,6 +53,7 @@ pub(crate) struct DataFile {
     pub(super) tenant: TenantId,
     path: PathBuf,
     blocks: u32,
+    pieces: u32,
     condemned: Arc<AtomicBool>,
     /// The disk did not take it: what is read may not be what was written.
     lost: Arc<AtomicBool>,
@@ -61,8 +62,10 @@ pub(crate) struct DataFile {
 
 impl DataFile {
     /// One that has a valid index; refuses one of another length.
-    pub(super) fn found(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
-        let data = Self::new(tenant, path, blocks, false);
+    pub(super) fn found(path: PathBuf, header: &Header) -> io::Result<Self> {
+        let Header { tenant, blocks, count, .. } = *header;
+        let mut data = Self::new(tenant, path, blocks, false);
+        data.pieces = count;
         if data.is_whole() {
             Ok(data)
         } else {
@@ -72,7 +75,7 @@ impl DataFile {
 
     fn new(tenant: TenantId, path: PathBuf, blocks: u32, condemned: bool) -> Self {
         let condemned = Arc::new(AtomicBool::new(condemned));
-        Self { tenant, path, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
+        Self { tenant, path, blocks, pieces: 0, condemned, lost: Arc::default(), used: AtomicU64::new(0) }
     }
 
     /// Whether nobody cut it behind our back, and the disk took it as far as is known.
@@ -92,6 +95,10 @@ impl DataFile {
 
     pub(super) const fn blocks(&self) -> u32 {
         self.blocks
+    }
+
+    pub(super) const fn pieces(&self) -> u32 {
+        self.pieces
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -203,11 +210,12 @@ impl DataWriter {
     }
 
     /// All of it is written: it counts from now on.
-    pub(super) fn finish(self, pieces: impl ExactSizeIterator<Item = Piece>) -> io::Result<DataFile> {
+    pub(super) fn finish(mut self, pieces: impl ExactSizeIterator<Item = Piece>) -> io::Result<DataFile> {
         let DataFile { tenant, blocks, .. } = self.data;
         let count = u32::try_from(pieces.len()).map_err(io::Error::other)?;
         let header = Header { tenant, blocks, durability: Durability::Written, count };
         index::write(&self.data.path, &header, pieces.map(Ok))?;
+        self.data.pieces = count;
         self.data.condemned.store(false, Ordering::Relaxed);
         Ok(self.data)
     }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     CacheError, NodeCache,
-    budget::Reserved,
+    budget::{Reserved, Space},
     data::{DataFile, DataWriter},
     image::BLOCK,
     plan::{Placed, Plan, Span, by_block, spans},
@@ -45,8 +45,8 @@ impl<'c> Fetch<'c> {
     pub(super) async fn run(self) -> Result<Arc<DataFile>, CacheError> {
         let Self { cache, tenant, manifest, plan } = self;
         let (reserved, writer) = blocking({
-            let (cache, blocks) = (cache.clone(), plan.blocks);
-            move || cache.begin(tenant, blocks)
+            let (cache, blocks, pieces) = (cache.clone(), plan.blocks, plan.pieces.len() as u64);
+            move || cache.begin(tenant, blocks, pieces)
         })
         .await?;
         let spans = spans(&manifest, &plan.pieces);
@@ -64,9 +64,9 @@ impl<'c> Fetch<'c> {
 
 impl NodeCache {
     /// Reserves the space of a new data file.
-    fn begin(&self, tenant: TenantId, blocks: u32) -> Result<(Reserved, DataWriter), CacheError> {
+    fn begin(&self, tenant: TenantId, blocks: u32, pieces: u64) -> Result<(Reserved, DataWriter), CacheError> {
         let directory = self.data_directory();
-        let mut reserved = self.reserve(u64::from(blocks) * BLOCK)?;
+        let mut reserved = self.reserve(Space { bytes: u64::from(blocks) * BLOCK, pieces, inodes: 2 })?;
         let writer = DataWriter::create(&directory, tenant, blocks);
         let writer = writer.map_err(CacheError::io("reserve space", &directory))?;
         reserved.allocated();

@@ -73,14 +73,8 @@ impl NodeCache {
     pub fn restore(&self) -> Result<usize, CacheError> {
         self.empty_trash();
         let directory = self.data_directory();
-        let failed = |error| CacheError::io("list", &directory)(error);
         let mut found = 0;
-        for entry in fs_err::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            if !index::is_index(&path) || !self.is_older(&entry) {
-                continue;
-            }
+        for path in self.older_indices(&directory).map_err(CacheError::io("list", &directory))? {
             match open(&path) {
                 Some((data, index)) => {
                     let durability = index.header.durability;
@@ -89,12 +83,27 @@ impl NodeCache {
                     if durability == Durability::Written {
                         self.inner.syncing.send(data.unsynced());
                     }
+                    drop(data);
+                    self.give_back()?;
                 }
                 None => remove(&path),
             }
         }
-        self.remove_rubbish(&directory).map_err(failed)?;
+        self.remove_rubbish(&directory).map_err(CacheError::io("list", &directory))?;
         Ok(found)
+    }
+
+    /// What an earlier worker left, in the order it was written: about that in which it was wanted.
+    fn older_indices(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut indices = Vec::new();
+        for entry in fs_err::read_dir(directory)? {
+            let entry = entry?;
+            if index::is_index(&entry.path()) && self.is_older(&entry) {
+                indices.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        indices.sort_unstable();
+        Ok(indices.into_iter().map(|(_, path)| path).collect())
     }
 
     /// Whether an entry is not this process's own; one that just went is no business of ours either.
@@ -118,6 +127,7 @@ impl NodeCache {
         known.bytes += data.bytes();
         let (file, data) = known.add(data);
         drop(known);
+        data.touch(self.inner.state.tick());
         loop {
             let some = pieces.by_ref().take(PIECES_AT_ONCE).collect::<io::Result<Vec<_>>>()?;
             if some.is_empty() {
@@ -144,7 +154,7 @@ impl NodeCache {
 fn open(path: &Path) -> Option<(DataFile, Index)> {
     let index = index::read(path).ok()??;
     let data: PathBuf = path.with_extension("");
-    let file = DataFile::found(data, index.header.tenant, index.header.blocks).ok()?;
+    let file = DataFile::found(data, &index.header).ok()?;
     Some((file, index))
 }
 

@@ -30,8 +30,10 @@ pub(super) struct Known {
     pub(super) trees: HashMap<(TenantId, Digest), Arc<CopiedTree>>,
     places: HashMap<TenantId, Places>,
     next: u32,
-    /// Bytes of data files, those that are being filled among them.
+    /// Bytes of data files, images and copied trees, those that are being made among them.
     pub(super) bytes: u64,
+    /// Pieces in data files; what two have counts twice.
+    pub(super) pieces: u64,
     /// Bytes of them that the file system has not taken off what is free yet.
     pub(super) unallocated: u64,
 }
@@ -54,6 +56,7 @@ impl Known {
         let data = Arc::new(data);
         let file = self.next;
         self.next += 1;
+        self.pieces += u64::from(data.pieces());
         self.files.insert(file, Arc::clone(&data));
         (file, data)
     }
@@ -75,6 +78,7 @@ impl Known {
     pub(super) fn evict(&mut self, file: u32) -> Option<Arc<DataFile>> {
         let data = self.files.remove(&file)?;
         self.bytes -= data.bytes();
+        self.pieces -= u64::from(data.pieces());
         if let Some(places) = self.places.get_mut(&data.tenant) {
             places.remove(file);
             if places.is_empty() {

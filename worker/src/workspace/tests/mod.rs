@@ -55,7 +55,7 @@ impl Node {
     /// A new one that takes one rung only.
     fn at(disk: TempDir, rung: Rung, storage: &Storage) -> Self {
         let root = ScratchRoot::open(&disk.path().join("scratch"), 0).unwrap();
-        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0, max_pieces: u64::MAX };
         let metrics = CacheMetrics::register(&Registry::new()).unwrap();
         let cache = NodeCache::open(&disk.path().join("cache"), limits, storage.clone(), metrics).unwrap();
         let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));

@@ -36,7 +36,7 @@ impl Node {
     /// A node on a directory that another one may have had before.
     pub(super) async fn at(directory: &Path, rung: Rung, storage: &Storage) -> Result<Self> {
         let scratch = ScratchRoot::open(directory, 0)?;
-        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0, max_pieces: u64::MAX };
         let metrics = CacheMetrics::register(&Registry::new())?;
         let cache = NodeCache::open(&directory.join("cache"), limits, storage.clone(), metrics)?;
         let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"])?;
