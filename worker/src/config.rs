@@ -38,6 +38,10 @@ pub struct WorkerConfig {
     /// Bytes that stay free on its disk; 2 GiB when unset, or a twentieth of the disk where that is less
     #[arg(long, env = "DRYDOCK_CACHE_MIN_FREE_BYTES")]
     pub cache_min_free_bytes: Option<u64>,
+    /// Most pieces of content kept there (a file is one, a bigger one has one for each 4 MiB); each takes 21 to 42 bytes of
+    /// memory. What running jobs use may be more
+    #[arg(long, env = "DRYDOCK_CACHE_MAX_PIECES", default_value_t = 1_000_000)]
+    pub cache_max_pieces: u64,
     /// How workspaces are made; the best way this node allows when unset. One that it does not allow stops the start
     #[arg(long, env = "DRYDOCK_MATERIALIZE", value_enum)]
     pub materialize: Option<Rung>,

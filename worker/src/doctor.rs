@@ -113,7 +113,7 @@ async fn try_rungs(config: &WorkerConfig, cache: &Path) -> anyhow::Result<Ladder
         let nobody = Credentials { access_key: String::new().into(), secret_key: String::new().into() };
         let storage = Storage::connect(&storage, &nobody, StorageMetrics::register(&registry)?);
         let root = ScratchRoot::open(scratch.path(), 0)?;
-        let limits = crate::cache::CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+        let limits = crate::cache::CacheLimits { max_bytes: u64::MAX, min_free: 0, max_pieces: u64::MAX };
         let node = NodeCache::open(cache.path(), limits, storage, CacheMetrics::register(&registry)?)?;
         anyhow::Ok((root, node, [scratch, cache]))
     });

@@ -1,14 +1,18 @@
 //! What this node offers: its cache, and the best way to make workspaces from it. Found out once, at start.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use drydock_runtime::exit::Exit;
+use drydock_runtime::{
+    Shutdown,
+    exit::Exit,
+    periodic::{self, Next, Schedule},
+};
 use drydock_storage::{Limits, ManifestCache, Storage};
 use rustix::fs::statvfs;
 
 use crate::{
     WorkerConfig,
-    cache::{CacheLimits, CacheMetrics, NodeCache},
+    cache::{CacheError, CacheLimits, CacheMetrics, NodeCache},
     metrics::WorkerMetrics,
     workspace::{Ladder, Materializer, ScratchRoot, scratch::CACHE},
 };
@@ -17,6 +21,8 @@ use crate::{
 const MANIFEST_CACHE: usize = 32 << 20;
 /// What stays free on the cache's disk where nothing is set, unless that is more than a twentieth of it.
 const MIN_FREE: u64 = 2 << 30;
+/// Between two looks at the disk: few disks take what must stay free in less.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// Opens the cache and tries the rungs. What an earlier worker left in the cache is found again in the background.
 pub(crate) async fn materializer(
@@ -54,7 +60,21 @@ pub(crate) fn limits(config: &WorkerConfig, path: &std::path::Path) -> anyhow::R
     Ok(CacheLimits {
         max_bytes: config.cache_max_bytes.unwrap_or(disk / 2),
         min_free: config.cache_min_free_bytes.unwrap_or_else(|| (disk / 20).min(MIN_FREE)),
+        max_pieces: config.cache_max_pieces,
     })
+}
+
+/// Keeps the cache within its bounds while workspaces take disk as well.
+pub(crate) async fn give_back(cache: NodeCache, shutdown: Shutdown) {
+    let schedule = Schedule { name: "cache", period: GIVING_BACK, pause: Duration::ZERO, wake: Arc::default() };
+    periodic::run(schedule, shutdown, || {
+        let cache = cache.clone();
+        async move {
+            let giving = tokio::task::spawn_blocking(move || cache.give_back());
+            giving.await.map_err(|_| CacheError::Interrupted)?.map(|()| Next::Wait)
+        }
+    })
+    .await;
 }
 
 fn restore(cache: NodeCache) {

@@ -53,6 +53,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
     let cache = CacheMetrics::register(&registry)?;
     let materializer = node::materializer(&config, &scratch, &storage, cache, &fleet).await?;
+    tasks::spawn("cache", node::give_back(materializer.cache().clone(), shutdown.clone()));
     let breaker = Breaker::new(fleet.outages.breaker_open.clone());
     let told = breaker.clone();
     let readiness = database.readiness().with("storage", move || std::future::ready(told.reason().map_or(Ok(()), Err)));

@@ -59,7 +59,7 @@ impl NodeCache {
     pub(crate) async fn audit_synced(&self) {
         let (files, ..) = self.believed();
         let is_synced = |data: &PathBuf| {
-            index::read(&index::path(data)).unwrap().is_some_and(|index| index.durability == Durability::Synced)
+            index::read(&index::path(data)).unwrap().is_some_and(|index| index.header.durability == Durability::Synced)
         };
         let are_synced = || async { files.iter().all(is_synced).then_some(()) };
         drydock_testing::until("all of it is synced", PATIENCE, are_synced).await;
@@ -72,7 +72,8 @@ impl NodeCache {
         assert_eq!(known.unallocated, 0, "nothing is being brought");
         let data: u64 = known.files.values().map(|data| data.bytes()).sum();
         let trees: u64 = known.trees.values().map(|tree| tree.reserved()).sum();
-        assert_eq!(known.bytes, data + trees, "every byte counted is something's");
+        let images: u64 = known.images.values().map(|image| image.reserved()).sum();
+        assert_eq!(known.bytes, data + trees + images, "every byte counted is something's");
         let files: BTreeSet<PathBuf> = known.files.values().map(|data| data.path().to_owned()).collect();
         (files, known.images.len(), known.trees.len())
     }
@@ -87,11 +88,12 @@ impl NodeCache {
 fn assert_reads(data: &Path) {
     let file = std::fs::File::open(data).unwrap();
     let index = index::read(&index::path(data)).unwrap().unwrap();
-    let (metadata, bytes) = (file.metadata().unwrap(), u64::from(index.blocks) * BLOCK);
+    let (metadata, bytes) = (file.metadata().unwrap(), u64::from(index.header.blocks) * BLOCK);
     assert_eq!(metadata.len(), bytes);
     let taken = metadata.blocks() * 512;
     assert!((bytes..=bytes + EXTENTS).contains(&taken), "{bytes} bytes take {taken} of the disk");
-    for piece in index.pieces {
+    for piece in index.pieces().unwrap() {
+        let piece = piece.unwrap();
         let mut content = vec![0; piece.len as usize];
         file.read_exact_at(&mut content, u64::from(piece.block) * BLOCK).unwrap();
         assert_eq!(Digest::of(&content), piece.digest, "{}, block {}", data.display(), piece.block);

@@ -1,12 +1,12 @@
-//! The bounds of the cache: bytes, and what must stay free on its disk. Space is reserved before anything is fetched, and
-//! made by letting go what was not wanted for longest.
+//! The bounds of the cache: bytes, what must stay free on its disk, and how much there is to know. Space is reserved before
+//! anything is fetched, and made by letting go what was not wanted for longest.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, Weak};
 
 use rustix::fs::{StatVfs, statvfs};
 
 use super::{
-    CacheError, NodeCache,
+    CacheError, Inner, NodeCache,
     data::DataFile,
     images::Image,
     state::Known,
@@ -17,19 +17,41 @@ use crate::kill_point::{KillPoint, pass};
 /// How much the cache may take.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheLimits {
-    /// Bytes of data files; what must stay free limits them as well.
+    /// Bytes of data files, images and copied trees; what must stay free limits them as well.
     pub max_bytes: u64,
     /// Bytes that stay free on the disk.
     pub min_free: u64,
+    /// Pieces of content (files, or 4 MiB of bigger ones) known, each with 21 to 42 bytes of memory. What jobs use may be more.
+    pub max_pieces: u64,
 }
 
 /// Inodes that stay free on the disk, for the workspaces' own files.
 const MIN_INODES: u64 = 10_000;
 
-/// Space promised to a data file that is being filled; given back when dropped before its end.
+/// What something will take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Space {
+    pub(super) bytes: u64,
+    pub(super) pieces: u64,
+    pub(super) inodes: u64,
+}
+
+/// A bound that cannot be kept.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Exceeded {
+    #[error("at most {0} are allowed")]
+    Bytes(u64),
+    #[error("{free} are free on the disk and {keep} must stay so")]
+    Free { free: u64, keep: u64 },
+    #[error("only {free} inodes are free on the disk, {wanted} are wanted and {MIN_INODES} must stay so")]
+    Inodes { free: u64, wanted: u64 },
+}
+
+/// Space promised to something of the cache, as long as this is held; to a data file, until it is the cache's.
 #[derive(Debug)]
 pub(super) struct Reserved {
-    cache: NodeCache,
+    // Not the cache itself, which holds what holds this.
+    cache: Weak<Inner>,
     bytes: u64,
     /// Whether the file system has taken it off what is free.
     allocated: bool,
@@ -38,7 +60,9 @@ pub(super) struct Reserved {
 impl Reserved {
     /// The file system has it now.
     pub(super) fn allocated(&mut self) {
-        self.cache.inner.state.lock().unallocated -= self.bytes;
+        if let Some(cache) = self.cache.upgrade() {
+            cache.state.lock().unallocated -= self.bytes;
+        }
         self.allocated = true;
     }
 
@@ -55,28 +79,51 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        let mut known = self.cache.inner.state.lock();
+        let Some(cache) = self.cache.upgrade() else { return };
+        let mut known = cache.state.lock();
         known.bytes -= self.bytes;
         if !self.allocated {
             known.unallocated -= self.bytes;
         }
-        self.cache.inner.metrics.bytes.set(i64::try_from(known.bytes).unwrap_or(i64::MAX));
+        cache.metrics.bytes.set(i64::try_from(known.bytes).unwrap_or(i64::MAX));
     }
 }
 
 impl NodeCache {
-    /// Promises `bytes`, evicting what nobody uses if it must. Blocking.
-    pub(super) fn reserve(&self, bytes: u64) -> Result<Reserved, CacheError> {
-        loop {
-            let mut known = self.inner.state.lock();
-            let Some(limit) = self.exceeded(&known, bytes)? else {
+    /// Promises space, evicting what nobody uses if it must. Blocking.
+    pub(super) fn reserve(&self, space: Space) -> Result<Reserved, CacheError> {
+        let Space { bytes, .. } = space;
+        match self.make_room(space)? {
+            (_, Some(exceeded)) => Err(CacheError::Full { needed: bytes, limit: exceeded.to_string() }),
+            (mut known, None) => {
                 known.bytes += bytes;
                 known.unallocated += bytes;
-                return Ok(Reserved { cache: self.clone(), bytes, allocated: false });
+                Ok(Reserved { cache: Arc::downgrade(&self.inner), bytes, allocated: false })
+            }
+        }
+    }
+
+    /// Evicts what nobody uses while a bound is exceeded: workspaces may have taken the disk meanwhile. Blocking.
+    ///
+    /// # Errors
+    /// The disk cannot be looked at.
+    pub fn give_back(&self) -> Result<(), CacheError> {
+        self.make_room(Space::default()).map(drop)
+    }
+
+    /// Evicts until there is room, or nothing more can go: then says which bound is in the way.
+    fn make_room(&self, space: Space) -> Result<(MutexGuard<'_, Known>, Option<Exceeded>), CacheError> {
+        loop {
+            let mut known = self.inner.state.lock();
+            let exceeded = self.exceeded(&known, space)?;
+            let victim = match exceeded {
+                Some(Exceeded::Inodes { .. }) => trees::oldest_idle(&mut known).map(Victim::Tree),
+                Some(_) => victim(&mut known),
+                // Of memory, a job that needs more gets it all the same.
+                None if known.pieces + space.pieces > self.inner.limits.max_pieces => oldest_data(&mut known),
+                None => None,
             };
-            let Some(victim) = victim(&mut known) else {
-                return Err(CacheError::Full { needed: bytes, limit });
-            };
+            let Some(victim) = victim else { return Ok((known, exceeded)) };
             drop(known);
             self.inner.metrics.evicted.inc();
             // Without the lock, and here: what goes later would look like space that is not there.
@@ -85,21 +132,21 @@ impl NodeCache {
         }
     }
 
-    /// Which bound `bytes` more would break.
-    fn exceeded(&self, known: &Known, bytes: u64) -> Result<Option<String>, CacheError> {
+    /// Which bound so much more would break.
+    fn exceeded(&self, known: &Known, space: Space) -> Result<Option<Exceeded>, CacheError> {
         let max = self.inner.limits.max_bytes;
-        if known.bytes.saturating_add(bytes) > max {
-            return Ok(Some(format!("at most {max} are allowed")));
+        if known.bytes.saturating_add(space.bytes) > max {
+            return Ok(Some(Exceeded::Bytes(max)));
         }
         let stat = statvfs(&self.inner.directory);
         let stat = stat.map_err(|errno| CacheError::io("look at the disk", &self.inner.directory)(errno.into()))?;
         let (free, keep) = (free_bytes(&stat), self.inner.limits.min_free);
-        if free < keep.saturating_add(known.unallocated).saturating_add(bytes) {
-            return Ok(Some(format!("{free} are free on the disk and {keep} must stay so")));
+        if free < keep.saturating_add(known.unallocated).saturating_add(space.bytes) {
+            return Ok(Some(Exceeded::Free { free, keep }));
         }
         // File systems without a fixed number of inodes say 0 of 0.
-        if stat.f_files > 0 && stat.f_favail < MIN_INODES {
-            return Ok(Some(format!("only {} inodes are free on the disk", stat.f_favail)));
+        if stat.f_files > 0 && stat.f_favail < MIN_INODES + space.inodes {
+            return Ok(Some(Exceeded::Inodes { free: stat.f_favail, wanted: space.inodes }));
         }
         Ok(None)
     }
@@ -129,9 +176,10 @@ impl Victim {
 }
 
 fn victim(known: &mut Known) -> Option<Victim> {
-    if let Some(tree) = trees::oldest_idle(known) {
-        return Some(Victim::Tree(tree));
-    }
+    trees::oldest_idle(known).map(Victim::Tree).or_else(|| oldest_data(known))
+}
+
+fn oldest_data(known: &mut Known) -> Option<Victim> {
     oldest_idle(known).and_then(|file| evict(known, file))
 }
 

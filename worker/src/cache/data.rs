@@ -27,7 +27,7 @@ use rustix::{
 
 use super::{
     image::BLOCK,
-    index::{self, Durability, Index},
+    index::{self, Durability, Header},
 };
 
 /// A piece of content in a data file.
@@ -54,6 +54,7 @@ pub(crate) struct DataFile {
     pub(super) tenant: TenantId,
     path: PathBuf,
     blocks: u32,
+    pieces: u32,
     condemned: Arc<AtomicBool>,
     /// The disk did not take it: what is read may not be what was written.
     lost: Arc<AtomicBool>,
@@ -64,11 +65,12 @@ pub(crate) struct DataFile {
 
 impl DataFile {
     /// One that has a valid index; refuses one of another length, and one that was written to after its index.
-    pub(super) fn found(path: PathBuf, tenant: TenantId, blocks: u32) -> io::Result<Self> {
+    pub(super) fn found(path: PathBuf, header: &Header) -> io::Result<Self> {
+        let Header { tenant, blocks, count, .. } = *header;
         let written = modified(&path)?;
         let indexed = modified(&index::path(&path))?;
         let mut data = Self::new(tenant, path, blocks, false);
-        data.written = Some(written);
+        (data.pieces, data.written) = (count, Some(written));
         if data.is_whole() && written <= indexed {
             Ok(data)
         } else {
@@ -78,7 +80,16 @@ impl DataFile {
 
     fn new(tenant: TenantId, path: PathBuf, blocks: u32, condemned: bool) -> Self {
         let condemned = Arc::new(AtomicBool::new(condemned));
-        Self { tenant, path, blocks, condemned, lost: Arc::default(), used: AtomicU64::new(0), written: None }
+        Self {
+            tenant,
+            path,
+            blocks,
+            condemned,
+            lost: Arc::default(),
+            used: AtomicU64::new(0),
+            written: None,
+            pieces: 0,
+        }
     }
 
     /// Whether nobody cut it or wrote to it behind our back, and the disk took it as far as is known. Bytes that the disk itself
@@ -100,6 +111,10 @@ impl DataFile {
 
     pub(super) const fn blocks(&self) -> u32 {
         self.blocks
+    }
+
+    pub(super) const fn pieces(&self) -> u32 {
+        self.pieces
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -127,10 +142,9 @@ impl DataFile {
     }
 
     /// What it takes to bring it to the disk, which does not pin it.
-    pub(super) fn unsynced(&self, pieces: Vec<Piece>) -> Unsynced {
-        let index = Index { tenant: self.tenant, blocks: self.blocks, durability: Durability::Synced, pieces };
+    pub(super) fn unsynced(&self) -> Unsynced {
         let (condemned, lost) = (Arc::clone(&self.condemned), Arc::clone(&self.lost));
-        Unsynced { path: self.path.clone(), condemned, lost, index }
+        Unsynced { path: self.path.clone(), condemned, lost }
     }
 }
 
@@ -140,7 +154,6 @@ pub(super) struct Unsynced {
     path: PathBuf,
     condemned: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
-    index: Index,
 }
 
 impl Unsynced {
@@ -154,12 +167,13 @@ impl Unsynced {
         if self.is_condemned() {
             return Ok(());
         }
-        index::write(&self.path, &self.index)?;
-        // Evicted at this very moment: its index was removed before it was written.
+        let marked = index::mark_synced(&self.path);
+        // Evicted at this very moment: its index was removed before it was read or written.
         if self.is_condemned() {
             remove(&index::path(&self.path));
+            return Ok(());
         }
-        Ok(())
+        marked
     }
 
     fn is_condemned(&self) -> bool {
@@ -221,11 +235,13 @@ impl DataWriter {
     }
 
     /// All of it is written: it counts from now on.
-    pub(super) fn finish(mut self, pieces: &[Piece]) -> io::Result<DataFile> {
+    pub(super) fn finish(mut self, pieces: impl ExactSizeIterator<Item = Piece>) -> io::Result<DataFile> {
         self.data.written = Some(modified(&self.data.path)?);
         let DataFile { tenant, blocks, .. } = self.data;
-        let index = Index { tenant, blocks, durability: Durability::Written, pieces: pieces.to_vec() };
-        index::write(&self.data.path, &index)?;
+        let count = u32::try_from(pieces.len()).map_err(io::Error::other)?;
+        let header = Header { tenant, blocks, durability: Durability::Written, count };
+        index::write(&self.data.path, &header, pieces.map(Ok))?;
+        self.data.pieces = count;
         self.data.condemned.store(false, Ordering::Relaxed);
         Ok(self.data)
     }

@@ -10,10 +10,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     CacheError, Inner, NodeCache,
-    budget::Reserved,
-    data::{DataFile, DataWriter, Piece},
+    budget::{Reserved, Space},
+    data::{DataFile, DataWriter},
     image::BLOCK,
-    plan::{Need, Placed, Span, spans},
+    plan::{Placed, Plan, Span, by_block, spans},
     progress::Meter,
     transfers,
 };
@@ -27,33 +27,33 @@ pub(super) struct Fetch<'c> {
     cache: &'c NodeCache,
     tenant: TenantId,
     manifest: Arc<Manifest>,
-    placed: Placed,
+    plan: Plan,
 }
 
 /// What the blocking side works with.
 struct Filling {
     manifest: Arc<Manifest>,
     writer: DataWriter,
-    pieces: Vec<(Need, u32)>,
+    pieces: Vec<Placed>,
     meter: Meter,
 }
 
 impl<'c> Fetch<'c> {
-    pub(super) fn of(cache: &'c NodeCache, tenant: TenantId, manifest: &Arc<Manifest>, placed: Placed) -> Self {
-        Self { cache, tenant, manifest: Arc::clone(manifest), placed }
+    pub(super) fn of(cache: &'c NodeCache, tenant: TenantId, manifest: &Arc<Manifest>, plan: Plan) -> Self {
+        Self { cache, tenant, manifest: Arc::clone(manifest), plan }
     }
 
     /// Fetches all of it; the data file is the cache's afterwards, and pinned by the answer.
     pub(super) async fn run(self) -> Result<Arc<DataFile>, CacheError> {
-        let Self { cache, tenant, manifest, placed } = self;
+        let Self { cache, tenant, manifest, plan } = self;
         let (reserved, writer) = blocking({
-            let (cache, blocks) = (cache.clone(), placed.blocks);
-            move || cache.begin(tenant, blocks)
+            let (cache, blocks, pieces) = (cache.clone(), plan.blocks, plan.pieces.len() as u64);
+            move || cache.begin(tenant, blocks, pieces)
         })
         .await?;
-        let spans = spans(manifest.blocks(), &placed.pieces);
-        let meter = cache.meter((tenant, manifest.tree_id()), bytes(&placed.pieces));
-        let filling = Arc::new(Filling { manifest, writer, pieces: placed.pieces, meter });
+        let spans = spans(&manifest, &plan.pieces);
+        let meter = cache.meter((tenant, manifest.tree_id()), bytes(&manifest, &plan.pieces));
+        let filling = Arc::new(Filling { manifest, writer, pieces: plan.pieces, meter });
         stream::iter(spans)
             .map(|span| bring(cache, tenant, &filling, span))
             .buffer_unordered(transfers::MAX as usize)
@@ -67,9 +67,9 @@ impl<'c> Fetch<'c> {
 
 impl NodeCache {
     /// Reserves the space of a new data file.
-    fn begin(&self, tenant: TenantId, blocks: u32) -> Result<(Reserved, DataWriter), CacheError> {
+    fn begin(&self, tenant: TenantId, blocks: u32, pieces: u64) -> Result<(Reserved, DataWriter), CacheError> {
         let directory = self.data_directory();
-        let mut reserved = self.reserve(u64::from(blocks) * BLOCK)?;
+        let mut reserved = self.reserve(Space { bytes: u64::from(blocks) * BLOCK, pieces, inodes: 2 })?;
         let writer = DataWriter::create(&directory, tenant, blocks);
         let writer = writer.map_err(CacheError::io("reserve space", &directory))?;
         reserved.allocated();
@@ -79,13 +79,15 @@ impl NodeCache {
     /// Takes a data file in that was filled.
     fn take(&self, filled: Filling, reserved: Reserved) -> Result<Arc<DataFile>, CacheError> {
         pass(KillPoint::Filled);
-        let Filling { writer, pieces, .. } = filled;
-        let pieces: Vec<Piece> =
-            pieces.iter().map(|&(Need { digest, len, .. }, block)| Piece { digest, block, len }).collect();
-        let data = writer.finish(&pieces).map_err(CacheError::io("write an index", self.data_directory()))?;
-        let data = self.inner.state.lock().add(data, &pieces);
+        let Filling { writer, pieces, manifest, .. } = filled;
+        let pieces = || pieces.iter().map(|piece| piece.whole(&manifest));
+        let data = writer.finish(pieces()).map_err(CacheError::io("write an index", self.data_directory()))?;
+        let mut known = self.inner.state.lock();
+        let (file, data) = known.add(data);
+        known.place(file, pieces());
+        drop(known);
         reserved.keep();
-        self.inner.syncing.send(data.unsynced(pieces));
+        self.inner.syncing.send(data.unsynced());
         Ok(data)
     }
 }
@@ -117,6 +119,7 @@ async fn bring_once(
 ) -> Result<(), CacheError> {
     let stored = fetch(cache, tenant, &filling.manifest, span).await?;
     let (filling, pieces, start) = (Arc::clone(filling), span.pieces.clone(), span.start);
+    let _turn = cache.inner.decoding.acquire().await.map_err(|_| CacheError::Interrupted)?;
     blocking(move || filling.write(pack, start, &stored, pieces)).await
 }
 
@@ -134,8 +137,8 @@ async fn fetch(cache: &NodeCache, tenant: TenantId, manifest: &Manifest, span: &
 
 impl Filling {
     fn memory_kib(&self, span: &Span) -> u32 {
-        let blocks =
-            self.pieces[span.pieces.clone()].iter().map(|(need, _)| self.manifest.blocks()[need.block as usize]);
+        let blocks = by_block(&self.manifest, &self.pieces[span.pieces.clone()])
+            .map(|(block, _)| self.manifest.blocks()[block as usize]);
         let decoded = blocks.map(|block| u64::from(block.info.raw_len)).max().unwrap_or_default();
         // A solid block is there twice, as it is and padded.
         u32::try_from((span.end - span.start + 2 * decoded).div_ceil(1024)).unwrap_or(u32::MAX)
@@ -150,17 +153,18 @@ impl Filling {
         pieces: std::ops::Range<usize>,
     ) -> Result<(), CacheError> {
         let mut padded = Vec::new();
-        let brought = bytes(&self.pieces[pieces.clone()]);
-        for of_block in self.pieces[pieces].chunk_by(|a, b| a.0.block == b.0.block) {
-            let block = &self.manifest.blocks()[of_block[0].0.block as usize];
+        let brought = bytes(&self.manifest, &self.pieces[pieces.clone()]);
+        for (block, of_block) in by_block(&self.manifest, &self.pieces[pieces]) {
+            let block = &self.manifest.blocks()[block as usize];
             let from = (u64::from(block.info.offset) - start) as usize;
             let raw = decode_block(block, &stored[from..from + block.info.stored_len as usize], pack)?;
             let written = if block.chunk.is_some() {
                 // Its hash was checked with the block.
-                self.write_padded(of_block[0].1, raw)
+                self.write_padded(of_block[0].at, raw)
             } else {
                 padded.clear();
-                for (need, _) in of_block {
+                for piece in of_block {
+                    let need = piece.part.need(&self.manifest);
                     let content = &raw[need.offset as usize..(need.offset + need.len) as usize];
                     if Digest::of(content) != need.digest {
                         let what = format!("a file in pack {pack}");
@@ -171,7 +175,7 @@ impl Filling {
                     padded.extend_from_slice(content);
                     padded.resize(padded.len().next_multiple_of(BLOCK as usize), 0);
                 }
-                self.writer.write(of_block[0].1, &padded)
+                self.writer.write(of_block[0].at, &padded)
             };
             written.map_err(CacheError::io("write contents", "data"))?;
         }
@@ -185,8 +189,8 @@ impl Filling {
     }
 }
 
-fn bytes(pieces: &[(Need, u32)]) -> u64 {
-    pieces.iter().map(|(need, _)| u64::from(need.len)).sum()
+fn bytes(manifest: &Manifest, pieces: &[Placed]) -> u64 {
+    pieces.iter().map(|piece| u64::from(piece.part.need(manifest).len)).sum()
 }
 
 async fn blocking<T: Send + 'static>(

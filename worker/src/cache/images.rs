@@ -19,8 +19,9 @@ use rustix::{
 
 use super::{
     CacheError, Loaded, Lower, NodeCache,
+    budget::{Reserved, Space},
     data::DataFile,
-    image::write_image,
+    image::{Layout, write_image},
     restore::{MOUNTS, TEMPORARY},
     state::Known,
 };
@@ -38,6 +39,7 @@ pub(crate) struct Image {
     mount: PathBuf,
     data: Vec<Arc<DataFile>>,
     used: AtomicU64,
+    _reserved: Option<Reserved>,
 }
 
 impl Lower for Image {
@@ -49,6 +51,11 @@ impl Lower for Image {
 impl Image {
     pub(super) fn uses(&self, data: &Arc<DataFile>) -> bool {
         self.data.iter().any(|used| Arc::ptr_eq(used, data))
+    }
+
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> u64 {
+        self._reserved.as_ref().map_or(0, Reserved::bytes)
     }
 
     fn touch(&self, now: u64) {
@@ -100,7 +107,8 @@ impl NodeCache {
 
     fn make_image(&self, tenant: TenantId, manifest: &Manifest, loaded: Loaded) -> Result<Arc<Image>, CacheError> {
         let began = std::time::Instant::now();
-        let image = Arc::new(self.mounted(manifest.tree(), loaded)?);
+        let reserve = |bytes| self.reserve(Space { bytes, inodes: 2, pieces: 0 }).map(Some);
+        let image = Arc::new(self.mounted(manifest.tree(), loaded, reserve)?);
         let mut known = self.inner.state.lock();
         let gone = [known.images.insert((tenant, manifest.tree_id()), Arc::clone(&image)), surplus(&mut known)];
         drop(known);
@@ -110,10 +118,18 @@ impl NodeCache {
         Ok(image)
     }
 
-    /// Writes and mounts the image of a tree. Blocking.
-    pub(super) fn mounted(&self, tree: &Tree, loaded: Loaded) -> Result<Image, CacheError> {
+    /// Writes and mounts the image of a tree, as long as there is room. Blocking.
+    pub(super) fn mounted(
+        &self,
+        tree: &Tree,
+        loaded: Loaded,
+        reserve: impl FnOnce(u64) -> Result<Option<Reserved>, CacheError>,
+    ) -> Result<Image, CacheError> {
         let directory = &self.inner.directory;
-        let image = write(&directory.join(TEMPORARY), tree, &loaded)?;
+        let layout = Layout::of(tree, loaded.data.len()).map_err(CacheError::io("lay out an image", directory))?;
+        let mut reserved = reserve(layout.bytes())?;
+        let image = write(&directory.join(TEMPORARY), &layout, &loaded)?;
+        reserved.iter_mut().for_each(Reserved::allocated);
         pass(KillPoint::ImageWritten);
         let mount = directory.join(MOUNTS).join(format!("{:016x}", rand::random::<u64>()));
         fs_err::create_dir(&mount).map_err(CacheError::io("create a directory", &mount))?;
@@ -122,7 +138,8 @@ impl NodeCache {
             return Err(CacheError::Mount(error));
         }
         pass(KillPoint::ImageMounted);
-        Ok(Image { mount, data: loaded.data, used: AtomicU64::new(self.inner.state.tick()) })
+        let used = AtomicU64::new(self.inner.state.tick());
+        Ok(Image { mount, data: loaded.data, used, _reserved: reserved })
     }
 }
 
@@ -137,14 +154,14 @@ fn surplus(known: &mut Known) -> Option<Arc<Image>> {
 }
 
 /// The image as a file without a name: it goes with its mount.
-fn write(directory: &Path, tree: &Tree, loaded: &Loaded) -> Result<OwnedFd, CacheError> {
+fn write(directory: &Path, layout: &Layout<'_>, loaded: &Loaded) -> Result<OwnedFd, CacheError> {
     let failed = |error| CacheError::io("write an image", directory)(error);
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
     let mut file = File::from(file);
     let devices: Vec<u32> = loaded.data.iter().map(|data| data.blocks()).collect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let written = write_image(&mut file, tree, &devices, loaded.extents.iter().copied(), now);
+    let written = write_image(&mut file, layout, &devices, loaded.extents.iter().copied(), now);
     written.map_err(failed)?;
     Ok(file.into())
 }

@@ -9,11 +9,12 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, Write as _},
+    io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use drydock_domain::{Digest, TenantId};
+use fs_err::File;
 
 use super::data::Piece;
 use crate::kill_point::{KillPoint, pass};
@@ -24,6 +25,7 @@ const BOOT_ID_LEN: usize = 36;
 const HEADER_LEN: usize = 8 + 4 + 16 + BOOT_ID_LEN + 1 + 4 + 4;
 const PIECE_LEN: usize = Digest::LEN + 4 + 4;
 const SUFFIX: &str = "index";
+const BUFFER: usize = 64 << 10;
 
 /// Whether the bytes survive a crash of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +36,21 @@ pub(super) enum Durability {
     Synced,
 }
 
-/// What an index says.
-#[derive(Clone, Debug)]
-pub(super) struct Index {
+/// What an index says of the data file as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
     pub(super) tenant: TenantId,
     pub(super) blocks: u32,
     pub(super) durability: Durability,
-    pub(super) pieces: Vec<Piece>,
+    /// Number of pieces.
+    pub(super) count: u32,
+}
+
+/// An index that was read and found whole. Its pieces stay on the disk until they are asked for: there may be very many.
+#[derive(Debug)]
+pub(super) struct Index {
+    path: PathBuf,
+    pub(super) header: Header,
 }
 
 pub(super) fn path(data: &Path) -> PathBuf {
@@ -52,26 +62,20 @@ pub(super) fn is_index(path: &Path) -> bool {
 }
 
 /// Writes the index of the data file at `data`, all of it or nothing.
-pub(super) fn write(data: &Path, index: &Index) -> io::Result<()> {
-    let Index { tenant, blocks, durability, pieces } = index;
-    let mut bytes = Vec::with_capacity(HEADER_LEN + pieces.len() * PIECE_LEN + Digest::LEN);
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(tenant.uuid().as_bytes());
-    bytes.extend(boot_id()?);
-    bytes.push(u8::from(*durability == Durability::Synced));
-    bytes.extend(blocks.to_le_bytes());
-    bytes.extend(u32::try_from(pieces.len()).map_err(io::Error::other)?.to_le_bytes());
-    for piece in pieces {
-        bytes.extend(piece.digest.as_bytes());
-        bytes.extend(piece.block.to_le_bytes());
-        bytes.extend(piece.len.to_le_bytes());
-    }
-    bytes.extend(Digest::of(&bytes).as_bytes());
+pub(super) fn write(data: &Path, header: &Header, pieces: impl Iterator<Item = io::Result<Piece>>) -> io::Result<()> {
     let directory = data.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(directory)?;
-    new.write_all(&bytes)?;
-    if *durability == Durability::Synced {
+    let new = tempfile::NamedTempFile::new_in(directory)?;
+    let mut out = BufWriter::with_capacity(BUFFER, Hashed::of(new));
+    out.write_all(&header.encode(&boot_id()?))?;
+    for piece in pieces {
+        let Piece { digest, block, len } = piece?;
+        out.write_all(digest.as_bytes())?;
+        out.write_all(&block.to_le_bytes())?;
+        out.write_all(&len.to_le_bytes())?;
+    }
+    let Hashed { of: mut new, hasher } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    new.write_all(hasher.finalize().as_bytes())?;
+    if header.durability == Durability::Synced {
         new.as_file().sync_data()?;
     }
     pass(KillPoint::Indexed);
@@ -79,43 +83,121 @@ pub(super) fn write(data: &Path, index: &Index) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads an index. `None` when it is damaged, of another version, or its data may not have survived.
-pub(super) fn read(path: &Path) -> io::Result<Option<Index>> {
-    let bytes = fs_err::read(path)?;
-    let boot_id = boot_id()?;
-    Ok(parse(&bytes, &boot_id))
+/// Says in the index of the data file at `data` that both are on the disk.
+pub(super) fn mark_synced(data: &Path) -> io::Result<()> {
+    let index = read(&path(data))?.ok_or_else(|| io::Error::other("the index of a data file is damaged"))?;
+    write(data, &Header { durability: Durability::Synced, ..index.header }, index.pieces()?)
 }
 
-fn parse(bytes: &[u8], boot_id: &[u8; BOOT_ID_LEN]) -> Option<Index> {
-    let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(Digest::LEN)?)?;
-    if Digest::of(body).as_bytes() != digest {
-        return None;
+/// Reads an index. `None` when it is damaged, of another version, or its data may not have survived.
+pub(super) fn read(path: &Path) -> io::Result<Option<Index>> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut input = Hashed::of(BufReader::with_capacity(BUFFER, file));
+    match check(&mut input, len) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        checked => Ok(checked.ok().flatten().map(|header| Index { path: path.to_owned(), header })),
     }
-    let (header, mut rest) = body.split_at_checked(HEADER_LEN)?;
-    let (magic, header) = header.split_at(8);
-    let (version, header) = header.split_at(4);
-    let (tenant, header) = header.split_at(16);
-    let (booted, header) = header.split_at(BOOT_ID_LEN);
-    let (synced, header) = header.split_at(1);
-    let (blocks, count) = header.split_at(4);
-    let durability = if synced == [1] { Durability::Synced } else { Durability::Written };
-    let survived = durability == Durability::Synced || booted == boot_id;
-    if magic != MAGIC || number(version)? != VERSION || !survived || rest.len() != number(count)? as usize * PIECE_LEN {
-        return None;
+}
+
+fn check(input: &mut Hashed<impl Read>, len: u64) -> io::Result<Option<Header>> {
+    let mut header = [0; HEADER_LEN];
+    input.read_exact(&mut header)?;
+    let Some(header) = Header::decode(&header, &boot_id()?) else { return Ok(None) };
+    if len != (HEADER_LEN + header.count as usize * PIECE_LEN + Digest::LEN) as u64 {
+        return Ok(None);
     }
-    let blocks = number(blocks)?;
-    let mut pieces = Vec::with_capacity(rest.len() / PIECE_LEN);
-    while let Some((piece, next)) = rest.split_at_checked(PIECE_LEN) {
-        let digest = Digest::try_from(&piece[..Digest::LEN]).ok()?;
-        let (block, len) = (number(&piece[32..36])?, number(&piece[36..])?);
-        if block.checked_add(Piece::blocks(len)).is_none_or(|end| end > blocks) {
+    for _ in 0..header.count {
+        let Piece { block, len, .. } = piece(input)?;
+        if block.checked_add(Piece::blocks(len)).is_none_or(|end| end > header.blocks) {
+            return Ok(None);
+        }
+    }
+    let digest = input.hasher.finalize();
+    let mut stored = [0; Digest::LEN];
+    input.read_exact(&mut stored)?;
+    Ok((digest == stored).then_some(header))
+}
+
+impl Header {
+    fn encode(&self, boot_id: &[u8; BOOT_ID_LEN]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_LEN);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.tenant.uuid().as_bytes());
+        bytes.extend(boot_id);
+        bytes.push(u8::from(self.durability == Durability::Synced));
+        bytes.extend(self.blocks.to_le_bytes());
+        bytes.extend(self.count.to_le_bytes());
+        bytes
+    }
+
+    fn decode(header: &[u8; HEADER_LEN], boot_id: &[u8; BOOT_ID_LEN]) -> Option<Self> {
+        let (magic, header) = header.split_at(8);
+        let (version, header) = header.split_at(4);
+        let (tenant, header) = header.split_at(16);
+        let (booted, header) = header.split_at(BOOT_ID_LEN);
+        let (synced, header) = header.split_at(1);
+        let (blocks, count) = header.split_at(4);
+        let durability = if synced == [1] { Durability::Synced } else { Durability::Written };
+        let survived = durability == Durability::Synced || booted == boot_id;
+        if magic != MAGIC || number(version)? != VERSION || !survived {
             return None;
         }
-        pieces.push(Piece { digest, block, len });
-        rest = next;
+        let tenant = TenantId::from(uuid::Uuid::from_slice(tenant).ok()?);
+        Some(Self { tenant, blocks: number(blocks)?, durability, count: number(count)? })
     }
-    let tenant = TenantId::from(uuid::Uuid::from_slice(tenant).ok()?);
-    Some(Index { tenant, blocks, durability, pieces })
+}
+
+impl Index {
+    /// The pieces, read as they are taken.
+    pub(super) fn pieces(&self) -> io::Result<impl Iterator<Item = io::Result<Piece>> + use<>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(HEADER_LEN as u64))?;
+        let mut input = BufReader::with_capacity(BUFFER, file);
+        Ok((0..self.header.count).map(move |_| piece(&mut input)))
+    }
+}
+
+fn piece(input: &mut impl Read) -> io::Result<Piece> {
+    let (mut digest, mut block, mut len) = ([0; Digest::LEN], [0; 4], [0; 4]);
+    input.read_exact(&mut digest)?;
+    input.read_exact(&mut block)?;
+    input.read_exact(&mut len)?;
+    Ok(Piece { digest: digest.into(), block: u32::from_le_bytes(block), len: u32::from_le_bytes(len) })
+}
+
+/// Hashes what goes through it.
+#[derive(Debug)]
+struct Hashed<T> {
+    of: T,
+    hasher: blake3::Hasher,
+}
+
+impl<T> Hashed<T> {
+    fn of(of: T) -> Self {
+        Self { of, hasher: blake3::Hasher::new() }
+    }
+}
+
+impl<T: Read> Read for Hashed<T> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.of.read(bytes)?;
+        self.hasher.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+impl<T: Write> Write for Hashed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.of.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.of.flush()
+    }
 }
 
 fn number(bytes: &[u8]) -> Option<u32> {

@@ -13,8 +13,9 @@ use super::{
     data::DataFile,
     fetch::Fetch,
     image::Extent,
-    plan::{Need, needs, place},
-    state::{Known, Place},
+    places::Place,
+    plan::{Part, Plan},
+    state::Known,
 };
 
 /// A version whose contents are all here, and stay while this is held.
@@ -29,7 +30,7 @@ pub(crate) struct Loaded {
 /// What is here of a version, and what is not.
 struct Looked {
     loaded: Loaded,
-    missing: Vec<Need>,
+    missing: Vec<Part>,
 }
 
 /// Data files that one tree is read from, at most.
@@ -61,7 +62,8 @@ impl NodeCache {
                 return Ok(loaded);
             }
             self.inner.metrics.misses.inc();
-            let _fetched = Fetch::of(self, tenant, manifest, place(missing)).run().await?;
+            let plan = Plan::of(missing, |part| part.need(manifest));
+            let _fetched = Fetch::of(self, tenant, manifest, plan).run().await?;
             let Looked { missing, loaded } = self.look(tenant, manifest).await?;
             if missing.is_empty() {
                 return Ok(loaded);
@@ -99,16 +101,16 @@ impl NodeCache {
 
 fn look(known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) -> Looked {
     let places = known.places(tenant);
-    let needs: Vec<Need> = needs(manifest).collect();
-    let found: Vec<Option<Place>> =
-        needs.iter().map(|need| places.and_then(|places| places.get(&need.digest)).copied()).collect();
+    let mut found: Vec<Option<Place>> = Vec::with_capacity(pieces(manifest));
+    found.extend(Part::all(manifest).map(|part| places?.get(&part.need(manifest).digest)));
     let sources = sources(&found);
-    let mut loaded = Loaded { data: Vec::new(), extents: Vec::with_capacity(needs.len()) };
+    found.iter_mut().for_each(|place| *place = place.filter(|place| sources.contains(&place.file)));
+    let mut missing = Vec::with_capacity(found.iter().filter(|place| place.is_none()).count());
+    let mut loaded = Loaded { data: Vec::new(), extents: Vec::with_capacity(found.len() - missing.capacity()) };
     let mut devices: HashMap<u32, u16> = HashMap::new();
-    let mut missing = Vec::new();
-    for (need, place) in needs.into_iter().zip(found) {
-        let Some(Place { file, block }) = place.filter(|place| sources.contains(&place.file)) else {
-            missing.push(need);
+    for (part, place) in Part::all(manifest).zip(found) {
+        let Some(Place { file, block }) = place else {
+            missing.push(part);
             continue;
         };
         let device = *devices.entry(file).or_insert_with(|| {
@@ -120,6 +122,10 @@ fn look(known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) -> Looke
         loaded.extents.push(Extent { device, block });
     }
     Looked { loaded, missing }
+}
+
+fn pieces(manifest: &Manifest) -> usize {
+    manifest.locations().iter().map(|location| location.blocks().len()).sum()
 }
 
 /// The data files to read from. Of very many only those that give most: what the others have is brought together in a new one.

@@ -25,6 +25,7 @@ mod images;
 mod index;
 mod load;
 mod metrics;
+mod places;
 mod plan;
 mod progress;
 mod restore;
@@ -80,6 +81,8 @@ struct Inner {
     /// A tree came.
     came: Notify,
     transfers: Transfers,
+    /// A turn for each core: more threads would decode no more, and each leaves buffers behind.
+    decoding: Semaphore,
     syncing: Syncing,
     started: SystemTime,
     _lock: File,
@@ -107,6 +110,7 @@ impl NodeCache {
                 fetching: Fetching::default(),
                 memory: Semaphore::new(fetch::MEMORY_KIB as usize),
                 came: Notify::new(),
+                decoding: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
                 syncing: Syncing::start().map_err(CacheError::io("start a thread for", path))?,
                 started: SystemTime::now(),
                 _lock: lock,

@@ -14,8 +14,9 @@ use rustix::{
 
 use super::{
     CacheError, NodeCache,
-    data::{DataFile, Piece},
-    index, trees,
+    data::DataFile,
+    index::{self, Durability, Index},
+    trees,
 };
 use crate::mount;
 
@@ -25,6 +26,8 @@ pub(super) const TEMPORARY: &str = "tmp";
 pub(super) const TREES: &str = "trees";
 pub(super) const TRASH: &str = "trash";
 const LOCK: &str = ".lock";
+/// Pieces that are read and noted together.
+const PIECES_AT_ONCE: usize = 1024;
 
 /// Takes the directory for this process.
 pub(super) fn lock(root: &Path) -> Result<File, CacheError> {
@@ -70,27 +73,37 @@ impl NodeCache {
     pub fn restore(&self) -> Result<usize, CacheError> {
         self.empty_trash();
         let directory = self.data_directory();
-        let failed = |error| CacheError::io("list", &directory)(error);
         let mut found = 0;
-        for entry in fs_err::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            if !index::is_index(&path) || !self.is_older(&entry) {
-                continue;
-            }
+        for path in self.older_indices(&directory).map_err(CacheError::io("list", &directory))? {
             match open(&path) {
-                Some((data, pieces, synced)) => {
+                Some((data, index)) => {
+                    let durability = index.header.durability;
+                    let data = self.take_in(data, &index).map_err(CacheError::io("read an index", &path))?;
                     found += 1;
-                    let data = self.take_in(data, &pieces);
-                    if !synced {
-                        self.inner.syncing.send(data.unsynced(pieces));
+                    if durability == Durability::Written {
+                        self.inner.syncing.send(data.unsynced());
                     }
+                    drop(data);
+                    self.give_back()?;
                 }
                 None => remove(&path),
             }
         }
-        self.remove_rubbish(&directory).map_err(failed)?;
+        self.remove_rubbish(&directory).map_err(CacheError::io("list", &directory))?;
         Ok(found)
+    }
+
+    /// What an earlier worker left, in the order it was written: about that in which it was wanted.
+    fn older_indices(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut indices = Vec::new();
+        for entry in fs_err::read_dir(directory)? {
+            let entry = entry?;
+            if index::is_index(&entry.path()) && self.is_older(&entry) {
+                indices.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        indices.sort_unstable();
+        Ok(indices.into_iter().map(|(_, path)| path).collect())
     }
 
     /// Whether an entry is not this process's own; one that just went is no business of ours either.
@@ -107,10 +120,21 @@ impl NodeCache {
         }
     }
 
-    fn take_in(&self, data: DataFile, pieces: &[Piece]) -> Arc<DataFile> {
+    /// Its pieces by and by: there may be very many, and loads want the lock meanwhile.
+    fn take_in(&self, data: DataFile, index: &Index) -> io::Result<Arc<DataFile>> {
+        let mut pieces = index.pieces()?;
         let mut known = self.inner.state.lock();
         known.bytes += data.bytes();
-        known.add(data, pieces)
+        let (file, data) = known.add(data);
+        drop(known);
+        data.touch(self.inner.state.tick());
+        loop {
+            let some = pieces.by_ref().take(PIECES_AT_ONCE).collect::<io::Result<Vec<_>>>()?;
+            if some.is_empty() {
+                return Ok(data);
+            }
+            self.inner.state.lock().place(file, some);
+        }
     }
 
     /// Removes data files without an index, except those being filled by this process.
@@ -126,12 +150,12 @@ impl NodeCache {
     }
 }
 
-/// The data file an index tells of, and whether both were synced.
-fn open(path: &Path) -> Option<(DataFile, Vec<Piece>, bool)> {
+/// The data file an index tells of.
+fn open(path: &Path) -> Option<(DataFile, Index)> {
     let index = index::read(path).ok()??;
     let data: PathBuf = path.with_extension("");
-    let file = DataFile::found(data, index.tenant, index.blocks).ok()?;
-    Some((file, index.pieces, index.durability == index::Durability::Synced))
+    let file = DataFile::found(data, &index.header).ok()?;
+    Some((file, index))
 }
 
 fn remove(path: &Path) {

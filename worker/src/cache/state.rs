@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,37 +14,9 @@ use super::{
     data::{DataFile, Piece},
     held::Held,
     images::Image,
+    places::{Place, Places},
     trees::CopiedTree,
 };
-
-/// Where a piece lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// Number of its data file.
-    pub(super) file: u32,
-    pub(super) block: u32,
-}
-
-/// The first bytes of a BLAKE3 hash are as good as any hash of them.
-#[derive(Default)]
-pub(super) struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(Ok(first)) = bytes.get(..8).map(<[u8; 8]>::try_from) {
-            self.0 = u64::from_le_bytes(first);
-        }
-    }
-
-    // The length of the array, which says nothing.
-    fn write_usize(&mut self, _: usize) {}
-}
-
-type Places = HashMap<Digest, Place, BuildHasherDefault<DigestHasher>>;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -61,8 +32,10 @@ pub(super) struct Known {
     pub(super) held: Held,
     places: HashMap<TenantId, Places>,
     next: u32,
-    /// Bytes of data files, those that are being filled among them.
+    /// Bytes of data files, images and copied trees, those that are being made among them.
     pub(super) bytes: u64,
+    /// Pieces in data files; what two have counts twice.
+    pub(super) pieces: u64,
     /// Bytes of them that the file system has not taken off what is free yet.
     pub(super) unallocated: u64,
 }
@@ -80,15 +53,23 @@ impl State {
 }
 
 impl Known {
-    /// Takes in a data file whose bytes are counted already.
-    pub(super) fn add(&mut self, data: DataFile, pieces: &[Piece]) -> Arc<DataFile> {
+    /// Takes in a data file whose bytes are counted already; its pieces are told with [`Self::place`].
+    pub(super) fn add(&mut self, data: DataFile) -> (u32, Arc<DataFile>) {
         let data = Arc::new(data);
         let file = self.next;
         self.next += 1;
+        self.pieces += u64::from(data.pieces());
         self.files.insert(file, Arc::clone(&data));
+        (file, data)
+    }
+
+    /// Notes what lies in a data file, unless that is gone already.
+    pub(super) fn place(&mut self, file: u32, pieces: impl IntoIterator<Item = Piece>) {
+        let Some(data) = self.files.get(&file) else { return };
         let places = self.places.entry(data.tenant).or_default();
-        places.extend(pieces.iter().map(|piece| (piece.digest, Place { file, block: piece.block })));
-        data
+        for Piece { digest, block, .. } in pieces {
+            places.insert(&digest, Place { file, block });
+        }
     }
 
     pub(super) fn places(&self, tenant: TenantId) -> Option<&Places> {
@@ -99,8 +80,9 @@ impl Known {
     pub(super) fn evict(&mut self, file: u32) -> Option<Arc<DataFile>> {
         let data = self.files.remove(&file)?;
         self.bytes -= data.bytes();
+        self.pieces -= u64::from(data.pieces());
         if let Some(places) = self.places.get_mut(&data.tenant) {
-            places.retain(|_, place| place.file != file);
+            places.remove(file);
             if places.is_empty() {
                 self.places.remove(&data.tenant);
             }

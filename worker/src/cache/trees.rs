@@ -14,7 +14,13 @@ use std::{
 use drydock_domain::{Digest, EntryKind, TenantId};
 use drydock_storage::Manifest;
 
-use super::{CacheError, Loaded, Lower, NodeCache, budget::Reserved, image::BLOCK, restore::TREES, state::Known};
+use super::{
+    CacheError, Loaded, Lower, NodeCache,
+    budget::{Reserved, Space},
+    image::BLOCK,
+    restore::TREES,
+    state::Known,
+};
 use crate::workspace::{open_top, remove_tree};
 
 /// Writes a loaded version into an empty directory. Blocking.
@@ -78,19 +84,19 @@ impl NodeCache {
         manifest: &Arc<Manifest>,
         copy_out: CopyOut,
     ) -> Result<Arc<dyn Lower>, CacheError> {
-        let key = (tenant, manifest.tree_id());
-        if let Some(tree) = self.find_tree(key) {
+        if let Some(tree) = self.find_tree(tenant, manifest.tree_id()) {
             return Ok(tree);
         }
         let loaded = self.load(tenant, manifest).await?;
+        let key = (tenant, manifest.tree_id());
         let flight = self.inner.flights.board(key).await;
-        if let Some(tree) = self.find_tree(key) {
+        if let Some(tree) = self.find_tree(tenant, manifest.tree_id()) {
             return Ok(tree);
         }
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
         let making = tokio::task::spawn_blocking(move || {
             let _until_made = flight;
-            let tree = cache.copied_tree(bytes(&manifest), |path| copy_out(&manifest, &loaded, path))?;
+            let tree = cache.copied_tree(space(&manifest), |path| copy_out(&manifest, &loaded, path))?;
             let before = cache.inner.state.lock().trees.insert(key, Arc::clone(&tree));
             // What gives its space back takes the lock.
             drop(before);
@@ -99,9 +105,10 @@ impl NodeCache {
         making.await.map_err(|_| CacheError::Interrupted)?
     }
 
-    fn find_tree(&self, key: (TenantId, Digest)) -> Option<Arc<dyn Lower>> {
+    /// The version with this tree as plain files, if it is here. Cheap.
+    pub(crate) fn find_tree(&self, tenant: TenantId, tree: Digest) -> Option<Arc<dyn Lower>> {
         let now = self.inner.state.tick();
-        let tree = Arc::clone(self.inner.state.lock().trees.get(&key)?);
+        let tree = Arc::clone(self.inner.state.lock().trees.get(&(tenant, tree))?);
         tree.used.fetch_max(now, Ordering::Relaxed);
         Some(tree)
     }
@@ -109,10 +116,10 @@ impl NodeCache {
     /// A directory of the cache, filled.
     pub(super) fn copied_tree(
         &self,
-        bytes: u64,
+        space: Space,
         fill: impl FnOnce(&Path) -> io::Result<()>,
     ) -> Result<Arc<CopiedTree>, CacheError> {
-        let mut reserved = self.reserve(bytes)?;
+        let mut reserved = self.reserve(space)?;
         let path = self.inner.directory.join(TREES).join(format!("{:016x}", rand::random::<u64>()));
         fs_err::create_dir(&path).map_err(CacheError::io("create a directory", &path))?;
         let filled = fill(&path);
@@ -133,12 +140,11 @@ pub(super) fn oldest_idle(known: &mut Known) -> Option<Arc<CopiedTree>> {
 }
 
 /// About what the file system will take for a version.
-fn bytes(manifest: &Manifest) -> u64 {
-    let entries = manifest.tree().entries().iter();
-    entries
-        .map(|entry| match entry.kind {
-            EntryKind::File { size, .. } => size.next_multiple_of(BLOCK),
-            _ => BLOCK,
-        })
-        .sum()
+fn space(manifest: &Manifest) -> Space {
+    let entries = manifest.tree().entries();
+    let bytes = entries.iter().map(|entry| match entry.kind {
+        EntryKind::File { size, .. } => size.next_multiple_of(BLOCK),
+        _ => BLOCK,
+    });
+    Space { bytes: bytes.sum(), inodes: entries.len() as u64, pieces: 0 }
 }

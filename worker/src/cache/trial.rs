@@ -6,6 +6,7 @@ use drydock_domain::{Digest, Entry, EntryKind, Mode, RelativePath, TenantId, Tre
 
 use super::{
     CacheError, Loaded, Lower, NodeCache,
+    budget::Space,
     data::DataWriter,
     image::{BLOCK, Extent},
 };
@@ -25,7 +26,7 @@ impl NodeCache {
             writer.write(0, &block).map_err(failed)?;
             let data = vec![Arc::new(writer.unnamed())];
             let loaded = Loaded { data, extents: vec![Extent::default()] };
-            Ok(Arc::new(cache.mounted(&tree()?, loaded)?) as Arc<dyn Lower>)
+            Ok(Arc::new(cache.mounted(&tree()?, loaded, |_| Ok(None))?) as Arc<dyn Lower>)
         })
         .await
     }
@@ -37,7 +38,7 @@ impl NodeCache {
                 fs_err::create_dir(path.join(DIRECTORY))?;
                 fs_err::write(path.join(FILE), CONTENT)
             };
-            Ok(cache.copied_tree(2 * BLOCK, fill)? as Arc<dyn Lower>)
+            Ok(cache.copied_tree(Space { bytes: 2 * BLOCK, inodes: 3, pieces: 0 }, fill)? as Arc<dyn Lower>)
         })
         .await
     }

@@ -1,5 +1,5 @@
 //! `Base`: the version a workspace starts from. Its manifest is read when somebody needs it, which for a mounted workspace
-//! that nobody changes is never.
+//! that nobody changes is never: such a job asks object storage for nothing.
 
 use std::sync::Arc;
 
@@ -62,14 +62,11 @@ impl Base {
         Err(StorageError::Corrupt { what, reason: "its manifest and delta lead to another tree" })
     }
 
-    /// Has the manifest read meanwhile, for the push that probably follows, and made ready for looking contents up.
+    /// Has the manifest made ready for looking contents up, for the push that probably follows. Only where it is in memory:
+    /// whether it is worth a request, the push knows.
     pub(super) fn read_ahead(&self) {
-        let base = self.clone();
-        drydock_runtime::tasks::spawn("read a manifest", async move {
-            // Whoever needs it is told of a failure.
-            if let Ok(manifest) = base.manifest().await.cloned() {
-                tokio::task::spawn_blocking(move || manifest.index_contents());
-            }
-        });
+        let known = self.manifest.get().cloned();
+        let Some(manifest) = known.or_else(|| self.manifests.find(self.tenant, &self.stored)) else { return };
+        tokio::task::spawn_blocking(move || manifest.index_contents());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use drydock_domain::{Entry, EntryKind, Tree};
+use drydock_domain::{Entry, EntryKind};
 
 use super::{
     BLOCK, Extent,
@@ -48,8 +48,8 @@ pub(super) struct Encoder<'a, W: Write> {
 }
 
 impl<'a, W: Write> Encoder<'a, W> {
-    pub(super) fn new(out: &'a mut W, tree: &'a Tree, layout: &'a Layout<'a>, now: u64) -> Self {
-        Self { out: io::BufWriter::with_capacity(64 << 10, out), at: 0, entries: tree.entries(), layout, now }
+    pub(super) fn new(out: &'a mut W, layout: &'a Layout<'a>, now: u64) -> Self {
+        Self { out: io::BufWriter::with_capacity(64 << 10, out), at: 0, entries: layout.entries(), layout, now }
     }
 
     pub(super) fn image(mut self, devices: &[u32], mut extents: impl Iterator<Item = Extent>) -> io::Result<u64> {
@@ -82,7 +82,7 @@ impl<'a, W: Write> Encoder<'a, W> {
     }
 
     fn superblock(&mut self, devices: usize) -> io::Result<()> {
-        let blocks = self.layout.data_block + u64::from(self.layout.data_blocks);
+        let blocks = self.layout.bytes() / BLOCK;
         self.bytes(&MAGIC.to_le_bytes())?;
         // No checksum (the cache checks its files itself), no compatible features.
         self.bytes(&[0; 8])?;

@@ -62,7 +62,8 @@ impl Stored {
 }
 
 /// Places of the inodes of a tree. Index 0 is the top directory, entry `n` of the tree has index `n + 1`.
-pub(super) struct Layout<'t> {
+#[derive(Debug)]
+pub(crate) struct Layout<'t> {
     tree: &'t Tree,
     slots: Vec<u32>,
     /// Directories and long symlinks, in index order.
@@ -74,7 +75,8 @@ pub(super) struct Layout<'t> {
 }
 
 impl<'t> Layout<'t> {
-    pub(super) fn of(tree: &'t Tree, devices: usize) -> io::Result<Self> {
+    /// For an image that points into so many data files.
+    pub(crate) fn of(tree: &'t Tree, devices: usize) -> io::Result<Self> {
         if devices > DEVICES_MAX {
             return Err(io::Error::other("too many data files for one image"));
         }
@@ -84,6 +86,15 @@ impl<'t> Layout<'t> {
         layout.data_blocks = layout.stored.last().map_or(0, |last| last.block + last.blocks);
         layout.place(DEVICE_TABLE + devices as u64 * DEVICE_SLOT)?;
         Ok(layout)
+    }
+
+    /// Bytes of the image.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.data_block + u64::from(self.data_blocks)) * BLOCK
+    }
+
+    pub(super) fn entries(&self) -> &'t [Entry] {
+        self.tree.entries()
     }
 
     /// The number by which directories name an inode.

@@ -14,9 +14,8 @@ mod tests;
 
 use std::io::{self, Write};
 
-use drydock_domain::Tree;
-
-use self::{encode::Encoder, layout::Layout};
+use self::encode::Encoder;
+pub(crate) use self::layout::Layout;
 
 /// Bytes of a block of an image and of a data file.
 pub(crate) const BLOCK: u64 = 4096;
@@ -32,15 +31,14 @@ pub(crate) struct Extent {
     pub(crate) block: u32,
 }
 
-/// Writes the image of `tree`. `devices` are the lengths of the data files in blocks; `extents` are the places of all
-/// pieces, 4 MiB each but the last of a file, in path order. Returns the bytes written.
+/// Writes the image that was laid out for as many data files. `devices` are their lengths in blocks; `extents` are the places
+/// of all pieces, 4 MiB each but the last of a file, in path order. Returns the bytes written, as many as [`Layout::bytes`].
 pub(crate) fn write_image(
     out: &mut impl Write,
-    tree: &Tree,
+    layout: &Layout<'_>,
     devices: &[u32],
     extents: impl IntoIterator<Item = Extent>,
     now: u64,
 ) -> io::Result<u64> {
-    let layout = Layout::of(tree, devices.len())?;
-    Encoder::new(out, tree, &layout, now).image(devices, extents.into_iter())
+    Encoder::new(out, layout, now).image(devices, extents.into_iter())
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use drydock_domain::{Digest, Entry, EntryKind, LinkTarget, Mode, RelativePath};
+use drydock_domain::{Digest, Entry, EntryKind, LinkTarget, Mode, RelativePath, Tree};
 use rustix::mount::MountAttrFlags;
 
 use super::*;
@@ -57,7 +57,9 @@ fn mount(tree: &Tree, data: &[&[u8]], extents: &[Extent]) -> Mounted {
         devices.push((bytes.len() as u64).div_ceil(BLOCK) as u32);
         handles.push(handle(&path).unwrap());
     }
-    let written = write_image(&mut image, tree, &devices, extents.iter().copied(), 1_700_000_000).unwrap();
+    let layout = Layout::of(tree, devices.len()).unwrap();
+    let written = write_image(&mut image, &layout, &devices, extents.iter().copied(), 1_700_000_000).unwrap();
+    assert_eq!(written, layout.bytes());
     assert_eq!(written, image.seek(SeekFrom::End(0)).unwrap());
     let on = place.path().join("on");
     std::fs::create_dir(&on).unwrap();

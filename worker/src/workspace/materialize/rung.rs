@@ -58,8 +58,10 @@ impl Rung {
                 layer::mount(scratch, image).await.map(Detection::Layer)
             }
             Self::Overlay => {
-                let manifest = base.manifest().await?;
-                let tree = cache.tree(base.tenant(), manifest, fill::copy_out).await?;
+                let tree = match cache.find_tree(base.tenant(), base.tree()) {
+                    Some(tree) => tree,
+                    None => cache.tree(base.tenant(), base.manifest().await?, fill::copy_out).await?,
+                };
                 base.read_ahead();
                 layer::mount(scratch, tree).await.map(Detection::Layer)
             }

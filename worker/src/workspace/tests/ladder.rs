@@ -26,7 +26,7 @@ async fn ladder(project: &Project, scratch: &Path) -> (Ladder, ScratchRoot) {
     (Ladder::probe(project.node.materializer.cache(), &root, None, counters).await.unwrap(), root)
 }
 
-fn ladder_of(rungs: &[Rung]) -> Ladder {
+pub(super) fn ladder_of(rungs: &[Rung]) -> Ladder {
     let counters = prometheus::IntCounterVec::new(prometheus::Opts::new("downgrades", "d"), &["rung"]).unwrap();
     Ladder::given(rungs.to_vec(), counters)
 }
@@ -98,7 +98,7 @@ async fn no_room_for_a_copied_tree_leaves_it_to_the_next() {
     let disk = tempfile::tempdir().unwrap();
     let metrics = crate::cache::CacheMetrics::register(&prometheus::Registry::new()).unwrap();
     // The contents take 75 blocks, a copy of the tree some more.
-    let limits = crate::cache::CacheLimits { max_bytes: 100 * 4096, min_free: 0 };
+    let limits = crate::cache::CacheLimits { max_bytes: 100 * 4096, min_free: 0, max_pieces: u64::MAX };
     let cache =
         crate::cache::NodeCache::open(&disk.path().join("cache"), limits, project.storage.clone(), metrics).unwrap();
     project.node.materializer = Materializer::new(

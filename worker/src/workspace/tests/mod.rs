@@ -12,6 +12,7 @@ mod loop_device;
 mod materializing;
 mod memory;
 mod oracle;
+mod requests;
 mod round_trip;
 mod scratch;
 mod storage_faults;
@@ -63,7 +64,7 @@ impl Node {
     /// One whose cache is not to take more than `max_bytes`.
     fn bounded(disk: &Path, rung: Rung, storage: &Storage, max_bytes: u64) -> Self {
         let root = ScratchRoot::open(&disk.join("scratch"), 0).unwrap();
-        let limits = CacheLimits { max_bytes, min_free: 0 };
+        let limits = CacheLimits { max_bytes, min_free: 0, max_pieces: u64::MAX };
         let metrics = CacheMetrics::register(&Registry::new()).unwrap();
         let cache = NodeCache::open(&disk.join("cache"), limits, storage.clone(), metrics).unwrap();
         let manifests = Arc::new(ManifestCache::new(16 << 20, Limits::default()));

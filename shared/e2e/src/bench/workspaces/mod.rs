@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use drydock_worker::workspace::Rung;
 
-use self::{peers::Peers, verdicts::Verdicts};
+use self::{footprint::Phase, peers::Peers, verdicts::Verdicts};
 
 /// Measures materializing and pushing of workspaces, on each rung, beside cp, s5cmd and the AWS CLI
 #[derive(Debug, clap::Parser)]
@@ -44,9 +44,12 @@ pub struct Arguments {
     /// Files of the tree that is moved while memory is watched; 0 leaves it out
     #[arg(long, default_value_t = 170_000)]
     memory_files: usize,
-    /// Only moves a tree of this many files and says how much memory it took
-    #[arg(long, hide = true)]
-    memory_child: Option<usize>,
+    /// Does only this, in this process, and says how much memory it took
+    #[arg(long, hide = true, value_enum, requires = "memory_tree")]
+    memory_phase: Option<Phase>,
+    /// The tree it has to do with
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
+    memory_tree: Option<PathBuf>,
 }
 
 /// Measures and prints; answers whether every bar was met.
@@ -54,8 +57,8 @@ pub struct Arguments {
 /// # Errors
 /// A result was wrong, or a server or a file is not there.
 pub async fn run(arguments: Arguments) -> Result<bool> {
-    if let Some(files) = arguments.memory_child {
-        return Box::pin(footprint::child(&arguments.directory, files)).await.map(|()| true);
+    if let (Some(phase), Some(tree)) = (arguments.memory_phase, &arguments.memory_tree) {
+        return Box::pin(footprint::child(phase, &arguments.directory, tree)).await.map(|()| true);
     }
     let mut verdicts = Verdicts::default();
     let peers = Peers { s5cmd: arguments.s5cmd.clone(), aws: arguments.aws.clone() };

@@ -4,14 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow};
 use drydock_domain::{AttemptId, Digest, ObjectKind, TenantId};
-use drydock_storage::{BoxError, Delta, Limits, Manifest, ManifestCache, PackRegistry, Storage};
+use drydock_storage::{BoxError, Delta, Limits, Manifest, ManifestCache, PackRegistry, Storage, StoredTree};
 use drydock_worker::{
     cache::{CacheLimits, CacheMetrics, NodeCache},
     workspace::{Ladder, Materialized, Materializer, PushOptions, Pushed, Rung, Scratch, ScratchRoot, push},
 };
 use prometheus::{IntCounterVec, Opts, Registry};
 
-pub(super) const TENANT: TenantId = TenantId::DEFAULT;
+const TENANT: TenantId = TenantId::DEFAULT;
 
 struct Accept;
 
@@ -30,15 +30,19 @@ pub(super) struct Node {
 impl Node {
     /// A node that has nothing yet.
     pub(super) async fn new(directory: &Path, rung: Rung, storage: &Storage) -> Result<Self> {
-        let directory = directory.join(format!("node-{:08x}", rand::random::<u32>()));
-        let scratch = ScratchRoot::open(&directory, 0)?;
-        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+        Self::at(&directory.join(format!("node-{:08x}", rand::random::<u32>())), rung, storage).await
+    }
+
+    /// A node on a directory that another one may have had before.
+    pub(super) async fn at(directory: &Path, rung: Rung, storage: &Storage) -> Result<Self> {
+        let scratch = ScratchRoot::open(directory, 0)?;
+        let limits = CacheLimits { max_bytes: u64::MAX, min_free: 0, max_pieces: u64::MAX };
         let metrics = CacheMetrics::register(&Registry::new())?;
         let cache = NodeCache::open(&directory.join("cache"), limits, storage.clone(), metrics)?;
         let downgrades = IntCounterVec::new(Opts::new("downgrades", "downgrades"), &["rung"])?;
         let ladder = Ladder::probe(&cache, &scratch, Some(rung), downgrades).await;
         let ladder = ladder.map_err(|refused| anyhow!("rung {rung} is not to be had here: {}", refused.reason))?;
-        let manifests = Arc::new(ManifestCache::new(64 << 20, Limits::default()));
+        let manifests = Arc::new(ManifestCache::new(32 << 20, Limits::default()));
         let materializer = Materializer::new(cache, storage.clone(), manifests, ladder);
         Ok(Self { storage: storage.clone(), materializer, scratch })
     }
@@ -47,8 +51,13 @@ impl Node {
         Ok(self.scratch.create(AttemptId::generate())?)
     }
 
-    pub(super) async fn materialize(&self, version: &Manifest, scratch: &Scratch) -> Result<Arc<Materialized>> {
-        let base = self.materializer.base(TENANT, version.tree_id(), version.stored());
+    pub(super) async fn materialize(
+        &self,
+        tree: Digest,
+        stored: StoredTree,
+        scratch: &Scratch,
+    ) -> Result<Arc<Materialized>> {
+        let base = self.materializer.base(TENANT, tree, stored);
         Ok(Box::pin(self.materializer.materialize(Some(base), scratch)).await?.into())
     }
 
@@ -60,6 +69,12 @@ impl Node {
             inline_max: Delta::INLINE_MAX,
         };
         Ok(Box::pin(push(&self.storage, options, from, workspace, &Accept)).await?)
+    }
+
+    /// Gets a version that was just stored ready for the next job, as a worker does.
+    pub(super) async fn prepare(&self, pushed: Pushed) -> Result<()> {
+        let written = pushed.written.context("nothing was changed")?;
+        Ok(Box::pin(self.materializer.prepare(TENANT, written)).await?)
     }
 
     /// A directory as a version.

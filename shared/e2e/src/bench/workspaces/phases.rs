@@ -52,7 +52,7 @@ pub(super) async fn measure(
     }
 
     let scratch = node.scratch()?;
-    let made = node.materialize(&version, &scratch).await?;
+    let made = node.materialize(version.tree_id(), version.stored(), &scratch).await?;
     let began = Instant::now();
     let unchanged = node.push(&made, scratch.workspace(), &scratch).await?;
     verdicts.figure(rung.as_str(), "push, nothing changed", Some(began.elapsed()));
@@ -80,7 +80,7 @@ const fn mounts(rung: Rung) -> bool {
 async fn materialize(node: &Node, version: &Manifest, tree: Option<&Tree>) -> Result<Duration> {
     let scratch = node.scratch()?;
     let began = Instant::now();
-    let made = node.materialize(version, &scratch).await?;
+    let made = node.materialize(version.tree_id(), version.stored(), &scratch).await?;
     let time = began.elapsed();
     if let Some(tree) = tree {
         ensure!(same(&tree.path, scratch.workspace()), "a workspace is not its tree");

@@ -1,5 +1,7 @@
 //! The cache against a real S3 server, a real file system and the real kernel.
 
+mod bounds;
+
 use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
@@ -17,7 +19,7 @@ use tempfile::TempDir;
 use super::{BLOCK, CacheError, CacheLimits, CacheMetrics, Lower as _, NodeCache};
 
 const TENANT: TenantId = TenantId::DEFAULT;
-const UNLIMITED: CacheLimits = CacheLimits { max_bytes: u64::MAX, min_free: 0 };
+const UNLIMITED: CacheLimits = CacheLimits { max_bytes: u64::MAX, min_free: 0, max_pieces: u64::MAX };
 
 /// Places in an index, see index.rs.
 const BOOT_ID: usize = 28;
@@ -68,11 +70,15 @@ fn data_files(directory: &Path) -> Vec<PathBuf> {
 /// The only index, once its data is on the disk: it is written again then.
 async fn synced_index(directory: &Path) -> PathBuf {
     let index = data_files(directory).into_iter().find(|path| path.extension().is_some()).unwrap();
+    written_to_disk(&index).await;
+    index
+}
+
+async fn written_to_disk(index: &Path) {
     drydock_testing::until("the data is synced", Duration::from_secs(20), || async {
-        (fs_err::read(&index).unwrap()[SYNCED] == 1).then_some(())
+        (fs_err::read(index).unwrap()[SYNCED] == 1).then_some(())
     })
     .await;
-    index
 }
 
 fn noise(seed: u8, len: usize) -> Vec<u8> {
@@ -273,8 +279,13 @@ async fn tight() -> Tight {
         versions.push(version(&storage, &[("f", noise(10 + seed, 40 * BLOCK as usize))]).await);
     }
     let disk = tempfile::tempdir().unwrap();
-    let limits = CacheLimits { max_bytes: 100 * BLOCK, min_free: 0 };
+    let limits = CacheLimits { max_bytes: 100 * BLOCK, min_free: 0, max_pieces: u64::MAX };
     Tight { cache: open(disk.path(), limits, &storage), _disk: disk, versions }
+}
+
+/// What the kernel says of a mounted image, besides the blocks of its data files.
+fn image_bytes(mounted: &Path, data_blocks: u64) -> u64 {
+    (rustix::fs::statvfs(mounted).unwrap().f_blocks - data_blocks) * BLOCK
 }
 
 #[tokio::test]
@@ -289,7 +300,9 @@ async fn what_nobody_wanted_for_longest_goes_first() {
     assert_eq!(cache.inner.metrics.evicted.get(), 1);
     let data = data_files(_disk.path()).into_iter().filter(|path| path.extension().is_none()).count();
     assert_eq!(data, 2);
-    assert_eq!(cache.inner.state.lock().bytes, 80 * BLOCK);
+    let images: u64 =
+        [0, 2].map(|at| image_bytes(cache.find_image(TENANT, versions[at].tree_id()).unwrap().path(), 40)).iter().sum();
+    assert_eq!(cache.inner.state.lock().bytes, 80 * BLOCK + images);
 }
 
 #[tokio::test]
@@ -317,7 +330,7 @@ async fn a_failed_download_leaves_nothing() {
     assert!(matches!(cache.load(TENANT, &versions[0]).await, Err(CacheError::Storage(_))));
     assert!(data_files(_disk.path()).is_empty());
     let known = cache.inner.state.lock();
-    assert_eq!((known.bytes, known.unallocated), (0, 0));
+    assert_eq!((known.bytes, known.unallocated, known.pieces), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -325,7 +338,8 @@ async fn too_little_disk_is_said_before_anything_is_fetched() {
     let storage = storage();
     let manifest = version(&storage, &[("f", noise(20, 5000))]).await;
     let disk = tempfile::tempdir().unwrap();
-    let cache = open(disk.path(), CacheLimits { max_bytes: u64::MAX, min_free: u64::MAX }, &storage);
+    let cache =
+        open(disk.path(), CacheLimits { max_bytes: u64::MAX, min_free: u64::MAX, max_pieces: u64::MAX }, &storage);
     let error = cache.load(TENANT, &manifest).await.unwrap_err();
     assert!(matches!(error, CacheError::Full { .. }), "{error}");
     assert!(data_files(disk.path()).is_empty());
