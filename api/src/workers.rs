@@ -36,6 +36,8 @@ struct WorkerView {
     /// Why not in a better way: the reason by rung.
     #[schema(value_type = HashMap<String, String>)]
     refused_rungs: serde_json::Value,
+    /// Trees of versions on its node: jobs that start from one of them are offered to it first.
+    held_trees: i64,
     build: String,
     lease_until: DateTime<Utc>,
     started_at: DateTime<Utc>,
@@ -59,6 +61,7 @@ impl From<WorkerRow> for WorkerView {
             isolation: row.isolation,
             rung: row.rung,
             refused_rungs: row.refused_rungs,
+            held_trees: row.held_trees,
             build: row.build,
             lease_until: row.lease_until,
             started_at: row.started_at,

@@ -17,14 +17,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 type Trees = HashSet<(TenantId, Digest)>;
 
 /// Tells until `shutdown` is forced.
-pub(crate) async fn advertise(context: Context, mut identity: Identity, shutdown: Shutdown) {
-    let mut told = Trees::new();
+pub(crate) async fn advertise(context: Context, identity: Identity, shutdown: Shutdown) {
+    let (mut told, mut teller) = (Trees::new(), *identity.borrow());
     loop {
+        let worker = *identity.borrow();
         // A new worker has told nothing.
-        if identity.has_changed().unwrap_or(false) {
+        if std::mem::replace(&mut teller, worker) != worker {
             told.clear();
         }
-        let worker = *identity.borrow_and_update();
         match tell(&context, worker, &told).await {
             Ok(now) => told = now,
             Err(error) => tracing::debug!("failed to tell which trees are here: {}", chain(&error)),

@@ -132,7 +132,7 @@ impl Intake {
     async fn subscribed(&self, slot: Slot, backoff: &mut Backoff) -> Leave {
         let mut seats = vec![slot];
         self.set_aside(&mut seats, CLAIMS);
-        let prefetch = seats.len();
+        let mut prefetch = seats.len();
         let subscribing = self.pulling(&mut seats, self.broker.subscribe(&self.context.config.pool, prefetch));
         let mut subscription = match subscribing.await {
             Ok(Ok(subscription)) => subscription,
@@ -141,16 +141,36 @@ impl Intake {
         };
         backoff.reset();
         *self.away() = None;
-        // Pulled jobs may have taken some.
-        self.set_aside(&mut seats, prefetch);
-        let left = self.consume(&mut subscription, seats, prefetch).await;
+        let left = loop {
+            // Pulled and offered jobs may have taken some.
+            self.set_aside(&mut seats, prefetch);
+            let left = self.consume(&mut subscription, seats, prefetch).await;
+            self.cancel(&mut subscription).await;
+            // A connection costs more than it takes to keep one until a slot frees.
+            seats = match left {
+                Leave::Full => match self.unless_stopping(self.ready()).await {
+                    Ok(slot) => vec![slot],
+                    Err(left) => break left,
+                },
+                left => break left,
+            };
+            self.set_aside(&mut seats, CLAIMS);
+            prefetch = seats.len();
+            if let Err(error) = subscription.resume(prefetch).await {
+                break error.into();
+            }
+        };
+        subscription.close().await;
+        left
+    }
+
+    /// No more tickets; those that came already go to others.
+    async fn cancel(&self, subscription: &mut Subscription) {
         for delivery in subscription.cancel().await {
             if let Err(error) = self.hand_back(delivery).await {
                 tracing::debug!("failed to hand a ticket back, it comes again: {}", chain(&error));
             }
         }
-        subscription.close().await;
-        left
     }
 
     /// Fills up to `most` slots for tickets to come, as far as there are any.
@@ -176,7 +196,9 @@ impl Intake {
                 biased;
                 () = self.shutdown.triggered() => break Leave::Stopping,
                 Some(accepted) = accepting.next() => match accepted {
-                    Ok(unused) => seats.extend::<Option<Slot>>(unused),
+                    // Others may have it where there are enough.
+                    Ok(Some(unused)) if seats.len() + taking.len() < prefetch => seats.push(unused),
+                    Ok(_) => {}
                     Err(left) => break left,
                 },
                 Some(taken) = taking.next() => match taken {

@@ -29,4 +29,5 @@ pub mod workspace;
 pub use config::WorkerConfig;
 pub use doctor::doctor;
 pub use lease::OnLostContact;
+pub use mount::unmount_below;
 pub use service::run;

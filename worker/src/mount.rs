@@ -110,8 +110,12 @@ pub(crate) fn unmount(target: &Path) -> io::Result<()> {
     }
 }
 
-/// Unmounts everything below `root`, the last first; one that resists does not keep the others.
-pub(crate) fn unmount_below(root: &Path) -> io::Result<()> {
+/// Unmounts everything below `root`, the last first; one that resists does not keep the others. For whoever clears away after
+/// workers that were killed.
+///
+/// # Errors
+/// The mounts cannot be listed, or one of them resists.
+pub fn unmount_below(root: &Path) -> io::Result<()> {
     let below = mounts()?.into_iter().filter(|mount| mount.starts_with(root) && mount != root);
     let unmounted = below.collect::<Vec<_>>().into_iter().rev().map(|mount| {
         match umount(mount.as_path(), UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {

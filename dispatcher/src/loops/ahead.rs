@@ -16,6 +16,8 @@ use crate::context::Context;
 
 /// Jobs looked at of each group that waits.
 const EACH: i32 = 4;
+/// Trees told to the workers of one pool at a time.
+const MOST: i32 = 16;
 /// How long a tree that somebody was told to fetch is not asked for again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,16 +49,19 @@ impl Ahead {
         let Some(lead) = self.context.lead().filter(|_| !self.context.config.locality_wait.is_zero()) else {
             return Ok(Next::Wait);
         };
-        let mut next = job::next_in_line(&self.context.database.client().await?, lead.term, EACH).await?;
+        let mut next = job::next_in_line(&self.context.database.client().await?, lead.term, EACH, MOST).await?;
         let mut state = self.state.lock().await;
         let now = Instant::now();
         state.asked.retain(|_, at| now - *at < PATIENCE);
-        next.retain(|ahead| state.asked.insert((ahead.tenant, ahead.tree), now).is_none());
+        next.retain(|ahead| !state.asked.contains_key(&(ahead.tenant, ahead.tree)));
         if next.is_empty() {
             return Ok(Next::Wait);
         }
         match state.publisher.fetch_ahead(&next).await {
-            Ok(()) => self.context.metrics.locality.fetched_ahead.inc_by(next.len() as u64),
+            Ok(()) => {
+                self.context.metrics.locality.fetched_ahead.inc_by(next.len() as u64);
+                state.asked.extend(next.iter().map(|ahead| ((ahead.tenant, ahead.tree), now)));
+            }
             Err(error) => tracing::debug!("failed to have trees fetched ahead: {}", chain(&error)),
         }
         Ok(Next::Wait)

@@ -4,6 +4,7 @@ mod ahead;
 mod collect;
 mod dead;
 mod due;
+mod forget;
 mod gauges;
 mod hints;
 mod horizon;
@@ -48,6 +49,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
+        spawn(context, every("forget", repair * 10), forget::run_once),
         tasks::spawn(
             "collect",
             Collection::new(context.clone()).run(every("collect", context.config.gc_period), stop()),

@@ -45,6 +45,11 @@ impl Offers {
         self.out.drain(..over).map(|offer| offer.job).collect()
     }
 
+    /// Those of `jobs` are no offers any more.
+    pub(super) fn withdraw(&mut self, jobs: &[JobId]) {
+        self.out.retain(|offer| !jobs.contains(&offer.job));
+    }
+
     /// When the next one is over.
     pub(super) fn next(&self) -> Option<Instant> {
         self.out.front().map(|offer| offer.until)
@@ -78,6 +83,8 @@ mod tests {
         offers.make(&mut [dispatch(Some(worker))], WAIT);
         tokio::time::advance(WAIT / 2).await;
         assert_eq!((offers.over(), offers.out().len()), (vec![job], 1));
+        offers.withdraw(&[job]);
+        assert_eq!(offers.out().len(), 1, "that of another job");
         assert!(offers.next().is_some_and(|next| next == Instant::now() + WAIT / 2));
     }
 

@@ -96,6 +96,10 @@ impl State {
             let offered = self.offers.make(&mut admission, context.config.locality_wait);
             context.metrics.locality.offered.inc_by(offered as u64);
             self.doubtful.extend(self.relay.publish(admission).await);
+            if !self.doubtful.is_empty() && self.relay.is_up() {
+                // Offered to workers that do not listen.
+                return Ok(Next::Again);
+            }
         } else {
             self.doubtful.extend(admission.iter().map(|dispatch| dispatch.ticket.job));
         }
@@ -118,6 +122,7 @@ impl State {
         };
         let client = context.database.client().await?;
         let named = self.doubtful.len().min(BATCH.unsigned_abs() as usize);
+        self.offers.withdraw(&self.doubtful[..named]);
         let tickets = job::redispatch(&client, lead.term, &self.doubtful[..named], unclaimed, BATCH).await?;
         context.metrics.redispatched.inc_by(tickets.len() as u64);
         (self.term, self.looked) = (Some(lead.term.number), Instant::now());

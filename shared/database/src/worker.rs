@@ -15,6 +15,7 @@ const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_int
 /// Asynchronous commit: what gets lost costs a fetch.
 const ADVERTISE: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
   SELECT live FROM relaxed, dd_advertise_v1($1, $2, $3, $4, $5) AS live";
+const FORGET_HELD: &str = "SELECT dd_forget_held_v1($1) AS forgotten";
 const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
@@ -114,6 +115,14 @@ pub async fn advertise(
     let ((tenants, trees), (gone_tenants, gone_trees)) = (split(came), split(went));
     let parameters: [&(dyn ToSql + Sync); 5] = [&worker.uuid(), &tenants, &trees, &gone_tenants, &gone_trees];
     Ok(again::row(conn, "tell which trees are held", ADVERTISE, &parameters).await?.get("live"))
+}
+
+/// Forgets what workers held that are over, at most `most` rows; answers how many went.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn forget_held(conn: &impl GenericClient, most: i32) -> Result<i32, DatabaseError> {
+    Ok(again::row(conn, "forget what ended workers held", FORGET_HELD, &[&most]).await?.get("forgotten"))
 }
 
 /// No claim succeeds for this worker any more.

@@ -10,7 +10,8 @@ use crate::DatabaseError;
 const LIST: &str =
     "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.refused_rungs, w.build, w.draining,
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
-    (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy
+    (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy,
+    (SELECT count(*) FROM held_tree h WHERE h.worker_id = w.id) AS held_trees
   FROM worker w WHERE w.ended_at IS NULL ORDER BY w.started_at, w.id LIMIT $1";
 const AGENTS: &str = "SELECT DISTINCT unnest(agents) AS agent FROM worker ORDER BY 1";
 
@@ -35,6 +36,8 @@ pub struct WorkerRow {
     pub rung: String,
     /// Why not a better one: an object of reasons by rung.
     pub refused_rungs: serde_json::Value,
+    /// Trees of versions on its node, from which jobs start at once.
+    pub held_trees: i64,
     /// Its build.
     pub build: String,
     /// Whether it takes no more jobs.
@@ -67,6 +70,7 @@ pub async fn list(conn: &impl GenericClient, limit: i64) -> Result<Vec<WorkerRow
             isolation: row.get("isolation"),
             rung: row.get("rung"),
             refused_rungs: row.get("refused_rungs"),
+            held_trees: row.get("held_trees"),
             build: row.get("build"),
             draining: row.get("draining"),
             leased: row.get("leased"),

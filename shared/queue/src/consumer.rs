@@ -73,6 +73,11 @@ impl Broker {
     }
 
     async fn consume(&self, link: Link, queue: &str, prefetch: usize) -> Result<Subscription, QueueError> {
+        let consumer = self.consumer(&link, queue, prefetch).await?;
+        Ok(Subscription { broker: self.clone(), link, consumer })
+    }
+
+    async fn consumer(&self, link: &Link, queue: &str, prefetch: usize) -> Result<lapin::Consumer, QueueError> {
         // AMQP has a word of 16 bits for it, in which 0 means without end.
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX).max(1);
         self.within("set the prefetch", link.channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
@@ -83,8 +88,7 @@ impl Broker {
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        let consumer = self.within("consume", consume).await?;
-        Ok(Subscription { broker: self.clone(), link, consumer })
+        self.within("consume", consume).await
     }
 }
 
@@ -132,6 +136,16 @@ impl Subscription {
             arrived.push(delivery);
         }
         arrived
+    }
+
+    /// Takes tickets of the same connection again after [`Self::cancel`], at most `prefetch` at any time.
+    ///
+    /// # Errors
+    /// The connection is gone, or the broker refuses: subscribe anew.
+    pub async fn resume(&mut self, prefetch: usize) -> Result<(), QueueError> {
+        let queue = self.consumer.queue();
+        self.consumer = self.broker.consumer(&self.link, queue.as_str(), prefetch).await?;
+        Ok(())
     }
 
     /// Closes the connection; stops deliveries before, where [`Self::cancel`] has not. An unacknowledged ticket is delivered

@@ -1,14 +1,17 @@
 //! The bounds of the cache: bytes, what must stay free on its disk, and how much there is to know. Space is reserved before
 //! anything is fetched, and made by letting go what was not wanted for longest.
 
-use std::sync::{Arc, MutexGuard, Weak};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, MutexGuard, Weak},
+};
 
 use rustix::fs::{StatVfs, statvfs};
 
 use super::{
     CacheError, Inner, NodeCache,
     data::DataFile,
-    images::Image,
+    images::{self, Image},
     state::Known,
     trees::{self, CopiedTree},
 };
@@ -39,12 +42,33 @@ pub(super) struct Space {
 /// A bound that cannot be kept.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Exceeded {
-    #[error("at most {0} are allowed")]
-    Bytes(u64),
+    #[error("at most {max} are allowed")]
+    Bytes { max: u64, over: u64 },
     #[error("{free} are free on the disk and {keep} must stay so")]
-    Free { free: u64, keep: u64 },
+    Free { free: u64, keep: u64, over: u64 },
     #[error("only {free} inodes are free on the disk, {wanted} are wanted and {MIN_INODES} must stay so")]
     Inodes { free: u64, wanted: u64 },
+}
+
+/// What evicting has to bring.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lacking {
+    bytes: u64,
+    pieces: u64,
+    files: u64,
+}
+
+impl Exceeded {
+    const fn lacking(self) -> Lacking {
+        match self {
+            Self::Bytes { over, .. } | Self::Free { over, .. } => Lacking { bytes: over, pieces: 0, files: 0 },
+            // A data file and its index take one each.
+            Self::Inodes { free, wanted } => {
+                let files = (MIN_INODES + wanted).saturating_sub(free).div_ceil(2);
+                Lacking { bytes: 0, pieces: 0, files }
+            }
+        }
+    }
 }
 
 /// Space promised to something of the cache, as long as this is held; to a data file, until it is the cache's.
@@ -116,33 +140,43 @@ impl NodeCache {
         loop {
             let mut known = self.inner.state.lock();
             let exceeded = self.exceeded(&known, space)?;
-            let victim = match exceeded {
-                Some(Exceeded::Inodes { .. }) => trees::oldest_idle(&mut known).map(Victim::Tree),
-                Some(_) => victim(&mut known),
+            let victims = match exceeded {
+                Some(exceeded) => Victims::of(&mut known, exceeded.lacking()),
                 // Of memory, a job that needs more gets it all the same.
-                None if known.pieces + space.pieces > self.inner.limits.max_pieces => oldest_data(&mut known),
-                None => None,
+                None => {
+                    let pieces = (known.pieces + space.pieces).saturating_sub(self.inner.limits.max_pieces);
+                    Victims::data(&mut known, Lacking { pieces, ..Lacking::default() })
+                }
             };
-            let Some(victim) = victim else { return Ok((known, exceeded)) };
+            self.tell_bytes(&known);
+            if victims.len() == 0 {
+                return Ok((known, exceeded));
+            }
             drop(known);
-            self.inner.metrics.evicted.inc();
+            self.inner.metrics.evicted.inc_by(victims.len() as u64);
             // Without the lock, and here: what goes later would look like space that is not there.
             pass(KillPoint::Evicting);
-            victim.remove();
+            victims.remove();
         }
+    }
+
+    pub(super) fn tell_bytes(&self, known: &Known) {
+        self.inner.metrics.bytes.set(i64::try_from(known.bytes).unwrap_or(i64::MAX));
     }
 
     /// Which bound so much more would break.
     fn exceeded(&self, known: &Known, space: Space) -> Result<Option<Exceeded>, CacheError> {
         let max = self.inner.limits.max_bytes;
-        if known.bytes.saturating_add(space.bytes) > max {
-            return Ok(Some(Exceeded::Bytes(max)));
+        let over = known.bytes.saturating_add(space.bytes).saturating_sub(max);
+        if over > 0 {
+            return Ok(Some(Exceeded::Bytes { max, over }));
         }
         let stat = statvfs(&self.inner.directory);
         let stat = stat.map_err(|errno| CacheError::io("look at the disk", &self.inner.directory)(errno.into()))?;
         let (free, keep) = (free_bytes(&stat), self.inner.limits.min_free);
-        if free < keep.saturating_add(known.unallocated).saturating_add(space.bytes) {
-            return Ok(Some(Exceeded::Free { free, keep }));
+        let over = keep.saturating_add(known.unallocated).saturating_add(space.bytes).saturating_sub(free);
+        if over > 0 {
+            return Ok(Some(Exceeded::Free { free, keep, over }));
         }
         // File systems without a fixed number of inodes say 0 of 0.
         if stat.f_files > 0 && stat.f_favail < MIN_INODES + space.inodes {
@@ -156,48 +190,70 @@ pub(super) fn free_bytes(stat: &StatVfs) -> u64 {
     stat.f_bavail.saturating_mul(stat.f_frsize)
 }
 
-/// What goes.
-enum Victim {
-    Tree(Arc<CopiedTree>),
-    Data(Vec<Arc<Image>>, Arc<DataFile>),
+/// What goes, at one time: sorting all files for each would take long where there are very many.
+#[derive(Default)]
+struct Victims {
+    tree: Option<Arc<CopiedTree>>,
+    images: Vec<Arc<Image>>,
+    data: Vec<Arc<DataFile>>,
 }
 
-impl Victim {
-    fn remove(self) {
-        match self {
-            Self::Tree(tree) => tree.remove(),
-            Self::Data(images, data) => {
-                // Unmounted before what they point into is removed.
-                drop(images);
-                drop(data);
-            }
+/// Data files at one time: their indices are removed under the lock.
+const VICTIMS: usize = 1024;
+
+impl Victims {
+    /// What is idle and was not wanted for longest. A copied tree first, whose contents are here a second time; an image alone
+    /// last, when its data is in use.
+    fn of(known: &mut Known, lacking: Lacking) -> Self {
+        if let Some(tree) = trees::oldest_idle(known) {
+            return Self { tree: Some(tree), ..Self::default() };
         }
+        let data = Self::data(known, lacking);
+        if data.len() > 0 { data } else { Self { images: images::oldest_idle(known).into_iter().collect(), ..data } }
+    }
+
+    fn data(known: &mut Known, lacking: Lacking) -> Self {
+        let data = known.evict_all(&oldest_idle(known, lacking));
+        if data.is_empty() {
+            return Self::default();
+        }
+        let of_it = known.images.extract_if(|_, image| image.data().iter().any(|data| !data.stays()));
+        Self { tree: None, images: of_it.map(|(_, image)| image).collect(), data }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.tree.is_some()) + self.data.len().max(self.images.len())
+    }
+
+    fn remove(self) {
+        if let Some(tree) = self.tree {
+            tree.remove();
+        }
+        // Unmounted before what they point into is removed.
+        drop(self.images);
+        drop(self.data);
     }
 }
 
-fn victim(known: &mut Known) -> Option<Victim> {
-    trees::oldest_idle(known).map(Victim::Tree).or_else(|| oldest_data(known))
-}
-
-fn oldest_data(known: &mut Known) -> Option<Victim> {
-    oldest_idle(known).and_then(|file| evict(known, file))
-}
-
-/// The data file that was not wanted for longest of those that only the cache and idle images hold.
-fn oldest_idle(known: &Known) -> Option<u32> {
-    let idle_images = || known.images.values().filter(|image| Arc::strong_count(image) == 1);
+/// The data files that were not wanted for longest of those that only the cache and idle images hold; as many as it takes.
+fn oldest_idle(known: &Known, lacking: Lacking) -> HashSet<u32> {
+    let mut by_idle_images: HashMap<*const DataFile, usize> = HashMap::new();
+    let idle_images = known.images.values().filter(|image| Arc::strong_count(image) == 1);
+    for data in idle_images.flat_map(|image| image.data()) {
+        *by_idle_images.entry(Arc::as_ptr(data)).or_default() += 1;
+    }
     let is_idle = |data: &Arc<DataFile>| {
-        let holders = 1 + idle_images().filter(|image| image.uses(data)).count();
-        Arc::strong_count(data) == holders
+        Arc::strong_count(data) == 1 + by_idle_images.get(&Arc::as_ptr(data)).copied().unwrap_or_default()
     };
-    let mut files: Vec<_> = known.files.iter().collect();
-    files.sort_unstable_by_key(|(_, data)| data.used());
-    files.into_iter().find(|(_, data)| is_idle(data)).map(|(file, _)| *file)
-}
-
-fn evict(known: &mut Known, file: u32) -> Option<Victim> {
-    let data = Arc::clone(known.files.get(&file)?);
-    let of_it = known.images.extract_if(|_, image| image.uses(&data)).map(|(_, image)| image).collect();
-    known.evict(file);
-    Some(Victim::Data(of_it, data))
+    let mut idle: Vec<_> = known.files.iter().filter(|(_, data)| is_idle(data)).collect();
+    idle.sort_unstable_by_key(|(_, data)| data.used());
+    let Lacking { mut bytes, mut pieces, mut files } = lacking;
+    let needed = idle.into_iter().take(VICTIMS).take_while(|(_, data)| {
+        let more = bytes > 0 || pieces > 0 || files > 0;
+        bytes = bytes.saturating_sub(data.bytes());
+        pieces = pieces.saturating_sub(u64::from(data.pieces()));
+        files = files.saturating_sub(1);
+        more
+    });
+    needed.map(|(file, _)| *file).collect()
 }

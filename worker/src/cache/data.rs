@@ -144,7 +144,7 @@ impl DataFile {
     /// What it takes to bring it to the disk, which does not pin it.
     pub(super) fn unsynced(&self) -> Unsynced {
         let (condemned, lost) = (Arc::clone(&self.condemned), Arc::clone(&self.lost));
-        Unsynced { path: self.path.clone(), condemned, lost }
+        Unsynced { path: self.path.clone(), written: self.written, condemned, lost }
     }
 }
 
@@ -152,6 +152,8 @@ impl DataFile {
 #[derive(Debug)]
 pub(super) struct Unsynced {
     path: PathBuf,
+    /// When the last of it was written by us.
+    written: Option<SystemTime>,
     condemned: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
 }
@@ -163,9 +165,13 @@ impl Unsynced {
             return Ok(());
         }
         // After a failed sync the kernel takes the pages for written (fsync(2)): they are not to be trusted any more.
-        fs_err::File::open(&self.path)?.sync_data().inspect_err(|_| self.lost.store(true, Ordering::Relaxed))?;
+        fs_err::File::open(&self.path)?.sync_data().inspect_err(|_| self.lose())?;
         if self.is_condemned() {
             return Ok(());
+        }
+        if self.written != Some(modified(&self.path)?) {
+            self.lose();
+            return Err(io::Error::other("a data file was written to before it was on the disk"));
         }
         let marked = index::mark_synced(&self.path);
         // Evicted at this very moment: its index was removed before it was read or written.
@@ -174,6 +180,12 @@ impl Unsynced {
             return Ok(());
         }
         marked
+    }
+
+    /// Neither this process nor a later one is to trust it.
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+        remove(&index::path(&self.path));
     }
 
     fn is_condemned(&self) -> bool {

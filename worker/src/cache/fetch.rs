@@ -160,7 +160,7 @@ impl Filling {
             let raw = decode_block(block, &stored[from..from + block.info.stored_len as usize], pack)?;
             let written = if block.chunk.is_some() {
                 // Its hash was checked with the block.
-                self.write_padded(of_block[0].at, raw)
+                self.write_padded(of_block, raw)
             } else {
                 padded.clear();
                 for piece in of_block {
@@ -183,9 +183,10 @@ impl Filling {
         Ok(())
     }
 
-    fn write_padded(&self, block: u32, mut raw: Vec<u8>) -> io::Result<()> {
+    /// A chunk, at each of its places: one, unless hashes of others begin as its own does (see [`Plan::of`]).
+    fn write_padded(&self, places: &[Placed], mut raw: Vec<u8>) -> io::Result<()> {
         raw.resize(raw.len().next_multiple_of(BLOCK as usize), 0);
-        self.writer.write(block, &raw)
+        places.iter().try_for_each(|place| self.writer.write(place.at, &raw))
     }
 }
 

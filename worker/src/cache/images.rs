@@ -30,7 +30,7 @@ use crate::{
     mount::{self, MountError, Mounting},
 };
 
-/// Images mounted without a job that needs them, at most.
+/// Images mounted, at most, as long as some of them have no job that needs them.
 const IDLE_MAX: usize = 256;
 
 /// A mounted image; unmounted when its last user lets go.
@@ -51,6 +51,11 @@ impl Lower for Image {
 impl Image {
     pub(super) fn uses(&self, data: &Arc<DataFile>) -> bool {
         self.data.iter().any(|used| Arc::ptr_eq(used, data))
+    }
+
+    /// The data files it points into.
+    pub(super) fn data(&self) -> &[Arc<DataFile>] {
+        &self.data
     }
 
     #[cfg(test)]
@@ -145,9 +150,11 @@ impl NodeCache {
 
 /// Takes out the image that was not wanted for longest, when there are too many.
 fn surplus(known: &mut Known) -> Option<Arc<Image>> {
-    if known.images.len() <= IDLE_MAX {
-        return None;
-    }
+    if known.images.len() <= IDLE_MAX { None } else { oldest_idle(known) }
+}
+
+/// Takes out the image that was not wanted for longest of those nobody uses.
+pub(super) fn oldest_idle(known: &mut Known) -> Option<Arc<Image>> {
     let idle = known.images.iter().filter(|(_, image)| Arc::strong_count(image) == 1);
     let oldest = idle.min_by_key(|(_, image)| image.used.load(Ordering::Relaxed)).map(|(key, _)| *key);
     oldest.and_then(|key| known.images.remove(&key))

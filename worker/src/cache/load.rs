@@ -91,7 +91,7 @@ impl NodeCache {
         self.inner.metrics.damaged.inc();
         let mut known = self.inner.state.lock();
         let file = known.files.iter().find(|(_, data)| Arc::ptr_eq(data, damaged)).map(|(file, _)| *file);
-        let gone = file.and_then(|file| known.evict(file));
+        let gone = known.evict_all(&file.into_iter().collect());
         let images: Vec<_> = known.images.extract_if(|_, image| image.uses(damaged)).collect();
         drop(known);
         // Unmounts, without the lock.

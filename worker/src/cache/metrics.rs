@@ -46,10 +46,13 @@ impl CacheMetrics {
             misses: counter("drydock_worker_cache_misses_total", "Versions some of whose contents were fetched.")?,
             images_found: counter("drydock_worker_cache_images_found_total", "Versions that were mounted already.")?,
             image_seconds,
-            evicted: counter("drydock_worker_cache_evicted_total", "Data files removed to make room.")?,
+            evicted: counter(
+                "drydock_worker_cache_evicted_total",
+                "Data files, copied trees and images removed to make room.",
+            )?,
             damaged: counter(
                 "drydock_worker_cache_damaged_total",
-                "Data files that somebody else cut or removed; their contents are fetched again.",
+                "Data files that somebody else cut, removed or wrote to, or that the disk lost; their contents are fetched again.",
             )?,
             refetched: counter(
                 "drydock_worker_cache_refetched_total",

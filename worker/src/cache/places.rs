@@ -5,7 +5,7 @@
 //! nobody can make two contents meet, and of a million by chance two do so once in 10^16 nodes.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, HashSet, hash_map::RandomState},
     hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher},
 };
 
@@ -58,10 +58,10 @@ impl Places {
         self.shards[fingerprint.shard()].insert(fingerprint, place);
     }
 
-    /// Forgets what lies in a data file.
-    pub(super) fn remove(&mut self, file: u32) {
+    /// Forgets what lies in these data files.
+    pub(super) fn remove(&mut self, files: &HashSet<u32>) {
         for shard in &mut self.shards {
-            shard.retain(|_, place| place.file != file);
+            shard.retain(|_, place| !files.contains(&place.file));
             shard.shrink_to(shard.len() * 2);
         }
     }
@@ -119,11 +119,11 @@ mod tests {
             places.insert(digest, Place { file: block % 2, block });
         }
         assert_eq!(places.get(&digests[7]), Some(Place { file: 1, block: 7 }));
-        places.remove(1);
+        places.remove(&HashSet::from([1]));
         assert_eq!(places.get(&digests[7]), None);
         assert_eq!(places.get(&digests[8]), Some(Place { file: 0, block: 8 }));
         assert!(!places.is_empty());
-        places.remove(0);
+        places.remove(&HashSet::from([0]));
         assert!(places.is_empty());
     }
 

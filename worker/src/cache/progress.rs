@@ -72,6 +72,10 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.cache.inner.fetching.lock().remove(&self.tree);
+        // A later fetch of the same tree may have begun.
+        let mut fetching = self.cache.inner.fetching.lock();
+        if fetching.get(&self.tree).is_some_and(|progress| Arc::ptr_eq(progress, &self.progress)) {
+            fetching.remove(&self.tree);
+        }
     }
 }

@@ -125,6 +125,7 @@ impl NodeCache {
         let mut pieces = index.pieces()?;
         let mut known = self.inner.state.lock();
         known.bytes += data.bytes();
+        self.tell_bytes(&known);
         let (file, data) = known.add(data);
         drop(known);
         data.touch(self.inner.state.tick());

@@ -1,7 +1,7 @@
 //! What the cache knows: data files, where each piece lies in them, and images. One lock, held for look-ups only.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -76,18 +76,23 @@ impl Known {
         self.places.get(&tenant)
     }
 
-    /// Forgets a data file; it goes from the disk when its last user lets go.
-    pub(super) fn evict(&mut self, file: u32) -> Option<Arc<DataFile>> {
-        let data = self.files.remove(&file)?;
-        self.bytes -= data.bytes();
-        self.pieces -= u64::from(data.pieces());
-        if let Some(places) = self.places.get_mut(&data.tenant) {
-            places.remove(file);
-            if places.is_empty() {
-                self.places.remove(&data.tenant);
+    /// Forgets data files; they go from the disk when their last user lets go.
+    pub(super) fn evict_all(&mut self, files: &HashSet<u32>) -> Vec<Arc<DataFile>> {
+        let evicted: Vec<_> = files.iter().filter_map(|file| self.files.remove(file)).collect();
+        for data in &evicted {
+            self.bytes -= data.bytes();
+            self.pieces -= u64::from(data.pieces());
+            data.condemn();
+        }
+        let tenants: HashSet<TenantId> = evicted.iter().map(|data| data.tenant).collect();
+        for tenant in tenants {
+            if let Some(places) = self.places.get_mut(&tenant) {
+                places.remove(files);
+                if places.is_empty() {
+                    self.places.remove(&tenant);
+                }
             }
         }
-        data.condemn();
-        Some(data)
+        evicted
     }
 }

@@ -18,7 +18,7 @@ const RETURN_TICKET: &str = "SELECT dd_return_ticket_v2($1, $2, make_interval(se
 const PULL: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority FROM dd_pull_v1($1, $2)";
 
 const NEXT_IN_LINE: &str =
-    "SELECT worker_id, tenant_id, project_id, version, tree_id FROM dd_next_in_line_v1($1, $2, $3)";
+    "SELECT worker_id, tenant_id, project_id, version, tree_id FROM dd_next_in_line_v1($1, $2, $3, $4)";
 
 /// The right to act for the fleet: re-checked inside each transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +48,18 @@ pub async fn admit(
     Ok(rows.iter().map(|row| Dispatch { ticket: ticket(row), near: near(row) }).collect())
 }
 
-/// Versions to bring to workers ahead of their jobs, of at most `each` jobs of a group (none when `term` is over).
+/// Versions to bring to workers ahead of their jobs: of at most `each` jobs of a group, and `most` for a pool (none when `term` is over).
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn next_in_line(conn: &impl GenericClient, term: Term, each: i32) -> Result<Vec<Ahead>, DatabaseError> {
+pub async fn next_in_line(
+    conn: &impl GenericClient,
+    term: Term,
+    each: i32,
+    most: i32,
+) -> Result<Vec<Ahead>, DatabaseError> {
     const OPERATION: &str = "find the next jobs in line";
-    let rows = again::rows(conn, OPERATION, NEXT_IN_LINE, &[&term.holder, &term.number, &each]).await?;
+    let rows = again::rows(conn, OPERATION, NEXT_IN_LINE, &[&term.holder, &term.number, &each, &most]).await?;
     let ahead = |row: &Row| {
         let tree = <[u8; 32]>::try_from(row.get::<_, &[u8]>("tree_id"));
         let bad = |_| DatabaseError::Row { operation: OPERATION, reason: "a tree id is not 32 bytes".to_owned() };

@@ -121,7 +121,10 @@ async fn a_worker_that_is_over_holds_nothing_and_cannot_say_so() {
     let database = drydock_testing::database().await;
     let fleet = with_version(&database).await;
     hold(&fleet.client, fleet.worker).await;
+    assert_eq!(worker::forget_held(&fleet.client, 100).await.unwrap(), 0, "it lives");
     worker::end(&fleet.client, fleet.worker).await.unwrap();
+    assert_eq!(worker::forget_held(&fleet.client, 100).await.unwrap(), 1);
+    assert_eq!(worker::forget_held(&fleet.client, 100).await.unwrap(), 0);
     let held: i64 = fleet.client.query_one("SELECT count(*) FROM held_tree", &[]).await.unwrap().get(0);
     let another = [(TenantId::DEFAULT, Digest::from_bytes([2; 32]))];
     let told = worker::advertise(&fleet.client, fleet.worker, &another, &[]).await.unwrap();
@@ -198,7 +201,7 @@ async fn in_line(database: &drydock_database::Database) -> Fleet {
 }
 
 async fn next_in_line(fleet: &Fleet) -> Vec<(WorkerId, Digest)> {
-    let next = job::next_in_line(&fleet.client, fleet.term, 4).await.unwrap();
+    let next = job::next_in_line(&fleet.client, fleet.term, 4, 16).await.unwrap();
     next.into_iter().map(|ahead| (ahead.worker, ahead.tree)).collect()
 }
 
@@ -208,7 +211,7 @@ async fn a_full_pool_is_told_what_the_next_job_starts_from() {
     let fleet = in_line(&database).await;
     assert_eq!(next_in_line(&fleet).await, [(fleet.worker, Digest::from_bytes([1; 32]))]);
     let usurper = job::Term { number: fleet.term.number + 1, ..fleet.term };
-    assert!(job::next_in_line(&fleet.client, usurper, 4).await.unwrap().is_empty());
+    assert!(job::next_in_line(&fleet.client, usurper, 4, 16).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -72,6 +72,10 @@ async fn jobs_run_where_their_base_version_is() {
 async fn a_fork_runs_where_the_tree_is_that_it_was_made_from() {
     let (stack, project, maker) = with_project(&[]).await;
     advertised(&stack).await;
+    let workers = stack.client.get("/workers").await;
+    let held: i64 =
+        workers["items"].as_array().unwrap().iter().filter_map(|worker| worker["held_trees"].as_i64()).sum();
+    assert!(held >= 2, "{workers}");
     for _ in 0..4 {
         let (status, fork) =
             stack.client.send(reqwest::Method::POST, &format!("/projects/{project}/fork"), Some(json!({}))).await;

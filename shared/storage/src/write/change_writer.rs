@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use drydock_domain::{
-    Changes, EntryKind, LinkTarget, Mode, RelativePath, Tree, TreeEdit,
+    Changes, EntryKind, LinkTarget, Mode, RelativePath, TenantId, Tree, TreeEdit,
     tree::{Edited, TreeError},
 };
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use super::{
     content::Contents,
     draft::{Draft, Form},
 };
-use crate::{Limits, Manifest, StorageError, manifest::Location, pack::SealedPack};
+use crate::{Limits, Manifest, Storage, StorageError, manifest::Location, pack::SealedPack};
 
 /// Changes being written.
 pub struct ChangeWriter {
@@ -29,7 +29,8 @@ pub struct ChangeWriter {
     /// Where the content put last at a path lies.
     placed: HashMap<RelativePath, Location>,
     contents: Contents,
-    small: Option<SmallPacks>,
+    tenant: TenantId,
+    storage: Storage,
 }
 
 enum Step {
@@ -46,7 +47,7 @@ pub(super) struct FinishedChanges {
 impl ChangeWriter {
     pub(super) fn new(
         options: ChangeOptions,
-        small: Option<SmallPacks>,
+        storage: Storage,
         sealed: mpsc::Sender<SealedPack>,
     ) -> Result<Self, StorageError> {
         let blobs = BlobWriter::new(Some(Arc::clone(&options.base)), options.temp_dir, sealed)?;
@@ -57,7 +58,8 @@ impl ChangeWriter {
             inline_max: options.inline_max,
             steps: Vec::new(),
             placed: HashMap::new(),
-            small,
+            tenant: options.tenant,
+            storage,
         })
     }
 
@@ -113,8 +115,9 @@ impl ChangeWriter {
         });
         let locations = located.collect();
         let draft = Draft::new(Arc::clone(&self.base), whole, locations);
-        let form = match &self.small {
-            Some(small) => draft.consolidate(self.contents.blobs, small)?,
+        // Only now is it known that there is something to store.
+        let form = match SmallPacks::fetch(&self.storage, self.tenant, &self.base) {
+            Some(small) => draft.consolidate(self.contents.blobs, &small)?,
             None => draft.store(self.contents.blobs, self.inline_max)?,
         };
         Ok(Some(FinishedChanges { changes, form }))

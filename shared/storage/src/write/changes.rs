@@ -5,8 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use drydock_domain::{Changes, Digest, TenantId};
 
 use super::{
-    ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, consolidate::SmallPacks, draft::Form,
-    put_manifest, with_uploads,
+    ChangeWriter, PackInfo, PackRegistry, change_writer::FinishedChanges, draft::Form, put_manifest, with_uploads,
 };
 use crate::{Delta, Limits, Manifest, Storage, StorageError, StoredTree};
 
@@ -76,9 +75,9 @@ where
     F: FnOnce(&mut ChangeWriter) -> Result<(), StorageError> + Send + 'static,
 {
     let tenant = options.tenant;
-    let small = Box::pin(SmallPacks::fetch(storage, tenant, &options.base)).await;
+    let reader = storage.clone();
     let finished = with_uploads(storage, tenant, registry, move |sender| {
-        let mut writer = ChangeWriter::new(options, small, sender)?;
+        let mut writer = ChangeWriter::new(options, reader, sender)?;
         build(&mut writer)?;
         writer.finish()
     });

@@ -1,14 +1,19 @@
 //! Small packs: each push that does not fit into a row adds one, and reading a version, holding it and collecting it all cost by
 //! their number. When there are many, the next push writes what it needs of the smallest ones together into one pack.
 //!
-//! Pushed rather than done in the background, because whoever pushes makes a version anyway: no row changes behind the back of
-//! those that read it. It comes once in dozens of pushes and is bounded in bytes.
+//! By whoever pushes rather than in the background, because a push makes a version anyway: no row changes behind the back of
+//! those that read it. It comes with every sixteenth push at most and is bounded in bytes; packs of more than 2 MiB on average
+//! are left as they are.
 
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use drydock_domain::{Digest, TenantId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+};
 
 use crate::{
     Manifest, Storage, StorageError,
@@ -20,26 +25,32 @@ const PACKS_MAX: usize = 64;
 /// Bytes written together at once, at most; held in memory.
 const BYTES_MAX: u64 = 32 << 20;
 /// With fewer that fit, it is not worth the bytes.
-const LEAST: usize = 8;
+const LEAST: usize = 16;
 /// Requests at the same time.
-const FETCHES: usize = 8;
+const FETCHES: usize = 4;
+/// One push of this process at a time: the others leave it to a later one.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Packs to be written together, by their index in the base version.
 #[derive(Debug)]
 pub(super) struct SmallPacks {
     stored: HashMap<u32, Bytes>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl SmallPacks {
-    /// Fetches them where there are too many. A push does not fail for it: it then leaves them as they are.
-    pub(super) async fn fetch(storage: &Storage, tenant: TenantId, base: &Arc<Manifest>) -> Option<Self> {
+    /// Fetches them where there are too many. A push does not fail for it: it then leaves them as they are. On a thread that
+    /// may block.
+    pub(super) fn fetch(storage: &Storage, tenant: TenantId, base: &Arc<Manifest>) -> Option<Self> {
         let chosen = choose(base.packs());
         if chosen.is_empty() {
             return None;
         }
+        let turn = TURN.try_acquire().ok()?;
         let fetching = stream::iter(chosen).map(|at| whole(storage, tenant, at, base.packs()[at as usize]));
-        match fetching.buffer_unordered(FETCHES).try_collect().await {
-            Ok(stored) => Some(Self { stored }),
+        let fetched = Box::pin(fetching.buffer_unordered(FETCHES).try_collect());
+        match Handle::current().block_on(fetched) {
+            Ok(stored) => Some(Self { stored, _turn: turn }),
             Err(error) => {
                 tracing::warn!(%error, "small packs stay as they are: one could not be read");
                 None

@@ -49,8 +49,8 @@ pub(in crate::workspace) fn rules(top: &OwnedFd) -> Result<(IgnoreRules, Vec<Ign
     let file = match open_file(top.as_fd(), IGNORE_FILE.as_bytes()) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok((IgnoreRules::built_in(), Vec::new())),
-        // A symlink, a socket.
-        Err(Errno::LOOP | Errno::NXIO) => return no_file(),
+        // A symlink, a socket; what we may not open is no regular file either.
+        Err(Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return no_file(),
         Err(errno) => return Err(failed()(errno)),
     };
     if FileType::from_raw_mode(fstat(&file).map_err(failed())?.st_mode) != FileType::RegularFile {

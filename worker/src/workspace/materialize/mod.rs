@@ -98,7 +98,7 @@ impl Materializer {
     /// # Errors
     /// As [`Self::materialize`].
     pub async fn fetch_ahead(&self, base: &Base) -> Result<(), WorkspaceError> {
-        let _turn = self.preparing.acquire().await.map_err(|_| WorkspaceError::Interrupted)?;
+        // Without a turn of those that prepare: this may take long, and what was just made here is wanted sooner.
         let manifest = base.manifest().await?;
         Box::pin(self.ladder.best().prepare(&self.cache, base.tenant(), manifest)).await
     }

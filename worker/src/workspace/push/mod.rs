@@ -75,8 +75,16 @@ pub async fn push<R: PackRegistry>(
     if changed.is_empty() {
         return Ok(Pushed { written: None, changes: Changes::default(), dropped, flaws });
     }
+    let base = match materialized.manifest().await {
+        Ok(base) => base,
+        Err(error) => {
+            // A later try must not take our modes for the agent's.
+            changed.close_directories(&mut Directories::below(&top));
+            return Err(error.into());
+        }
+    };
     let reading = Reading { top, changed };
-    let (written, changes) = match materialized.manifest().await? {
+    let (written, changes) = match base {
         // Boxed: futures of the S3 client are large.
         Some(base) => Box::pin(store_changes(storage, options, base, registry, reading)).await?,
         None => Box::pin(store_whole(storage, options, registry, reading)).await?,

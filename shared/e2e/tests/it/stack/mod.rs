@@ -34,6 +34,8 @@ impl Drop for Stack {
         self.workers.clear();
         // Killed workers leave their agents behind; only a successor would end them.
         drydock_worker::agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
+        // And what they mounted, which would outlive the directory.
+        drydock_worker::unmount_below(self.scratch.path()).expect("what the workers mounted can be unmounted");
     }
 }
 
