@@ -20,7 +20,7 @@ use super::{
 use crate::kill_point::{KillPoint, pass};
 
 /// KiB of memory for all requests under way on this node: what they bring, and the block being decoded.
-pub(super) const MEMORY_KIB: u32 = 24 << 10;
+pub(super) const MEMORY_KIB: u32 = 16 << 10;
 
 /// One new data file being filled.
 pub(super) struct Fetch<'c> {
