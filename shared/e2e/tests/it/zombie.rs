@@ -83,8 +83,10 @@ fn tell_to_end(place: &Path, name: &str) {
 async fn t23_a_worker_killed_while_materializing_is_lost_at_ttl_and_grace_and_the_second_attempt_succeeds() {
     let (proxy, url) = through_proxy(&setting("DRYDOCK_TEST_S3_ENDPOINT")).await;
     let worker_settings = vec![("DRYDOCK_S3_ENDPOINT", url)];
-    let mut stack = Stack::with(Options { worker_settings, ..Options::default() }).await;
+    let mut stack = Stack::with(Options { worker_settings: worker_settings.clone(), ..Options::default() }).await;
     let project = id(&stack.client.project(json!({"instruction": "an app to materialize"})).await);
+    // Those that made it would have nothing to fetch.
+    stack.cold_workers(&worker_settings).await;
     proxy.stall();
     let job = stack.client.submit(&project, shell("echo x > x.txt")).await;
     stack.client.reaches(&job, "materializing").await;

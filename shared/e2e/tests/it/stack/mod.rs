@@ -111,6 +111,26 @@ impl Stack {
         self.workers.push(Process::spawn("drydock-worker", &name, &self.settings, &settings, self.scratch.path()));
     }
 
+    /// Ends the workers and starts as many new ones, which have nothing of any version; answers where those begin in `workers`.
+    pub(crate) async fn cold_workers(&mut self, own: &[(&'static str, String)]) -> usize {
+        let old = self.workers.len();
+        for worker in &mut self.workers {
+            worker.signal(rustix::process::Signal::TERM);
+            assert!(worker.ended().await.success());
+        }
+        for _ in 0..old {
+            self.add_worker(None, own);
+        }
+        let database = &self.database;
+        drydock_testing::until("the new workers are registered", PATIENCE, || async {
+            let client = database.client().await.ok()?;
+            let row = client.query_one("SELECT count(*) FROM worker WHERE ended_at IS NULL", &[]).await.ok()?;
+            (row.get::<_, i64>(0) == i64::try_from(old).unwrap()).then_some(())
+        })
+        .await;
+        old
+    }
+
     /// Which worker has the newest attempt of a job.
     pub(crate) async fn holder(&self, job: &str) -> usize {
         let shown = self.client.get(&format!("/jobs/{job}")).await;
