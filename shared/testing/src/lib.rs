@@ -31,8 +31,8 @@ pub fn setting(name: &str) -> String {
 }
 
 /// A port that was free a moment ago, not from the range of outgoing connections (32768 and up), so that it stays free while
-/// its server is down.
+/// its server is down, nor from that of the scripts (20000 to 29999), whose servers take seconds to listen.
 pub fn free_port() -> u16 {
-    let mut ports = (0..1000).map(|_| rand::RngExt::random_range(&mut rand::rng(), 20_000..30_000_u16));
+    let mut ports = (0..1000).map(|_| rand::RngExt::random_range(&mut rand::rng(), 10_000..20_000_u16));
     ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("loopback has a free port")
 }
