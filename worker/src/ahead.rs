@@ -1,14 +1,12 @@
 //! Versions that are brought to this node before the jobs that start from them, one at a time. All of it may be in vain, so
 //! nothing waits for it and no failure matters.
 
-use bytes::Bytes;
 use drydock_database::version;
-use drydock_domain::{Ahead, Digest};
+use drydock_domain::Ahead;
 use drydock_runtime::{Shutdown, exit::chain, tasks};
-use drydock_storage::StoredTree;
 use tokio::sync::mpsc;
 
-use crate::{context::Context, workspace::Base};
+use crate::context::Context;
 
 /// Versions that wait for their turn; more are dropped.
 const WAITING: usize = 16;
@@ -61,11 +59,6 @@ async fn fetch(context: &Context, ahead: &Ahead) -> Result<bool, Box<dyn std::er
     let found = version::tree(&client, ahead.tenant, ahead.project, Some(ahead.version)).await?;
     drop(client);
     let Some(stored) = found.ok().and_then(|found| found.stored) else { return Ok(false) };
-    let base: Base = context.materializer.base(
-        ahead.tenant,
-        Digest::from_bytes(stored.tree),
-        StoredTree { manifest: Digest::from_bytes(stored.manifest), delta: stored.delta.map(Bytes::from) },
-    );
-    context.materializer.fetch_ahead(&base).await?;
+    context.materializer.fetch_ahead(&context.base(ahead.tenant, &stored)).await?;
     Ok(true)
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use drydock_database::{Database, wake::Waker, worker::NewWorker};
-use drydock_domain::{AttemptId, Isolation, WorkerId};
-use drydock_storage::Storage;
+use bytes::Bytes;
+use drydock_database::{Database, version::StoredAt, wake::Waker, worker::NewWorker};
+use drydock_domain::{AttemptId, Digest, Isolation, TenantId, WorkerId};
+use drydock_storage::{Storage, StoredTree};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +18,7 @@ use crate::{
     lease::{Setup, Terms},
     metrics::WorkerMetrics,
     running::Running,
-    workspace::{Materializer, ScratchRoot},
+    workspace::{Base, Materializer, ScratchRoot},
 };
 
 /// Handles and settings; cheap to clone.
@@ -45,6 +46,13 @@ pub(crate) struct Context {
 impl Context {
     /// The isolation this worker gives: a process group of its own. Stronger levels are granted only where they were probed.
     pub(crate) const ISOLATION: Isolation = Isolation::None;
+
+    /// A version to start from, by what the database says of it.
+    pub(crate) fn base(&self, tenant: TenantId, stored: &StoredAt) -> Base {
+        let StoredAt { tree, manifest, delta } = stored;
+        let stored = StoredTree { manifest: Digest::from_bytes(*manifest), delta: delta.clone().map(Bytes::from) };
+        self.materializer.base(tenant, Digest::from_bytes(*tree), stored)
+    }
 
     /// What the lease needs of all this.
     pub(crate) fn lease(&self, unknown: mpsc::UnboundedSender<AttemptId>) -> Setup {

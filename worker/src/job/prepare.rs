@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use drydock_domain::{Digest, Phase};
-use drydock_storage::StoredTree;
+use drydock_domain::Phase;
 
 use super::{Attempt, error::JobError, preparing};
 use crate::workspace::Materialized;
@@ -22,11 +20,7 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, JobError> {
         .log
         .line(format!("[worker] Workspace: {} (isolated per request)", attempt.scratch.workspace().display()))
         .await;
-    let base = attempt.claim.base.as_ref().map(|base| {
-        let stored =
-            StoredTree { manifest: Digest::from_bytes(base.manifest), delta: base.delta.clone().map(Bytes::from) };
-        context.materializer.base(spec.tenant_id, Digest::from_bytes(base.tree), stored)
-    });
+    let base = attempt.claim.base.as_ref().map(|stored| context.base(spec.tenant_id, stored));
     let work = context.materializer.materialize(base, &attempt.scratch);
     let stop = &attempt.registration.permit.stop;
     let token = stop.token();
