@@ -110,14 +110,15 @@ async fn consumers(broker: &PrivateBroker, count: u32) {
 
 /// Red when the dispatcher's loop `dead` is not started.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "one run in five sees no dead letter, and why is not known yet: by hand, with --run-ignored only"]
 async fn t21_a_ticket_given_up_for_its_workers_deaths_is_told_and_its_job_is_queued_again() {
     let broker = PrivateBroker::start().await;
     let policy = r#"{"delivery-limit": 1, "dead-letter-exchange": "dd.dlx"}"#;
     broker.control(&["set_policy", "--apply-to", "queues", "dd-pool", r"^dd\.pool\.", policy]).await;
-    let mut stack = stack_on(&broker, 2, &[]).await;
+    // A worker that is stopped answers no heartbeat.
+    let mut stack = stack_on(&broker, 2, &[("DRYDOCK_AMQP_HEARTBEAT", NEVER)]).await;
     let project = id(&stack.client.project(json!({"instruction": "an app whose ticket kills"})).await);
-    // As seen by the broker: whoever gets this ticket dies before it can claim.
+    // As seen by the broker: whoever gets this ticket dies before it can claim. One that is stopped sooner takes none.
+    consumers(&broker, 2).await;
     for worker in &stack.workers {
         worker.signal(Signal::STOP);
     }
@@ -134,25 +135,31 @@ async fn t21_a_ticket_given_up_for_its_workers_deaths_is_told_and_its_job_is_que
     stack.workers[0].kill();
     let counted = "drydock_dispatcher_dead_letters_total{reason=\"delivery_limit\"}";
     until("it is counted", PATIENCE, || async { (stack.dispatchers_say(counted).await? > 0.5).then_some(()) }).await;
-    let logs = stack.process_logs();
-    let told = logs.lines().find(|line| line.contains("RabbitMQ gave up a ticket and its job is queued again"));
-    assert!(told.is_some_and(|line| line.contains(&job) && line.contains("delivery_limit")), "{told:?}");
+    let told = |line: &str| {
+        let gave_up = line.contains("RabbitMQ gave up a ticket and its job is queued again");
+        gave_up && line.contains(&job) && line.contains("delivery_limit")
+    };
+    until("it is told", PATIENCE, || async { stack.process_logs().lines().any(told).then_some(()) }).await;
     stack.workers[0].restart();
     done_at_once(&stack.client.ended(&job).await);
     let client = stack.database.client().await.unwrap();
     let counts = "SELECT dispatch_seq, losses FROM job WHERE id = $1";
     let row = client.query_one(counts, &[&job.parse::<Uuid>().unwrap()]).await.unwrap();
     assert_eq!((row.get::<_, i32>(0), row.get::<_, i16>(1)), (2, 0), "no attempt was made, none was lost");
-    // One of a job that is over: told, and without effect.
-    stack.workers[0].kill();
+    // One of a job that is over: told, and without effect. Its queue is made after the policy: one that is there takes a
+    // policy some time after the command is done, and messages that came before it never expire.
     let policy = r#"{"message-ttl": 50, "dead-letter-exchange": "dd.dlx"}"#;
-    broker.control(&["set_policy", "--apply-to", "queues", "dd-pool", r"^dd\.pool\.", policy]).await;
-    let late = Ticket::new(job.parse().unwrap(), 2, stack.pool().to_owned(), 0);
+    broker
+        .control(&["set_policy", "--apply-to", "queues", "--priority", "1", "dd-late", r"^dd\.pool\.late\.", policy])
+        .await;
+    broker.client().subscribe("late", 1).await.unwrap().close().await;
+    let late = Ticket::new(job.parse().unwrap(), 2, "late".to_owned(), 0);
     let mut publisher = Publisher::new(broker.client());
     assert_eq!(publisher.publish(vec![late]).await.confirmed.len(), 1);
     publisher.disconnect().await;
     let counted = "drydock_dispatcher_dead_letters_total{reason=\"expired\"}";
     until("it is counted", PATIENCE, || async { (stack.dispatchers_say(counted).await? > 0.5).then_some(()) }).await;
-    assert!(stack.process_logs().contains("RabbitMQ gave up a ticket and its job had moved on"));
+    let told = "RabbitMQ gave up a ticket and its job had moved on";
+    until("it is told", PATIENCE, || async { stack.process_logs().contains(told).then_some(()) }).await;
     assert_eq!(stack.client.get(&format!("/jobs/{job}")).await["status"], "completed");
 }
