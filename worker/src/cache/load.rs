@@ -1,9 +1,6 @@
 //! Loading: all contents of a version come to lie in data files of this node.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use drydock_domain::TenantId;
 use drydock_storage::Manifest;
@@ -27,10 +24,12 @@ pub(crate) struct Loaded {
     pub(crate) extents: Vec<Extent>,
 }
 
-/// What is here of a version, and what is not.
+/// What is here of a version, which stays while this is held.
+#[derive(Default)]
 struct Looked {
-    loaded: Loaded,
-    missing: Vec<Part>,
+    data: Vec<Arc<DataFile>>,
+    /// Of all pieces; none of those that are missing.
+    extents: Vec<Option<Extent>>,
 }
 
 /// Data files that one tree is read from, at most.
@@ -47,40 +46,46 @@ impl NodeCache {
     }
 
     async fn found_or_fetched(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Loaded, CacheError> {
-        let looked = self.look(tenant, manifest).await?;
-        if looked.missing.is_empty() {
-            self.inner.metrics.hits.inc();
-            return Ok(looked.loaded);
-        }
-        drop(looked);
         let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
-        let _turn = self.inner.fetches.acquire().await.map_err(|_| CacheError::Interrupted)?;
+        let mut looked = self.look(tenant, manifest, Looked::default()).await?;
+        if looked.is_whole() {
+            self.inner.metrics.hits.inc();
+            return Ok(looked.loaded());
+        }
+        let _turn = match self.inner.fetches.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => {
+                // Who waits pins nothing.
+                drop(std::mem::take(&mut looked));
+                let turn = self.inner.fetches.acquire().await.map_err(|_| CacheError::Interrupted)?;
+                looked = self.look(tenant, manifest, looked).await?;
+                turn
+            }
+        };
         for _ in 0..LOOKS {
-            // What was found stays pinned until the whole is.
-            let Looked { missing, loaded } = self.look(tenant, manifest).await?;
-            if missing.is_empty() {
-                return Ok(loaded);
+            if looked.is_whole() {
+                return Ok(looked.loaded());
             }
             self.inner.metrics.misses.inc();
-            let plan = Plan::of(missing, |part| part.need(manifest));
+            let plan = Plan::of(looked.missing(manifest), |part| part.need(manifest));
             let _fetched = Fetch::of(self, tenant, manifest, plan).run().await?;
-            let Looked { missing, loaded } = self.look(tenant, manifest).await?;
-            if missing.is_empty() {
-                return Ok(loaded);
-            }
+            looked = self.look(tenant, manifest, looked).await?;
         }
-        Err(CacheError::Interrupted)
+        if looked.is_whole() { Ok(looked.loaded()) } else { Err(CacheError::Interrupted) }
     }
 
-    async fn look(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Looked, CacheError> {
+    /// Looks for what was not found yet; anew for everything, if some of it turns out to be damaged.
+    async fn look(&self, tenant: TenantId, manifest: &Arc<Manifest>, mut looked: Looked) -> Result<Looked, CacheError> {
         let (cache, manifest) = (self.clone(), Arc::clone(manifest));
         let looking = tokio::task::spawn_blocking(move || {
             let now = cache.inner.state.tick();
-            let look = || look(&cache.inner.state.lock(), tenant, &manifest, now);
-            let looked = look();
-            let damaged =
-                looked.loaded.data.iter().filter(|data| !data.is_whole()).map(|data| cache.forget(data)).count();
-            if damaged == 0 { looked } else { look() }
+            looked.look(&cache.inner.state.lock(), tenant, &manifest, now);
+            let damaged = looked.data.iter().filter(|data| !data.is_whole()).map(|data| cache.forget(data)).count();
+            if damaged > 0 {
+                looked = Looked::default();
+                looked.look(&cache.inner.state.lock(), tenant, &manifest, now);
+            }
+            looked
         });
         looking.await.map_err(|_| CacheError::Interrupted)
     }
@@ -99,29 +104,52 @@ impl NodeCache {
     }
 }
 
-fn look(known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) -> Looked {
-    let places = known.places(tenant);
-    let mut found: Vec<Option<Place>> = Vec::with_capacity(pieces(manifest));
-    found.extend(Part::all(manifest).map(|part| places?.get(&part.need(manifest).digest)));
-    let sources = sources(&found);
-    found.iter_mut().for_each(|place| *place = place.filter(|place| sources.contains(&place.file)));
-    let mut missing = Vec::with_capacity(found.iter().filter(|place| place.is_none()).count());
-    let mut loaded = Loaded { data: Vec::new(), extents: Vec::with_capacity(found.len() - missing.capacity()) };
-    let mut devices: HashMap<u32, u16> = HashMap::new();
-    for (part, place) in Part::all(manifest).zip(found) {
-        let Some(Place { file, block }) = place else {
-            missing.push(part);
-            continue;
-        };
-        let device = *devices.entry(file).or_insert_with(|| {
+impl Looked {
+    /// Finds what it has not found yet.
+    fn look(&mut self, known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) {
+        self.extents.resize(pieces(manifest), None);
+        let Some(places) = known.places(tenant) else { return };
+        let missing = || Part::all(manifest).zip(&self.extents).filter(|(_, extent)| extent.is_none());
+        let mut found = Vec::with_capacity(missing().count());
+        found.extend(missing().map(|(part, _)| places.get(&part.need(manifest).digest)));
+        let mut devices = HashMap::new();
+        for file in sources(&found) {
             let data = &known.files[&file];
             data.touch(now);
-            loaded.data.push(Arc::clone(data));
-            (loaded.data.len() - 1) as u16
-        });
-        loaded.extents.push(Extent { device, block });
+            devices.insert(file, self.data.len() as u16);
+            self.data.push(Arc::clone(data));
+        }
+        // What comes one after the other lies in the same file most of the time.
+        let mut last = None;
+        let mut device = |file: u32| match last {
+            Some((same, device)) if same == file => device,
+            _ => {
+                let device = devices.get(&file).copied();
+                last = Some((file, device));
+                device
+            }
+        };
+        let missing = self.extents.iter_mut().filter(|extent| extent.is_none());
+        for (extent, place) in missing.zip(found) {
+            *extent = place.and_then(|Place { file, block }| Some(Extent::new(device(file)?, block)));
+        }
     }
-    Looked { loaded, missing }
+
+    fn is_whole(&self) -> bool {
+        self.extents.iter().all(Option::is_some)
+    }
+
+    fn missing(&self, manifest: &Manifest) -> Vec<Part> {
+        let missing = || Part::all(manifest).zip(&self.extents).filter(|(_, extent)| extent.is_none());
+        let mut parts = Vec::with_capacity(missing().count());
+        parts.extend(missing().map(|(part, _)| part));
+        parts
+    }
+
+    /// What was found; all of it, if it [is whole](Self::is_whole).
+    fn loaded(self) -> Loaded {
+        Loaded { data: self.data, extents: self.extents.into_iter().flatten().collect() }
+    }
 }
 
 fn pieces(manifest: &Manifest) -> usize {
@@ -129,9 +157,13 @@ fn pieces(manifest: &Manifest) -> usize {
 }
 
 /// The data files to read from. Of very many only those that give most: what the others have is brought together in a new one.
-fn sources(found: &[Option<Place>]) -> HashSet<u32> {
+fn sources(found: &[Option<Place>]) -> Vec<u32> {
     let mut pieces: HashMap<u32, usize> = HashMap::new();
-    found.iter().flatten().for_each(|place| *pieces.entry(place.file).or_default() += 1);
+    for run in found.chunk_by(|one, next| one.map(|place| place.file) == next.map(|place| place.file)) {
+        if let Some(place) = run[0] {
+            *pieces.entry(place.file).or_default() += run.len();
+        }
+    }
     let mut files: Vec<(usize, u32)> = pieces.into_iter().map(|(file, pieces)| (pieces, file)).collect();
     if files.len() > SOURCES_MAX {
         files.sort_unstable_by(|a, b| b.cmp(a));

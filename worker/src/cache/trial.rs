@@ -25,7 +25,7 @@ impl NodeCache {
             block.resize(BLOCK as usize, 0);
             writer.write(0, &block).map_err(failed)?;
             let data = vec![Arc::new(writer.unnamed())];
-            let loaded = Loaded { data, extents: vec![Extent::default()] };
+            let loaded = Loaded { data, extents: vec![Extent::new(0, 0)] };
             Ok(Arc::new(cache.mounted(&tree()?, loaded, |_| Ok(None))?) as Arc<dyn Lower>)
         })
         .await

@@ -25,7 +25,14 @@ pub(super) struct Directories {
 }
 
 /// The hash of one directory, fed with what it holds in byte order of the names.
-pub(super) struct DirectoryHasher(blake3::Hasher);
+pub(super) struct DirectoryHasher {
+    hasher: blake3::Hasher,
+    /// Bytes that are not hashed yet.
+    pending: Vec<u8>,
+}
+
+/// Bytes hashed at a time: BLAKE3 is several times as fast where it gets many of its chunks (1 KiB) at once.
+const BATCH: usize = 16 << 10;
 
 impl Directories {
     /// Of sorted, valid entries.
@@ -101,30 +108,36 @@ fn index(at: usize) -> u32 {
 
 impl DirectoryHasher {
     pub(super) fn new() -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(DOMAIN);
-        Self(hasher)
+        Self { hasher: blake3::Hasher::new(), pending: DOMAIN.to_vec() }
     }
 
     /// Adds an entry; `hash` is that of the directory it is.
     pub(super) fn add(&mut self, name: &[u8], kind: &EntryKind, hash: Option<Digest>) {
-        let hasher = self.0.update(&length(name)).update(name);
+        self.feed(&[&length(name), name]);
         match kind {
             EntryKind::File { size, mode, blob } => {
-                hasher.update(&[1]).update(&mode.0.to_le_bytes()).update(&size.to_le_bytes()).update(blob.as_bytes());
+                self.feed(&[&[1], &mode.0.to_le_bytes(), &size.to_le_bytes(), blob.as_bytes()]);
             }
             EntryKind::Dir { mode } => {
-                hasher.update(&[2]).update(&mode.0.to_le_bytes());
-                hasher.update(hash.expect("a directory is hashed before what holds it").as_bytes());
+                let hash = hash.expect("a directory is hashed before what holds it");
+                self.feed(&[&[2], &mode.0.to_le_bytes(), hash.as_bytes()]);
             }
             EntryKind::Symlink { target } => {
-                hasher.update(&[3]).update(&length(target.as_bytes())).update(target.as_bytes());
+                self.feed(&[&[3], &length(target.as_bytes()), target.as_bytes()]);
             }
+        }
+        if self.pending.len() >= BATCH {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
         }
     }
 
-    pub(super) fn finish(self) -> Digest {
-        self.0.finalize().into()
+    fn feed(&mut self, parts: &[&[u8]]) {
+        parts.iter().for_each(|part| self.pending.extend_from_slice(part));
+    }
+
+    pub(super) fn finish(mut self) -> Digest {
+        self.hasher.update(&self.pending).finalize().into()
     }
 }
 

@@ -6,7 +6,7 @@ use drydock_domain::{Entry, EntryKind};
 
 use super::{
     BLOCK, Extent,
-    layout::{DEVICE_SLOT, DEVICE_TABLE, DIRENT, Form, Layout, SLOT, Stored, chunks, entry},
+    layout::{DEVICE_SLOT, DEVICE_TABLE, DIRENT, Form, Layout, Owner, SLOT, Stored, chunks, entry},
 };
 
 /// `EROFS_SUPER_MAGIC_V1`.
@@ -145,15 +145,14 @@ impl<'a, W: Write> Encoder<'a, W> {
         for _ in 0..chunks(size) {
             let extent = extents.next().ok_or_else(|| io::Error::other("a piece of a file has no place"))?;
             self.bytes(&[0; 2])?;
-            // Device 0 is the image itself.
-            self.bytes(&(extent.device + 1).to_le_bytes())?;
+            self.bytes(&extent.device.get().to_le_bytes())?;
             self.bytes(&extent.block.to_le_bytes())?;
         }
         Ok(())
     }
 
     fn inode(&mut self, inode: &Inode) -> io::Result<()> {
-        let form = Form::of(inode.size);
+        let form = self.layout.form(inode.size);
         let (layout, union) = match inode.data {
             Data::Plain(block) => (0_u16, block),
             Data::Inline(block) => (2, block),
@@ -163,7 +162,7 @@ impl<'a, W: Write> Encoder<'a, W> {
         self.bytes(&(layout << 1 | version).to_le_bytes())?;
         self.bytes(&[0; 2])?;
         self.bytes(&(inode.mode as u16).to_le_bytes())?;
-        let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let Owner { user, group } = self.layout.owner;
         match form {
             Form::Compact => {
                 // One is how file systems say "more than I can count".

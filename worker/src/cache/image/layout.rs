@@ -23,8 +23,8 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn of(size: u64) -> Self {
-        if size > COMPACT_MAX || !owner_is_small() { Self::Extended } else { Self::Compact }
+    fn of(size: u64, owner: Owner) -> Self {
+        if size > COMPACT_MAX || !owner.is_small() { Self::Extended } else { Self::Compact }
     }
 
     pub(super) const fn len(self) -> u64 {
@@ -35,9 +35,21 @@ impl Form {
     }
 }
 
-fn owner_is_small() -> bool {
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    user.as_raw() <= u32::from(u16::MAX) && group.as_raw() <= u32::from(u16::MAX)
+/// Whom every inode belongs to: this process, asked once an image (two system calls an inode were most of its time).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub(super) user: u32,
+    pub(super) group: u32,
+}
+
+impl Owner {
+    fn of_this_process() -> Self {
+        Self { user: rustix::process::geteuid().as_raw(), group: rustix::process::getegid().as_raw() }
+    }
+
+    fn is_small(self) -> bool {
+        self.user.max(self.group) <= u32::from(u16::MAX)
+    }
 }
 
 /// The data of a directory or of a long symlink: whole blocks apart, then a tail behind its inode.
@@ -65,6 +77,7 @@ impl Stored {
 #[derive(Debug)]
 pub(crate) struct Layout<'t> {
     tree: &'t Tree,
+    pub(super) owner: Owner,
     slots: Vec<u32>,
     /// Directories and long symlinks, in index order.
     stored: Vec<Stored>,
@@ -81,7 +94,8 @@ impl<'t> Layout<'t> {
             return Err(io::Error::other("too many data files for one image"));
         }
         let slots = Vec::with_capacity(tree.entries().len() + 1);
-        let mut layout = Self { tree, slots, stored: Vec::new(), data_block: 0, data_blocks: 0 };
+        let owner = Owner::of_this_process();
+        let mut layout = Self { tree, owner, slots, stored: Vec::new(), data_block: 0, data_blocks: 0 };
         layout.stored = layout.measure();
         layout.data_blocks = layout.stored.last().map_or(0, |last| last.block + last.blocks);
         layout.place(DEVICE_TABLE + devices as u64 * DEVICE_SLOT)?;
@@ -91,6 +105,11 @@ impl<'t> Layout<'t> {
     /// Bytes of the image.
     pub(crate) fn bytes(&self) -> u64 {
         (self.data_block + u64::from(self.data_blocks)) * BLOCK
+    }
+
+    /// The form of an inode of so many bytes.
+    pub(super) fn form(&self, size: u64) -> Form {
+        Form::of(size, self.owner)
     }
 
     pub(super) fn entries(&self) -> &'t [Entry] {
@@ -109,9 +128,11 @@ impl<'t> Layout<'t> {
 
     /// The blocks of a directory, each with the names in it and the indices they stand for; `.` and `..` have none.
     pub(super) fn directory_blocks(&self, index: u32) -> impl Iterator<Item = Vec<(&'t [u8], Option<u32>)>> + use<'t> {
+        let entries = self.tree.entries();
         let children = self.tree.children(index.checked_sub(1).map(|at| at as usize));
         let children = children.map(|at| at as u32 + 1).peekable();
-        let mut names = Names { entries: self.tree.entries(), children, dots: &[b".", b".."] }.peekable();
+        let prefix = entry(entries, index).map_or(0, |directory| directory.path.as_bytes().len() + 1);
+        let mut names = Names { entries, prefix, children, dots: &[b".", b".."] }.peekable();
         std::iter::from_fn(move || {
             let (mut block, mut room) = (Vec::new(), BLOCK);
             while let Some(name) = names.next_if(|(name, _)| dirent_len(name) <= room) {
@@ -155,7 +176,7 @@ impl<'t> Layout<'t> {
                 Some(EntryKind::File { .. }) => continue,
             };
             // A tail shares the block of its inode.
-            if tail + Form::of(data.size).len() > BLOCK {
+            if tail + self.form(data.size).len() > BLOCK {
                 data.blocks += 1;
             }
             block += data.blocks;
@@ -180,7 +201,7 @@ impl<'t> Layout<'t> {
                 }
                 _ => data.map_or((0, 0, true), |data| (data.size, data.tail(), true)),
             };
-            let len = Form::of(size).len() + behind;
+            let len = self.form(size).len() + behind;
             // Of chunk indices each is read alone, so their list may cross blocks; a tail may not.
             if is_tail && behind > 0 && at % BLOCK + len > BLOCK {
                 at = at.next_multiple_of(BLOCK);
@@ -214,6 +235,8 @@ pub(super) const fn chunks(size: u64) -> u64 {
 /// The names in a directory with their indices, `.` and `..` (without one) among them, in byte order.
 struct Names<'a, I: Iterator<Item = u32>> {
     entries: &'a [Entry],
+    /// Bytes of the directory's own path and the slash.
+    prefix: usize,
     children: std::iter::Peekable<I>,
     dots: &'static [&'static [u8]],
 }
@@ -222,7 +245,7 @@ impl<'a, I: Iterator<Item = u32>> Iterator for Names<'a, I> {
     type Item = (&'a [u8], Option<u32>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let name = |index: u32| self.entries[index as usize - 1].path.file_name();
+        let name = |index: u32| &self.entries[index as usize - 1].path.as_bytes()[self.prefix..];
         let next = self.children.peek().map(|&index| name(index));
         if let Some((&dot, rest)) = self.dots.split_first()
             && next.is_none_or(|next| dot < next)

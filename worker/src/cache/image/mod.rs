@@ -12,7 +12,10 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    num::NonZeroU16,
+};
 
 use self::encode::Encoder;
 pub(crate) use self::layout::Layout;
@@ -23,12 +26,24 @@ pub(crate) const BLOCK: u64 = 4096;
 pub(crate) const DEVICES_MAX: usize = 1024;
 
 /// Where a piece of content lies: a data file of an image and a block in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// Index into the image's devices.
-    pub(crate) device: u16,
+    /// As images count them: device 0 is the image itself. Also keeps an `Option` of one at 8 bytes.
+    device: NonZeroU16,
     /// First block there.
     pub(crate) block: u32,
+}
+
+impl Extent {
+    /// `data` is an index into the image's data files, below [`DEVICES_MAX`].
+    pub(crate) const fn new(data: u16, block: u32) -> Self {
+        Self { device: NonZeroU16::MIN.saturating_add(data), block }
+    }
+
+    /// Index into the image's data files.
+    pub(crate) fn data(self) -> usize {
+        usize::from(self.device.get() - 1)
+    }
 }
 
 /// Writes the image that was laid out for as many data files. `devices` are their lengths in blocks; `extents` are the places

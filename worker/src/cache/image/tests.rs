@@ -91,7 +91,7 @@ fn the_kernel_reads_what_was_written() {
     let mut first = vec![0; 2 * BLOCK as usize];
     first[..small.len()].copy_from_slice(&small);
     first[BLOCK as usize..][..10].copy_from_slice(b"#!/bin/sh\n");
-    let at = |device, block| Extent { device, block };
+    let at = Extent::new;
     let chunk = 1024;
     // The chunks of the big one out of order.
     let second = [&big[4 << 20..8 << 20], &big[..4 << 20], &big[8 << 20..]].concat();
@@ -138,11 +138,17 @@ fn a_file_beyond_four_gigabytes_has_its_size() {
     let kind = EntryKind::File { size, mode: Mode::new(0o644), blob: Digest::of(b"") };
     let tree = Tree::new(vec![entry(b"huge", kind)]).unwrap();
     let chunk = vec![7; 4 << 20];
-    let extents = vec![Extent::default(); size.div_ceil(4 << 20) as usize];
+    let extents = vec![Extent::new(0, 0); size.div_ceil(4 << 20) as usize];
     let mounted = mount(&tree, &[&chunk], &extents);
     let huge = File::open(mounted.path().join("huge")).unwrap();
     assert_eq!(huge.metadata().unwrap().len(), size);
     let mut end = [0; 2];
     assert_eq!(huge.read_at(&mut end, size - 1).unwrap(), 1);
     assert_eq!(end, [7, 0]);
+}
+
+#[test]
+fn an_extent_that_may_be_missing_takes_8_bytes() {
+    assert_eq!(size_of::<Option<Extent>>(), 8);
+    assert_eq!(Extent::new(DEVICES_MAX as u16 - 1, 7).data(), DEVICES_MAX - 1);
 }

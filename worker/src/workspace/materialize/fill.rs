@@ -128,7 +128,7 @@ impl<'a> Filling<'a> {
         for (at, extent) in extents.iter().enumerate() {
             let to = (at * CHUNK) as u64;
             let len = (size - to).min(CHUNK as u64).next_multiple_of(BLOCK);
-            let data = &self.data[usize::from(extent.device)];
+            let data = &self.data[extent.data()];
             copy(data, u64::from(extent.block) * BLOCK, file, to, len)?;
         }
         if size.is_multiple_of(BLOCK) { Ok(()) } else { ftruncate(file, size) }

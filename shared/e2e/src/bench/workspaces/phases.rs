@@ -19,7 +19,7 @@ use super::{
 
 const COLD: usize = 3;
 const WARM: usize = 11;
-const PUSHES: usize = 5;
+const VERSIONS: usize = 5;
 
 pub(super) async fn measure(
     tree: &Tree,
@@ -57,12 +57,21 @@ pub(super) async fn measure(
     let unchanged = node.push(&made, scratch.workspace(), &scratch).await?;
     verdicts.figure(rung.as_str(), "push, nothing changed", Some(began.elapsed()));
     ensure!(unchanged.written.is_none(), "nothing was changed");
-    let (next, pushing) = push(&node, &made, &scratch, tree).await?;
-    verdicts.figure(rung.as_str(), "push of 3 changed files", Some(pushing));
     scratch.close().await?;
 
-    let time = materialize(&node, &next, None).await?;
-    verdicts.figure(rung.as_str(), "warm, a new version, not prepared", Some(time));
+    let (mut pushing, mut unprepared, mut next) = (Vec::new(), Vec::new(), version);
+    for round in 0..VERSIONS {
+        let scratch = node.scratch()?;
+        let made = node.materialize(next.tree_id(), next.stored(), &scratch).await?;
+        let (pushed, time) = push(&node, &made, &scratch, tree, round).await?;
+        scratch.close().await?;
+        pushing.push(time);
+        next = pushed;
+        unprepared.push(materialize(&node, &next, None).await?);
+    }
+    let pushing = median(pushing);
+    verdicts.figure(rung.as_str(), "push of 3 changed files", Some(pushing));
+    verdicts.figure(rung.as_str(), "warm, a new version, not prepared", Some(median(unprepared)));
     let prepared = repeat(&node, &next, None).await?;
     verdicts.figure(rung.as_str(), "warm, a new version, prepared", Some(prepared));
     if mounts(rung) {
@@ -104,21 +113,17 @@ async fn push(
     made: &Arc<Materialized>,
     scratch: &Scratch,
     tree: &Tree,
+    round: usize,
 ) -> Result<(Arc<Manifest>, Duration)> {
     for (number, name) in tree.some.iter().enumerate() {
         let path = scratch.workspace().join(name);
         let mut content = fs_err::read(&path)?;
-        content.extend(format!("\n// changed, {number}\n").bytes());
+        content.extend(format!("\n// changed, {round}.{number}\n").bytes());
         fs_err::write(&path, content)?;
     }
-    let mut times = Vec::new();
-    let mut next = None;
-    for _ in 0..PUSHES {
-        let began = Instant::now();
-        let pushed = node.push(made, scratch.workspace(), scratch).await?;
-        times.push(began.elapsed());
-        ensure!(pushed.changes.modified.len() == tree.some.len() && pushed.changes.len() == tree.some.len());
-        next = pushed.written;
-    }
-    Ok((next.context("something was changed")?.manifest()?, median(times)))
+    let began = Instant::now();
+    let pushed = node.push(made, scratch.workspace(), scratch).await?;
+    let time = began.elapsed();
+    ensure!(pushed.changes.modified.len() == tree.some.len() && pushed.changes.len() == tree.some.len());
+    Ok((pushed.written.context("something was changed")?.manifest()?, time))
 }
