@@ -69,6 +69,32 @@ async fn an_unacknowledged_ticket_goes_to_the_next_consumer() {
 }
 
 #[tokio::test]
+async fn a_cancelled_subscription_takes_tickets_again_over_its_connection() {
+    let (broker, pool) = (broker(), pool());
+    let sent = publish(&broker, &pool, 3).await;
+    let mut subscription = broker.subscribe(&pool, 2).await.unwrap();
+    let (tag, held) = (subscription.tag(), next(&mut subscription).await);
+    let arrived = subscription.cancel().await;
+    assert_eq!(arrived.iter().map(|delivery| &delivery.ticket).collect::<Vec<_>>(), [&sent[1]], "the prefetch is 2");
+    for delivery in arrived {
+        delivery.ack().await.unwrap();
+    }
+    // What a cancelled consumer would have taken is for others.
+    let mut other = broker.subscribe(&pool, 1).await.unwrap();
+    next(&mut other).await.ack().await.unwrap();
+    other.close().await;
+    let more = publish(&broker, &pool, 1).await;
+    subscription.resume(1).await.unwrap();
+    assert_ne!(subscription.tag(), tag);
+    // Of the same channel: the old one is not settled, and can be.
+    held.ack().await.unwrap();
+    let delivery = next(&mut subscription).await;
+    assert_eq!(delivery.ticket, more[0]);
+    delivery.ack().await.unwrap();
+    subscription.close().await;
+}
+
+#[tokio::test]
 async fn t15_tickets_for_a_deleted_queue_are_named_and_the_next_try_makes_it_again() {
     let (broker, pool) = (broker(), pool());
     let mut publisher = Publisher::new(broker.clone());

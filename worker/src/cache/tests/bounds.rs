@@ -6,7 +6,11 @@ use rustix::mount::MountAttrFlags;
 
 use super::*;
 use crate::{
-    cache::{Loaded, budget::Space},
+    cache::{
+        Loaded,
+        budget::Space,
+        data::{DataWriter, Piece},
+    },
     mount::{self, Mounting},
 };
 
@@ -65,6 +69,40 @@ async fn old_pieces_go_where_there_are_too_many_but_no_job_goes_without() {
     let many = small_files(&storage, 9, 30).await;
     let loaded = cache.load(TENANT, &many).await.unwrap();
     assert_eq!((loaded.extents.len(), cache.inner.state.lock().pieces), (30, 30));
+}
+
+/// Data files of one block each, wanted in this order.
+fn fill(cache: &NodeCache, count: u32) {
+    let directory = cache.inner.directory.join("data");
+    for at in 0..count {
+        let mut reserved = cache.reserve(Space { bytes: BLOCK, pieces: 1, inodes: 2 }).unwrap();
+        let writer = DataWriter::create(&directory, TENANT, 1).unwrap();
+        reserved.allocated();
+        let piece = Piece { digest: Digest::of(&at.to_le_bytes()), block: 0, len: 4 };
+        let data = writer.finish(std::iter::once(piece)).unwrap();
+        data.touch(cache.inner.state.tick());
+        let mut known = cache.inner.state.lock();
+        let (file, _) = known.add(data);
+        known.place(file, [piece]);
+        drop(known);
+        reserved.keep();
+    }
+}
+
+#[tokio::test]
+async fn very_many_data_files_go_in_several_goes_and_in_order() {
+    const FILES: u32 = 1500;
+    let disk = tempfile::tempdir().unwrap();
+    let limits = CacheLimits { max_bytes: u64::from(FILES) * BLOCK, ..UNLIMITED };
+    let cache = open(disk.path(), limits, &storage());
+    fill(&cache, FILES);
+    drop(cache.reserve(Space { bytes: 1400 * BLOCK, ..Space::default() }).unwrap());
+    assert_eq!((cache.inner.metrics.evicted.get(), files(&cache)), (1400, 100));
+    assert_eq!(data_files(disk.path()).len(), 200, "each with its index");
+    let known = cache.inner.state.lock();
+    let there = |at: u32| known.places(TENANT).unwrap().get(&Digest::of(&at.to_le_bytes())).is_some();
+    assert!((0..1400).all(|at| !there(at)) && (1400..FILES).all(there), "the last wanted stay");
+    assert_eq!((known.bytes, known.pieces), (100 * BLOCK, 100));
 }
 
 #[tokio::test]

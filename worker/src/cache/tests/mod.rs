@@ -1,6 +1,7 @@
 //! The cache against a real S3 server, a real file system and the real kernel.
 
 mod bounds;
+mod lost;
 mod progress;
 
 use std::{
