@@ -6,7 +6,7 @@ use drydock_domain::{Digest, Dispatch, JobId, Outcome, TenantId, WorkerId};
 use crate::support::{Fleet, TTL, describe, tree};
 
 /// A fleet whose worker made a version of the project; the worker has four slots.
-async fn with_version(database: &drydock_database::Database) -> Fleet {
+pub(crate) async fn with_version(database: &drydock_database::Database) -> Fleet {
     let fleet = Fleet::new(database).await;
     publish(&fleet).await;
     fleet
@@ -19,13 +19,13 @@ async fn publish(fleet: &Fleet) {
     assert_eq!(fleet.head().await, 1);
 }
 
-async fn another_worker(client: &Client, instance: &str) -> WorkerId {
+pub(crate) async fn another_worker(client: &Client, instance: &str) -> WorkerId {
     let worker = WorkerId::generate();
     worker::start(client, &describe(worker, instance), TTL).await.unwrap();
     worker
 }
 
-async fn hold(client: &Client, worker: WorkerId) {
+pub(crate) async fn hold(client: &Client, worker: WorkerId) {
     assert!(worker::advertise(client, worker, &[(TenantId::DEFAULT, Digest::from_bytes([1; 32]))], &[]).await.unwrap());
 }
 
@@ -104,16 +104,37 @@ async fn what_another_tenant_holds_is_not_asked() {
 async fn nobody_is_offered_what_it_could_not_take() {
     for unfit in [
         "UPDATE worker SET draining = true",
+        "UPDATE worker SET ended_at = now()",
         "UPDATE worker SET lease_until = now() - interval '1 s'",
         "UPDATE worker SET pool = 'other'",
         "UPDATE worker SET agents = '{}'",
     ] {
-        let database = drydock_testing::database().await;
-        let fleet = with_version(&database).await;
-        another_worker(&fleet.client, "two").await;
-        fleet.client.batch_execute(&format!("{unfit} WHERE instance = 'one'")).await.unwrap();
-        assert_eq!(offered(&fleet).await, None, "{unfit}");
+        for maker in [true, false] {
+            let database = drydock_testing::database().await;
+            let fleet = with_version(&database).await;
+            another_worker(&fleet.client, "two").await;
+            if !maker {
+                forget_maker(&fleet.client).await;
+                hold(&fleet.client, fleet.worker).await;
+            }
+            fleet.client.batch_execute(&format!("{unfit} WHERE instance = 'one'")).await.unwrap();
+            assert_eq!(offered(&fleet).await, None, "{unfit}, the maker: {maker}");
+        }
     }
+}
+
+#[tokio::test]
+async fn each_worker_tells_for_itself() {
+    let database = drydock_testing::database().await;
+    let fleet = with_version(&database).await;
+    forget_maker(&fleet.client).await;
+    let two = another_worker(&fleet.client, "two").await;
+    hold(&fleet.client, two).await;
+    // As after an advertisement that got lost on its way back.
+    hold(&fleet.client, two).await;
+    let tree = [(TenantId::DEFAULT, Digest::from_bytes([1; 32]))];
+    worker::advertise(&fleet.client, fleet.worker, &[], &tree).await.unwrap();
+    assert_eq!(offered(&fleet).await, Some(two));
 }
 
 #[tokio::test]
@@ -132,6 +153,23 @@ async fn a_worker_that_is_over_holds_nothing_and_cannot_say_so() {
 }
 
 #[tokio::test]
+async fn what_workers_held_that_are_over_goes_a_part_at_a_time() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let workers = [fleet.worker, another_worker(&fleet.client, "two").await];
+    for worker in workers {
+        let trees = [1, 2, 3].map(|tree| (TenantId::DEFAULT, Digest::from_bytes([tree; 32])));
+        assert!(worker::advertise(&fleet.client, worker, &trees, &[]).await.unwrap());
+        worker::end(&fleet.client, worker).await.unwrap();
+    }
+    let mut went = Vec::new();
+    for _ in 0..5 {
+        went.push(worker::forget_held(&fleet.client, 2).await.unwrap());
+    }
+    assert_eq!(went, [2, 1, 2, 1, 0]);
+}
+
+#[tokio::test]
 async fn more_jobs_than_free_slots_are_offered_to_several_and_to_nobody() {
     let database = drydock_testing::database().await;
     let fleet = with_version(&database).await;
@@ -144,6 +182,33 @@ async fn more_jobs_than_free_slots_are_offered_to_several_and_to_nobody() {
     let mut expected = [None, Some(fleet.worker), Some(two)];
     expected.sort();
     assert_eq!(near, expected);
+}
+
+#[tokio::test]
+async fn jobs_of_a_tree_are_spread_over_its_holders() {
+    let database = drydock_testing::database().await;
+    let fleet = with_version(&database).await;
+    let two = another_worker(&fleet.client, "two").await;
+    hold(&fleet.client, two).await;
+    let mut near = offered_together(&fleet, 2, 0, &[]).await;
+    near.sort();
+    let mut expected = [Some(fleet.worker), Some(two)];
+    expected.sort();
+    assert_eq!(near, expected, "both have four slots");
+}
+
+#[tokio::test]
+async fn a_worker_that_holds_two_trees_is_offered_as_much_as_it_has_slots() {
+    let database = drydock_testing::database().await;
+    let fleet = with_version(&database).await;
+    let other = fleet.another_project(&database).await;
+    other.plain().await;
+    let (job, attempt) = other.running().await;
+    other.finish(job, attempt, Outcome::Succeeded, Some(&tree(2))).await;
+    another_worker(&fleet.client, "two").await;
+    fleet.client.execute("UPDATE worker SET slots = 1 WHERE instance = 'one'", &[]).await.unwrap();
+    other.accept(|job| job.read_only = true).await;
+    assert_eq!(offered_together(&fleet, 1, 0, &[]).await, [Some(fleet.worker), None]);
 }
 
 #[tokio::test]
@@ -183,62 +248,12 @@ async fn with_more_tickets_than_slots_nothing_is_offered() {
     assert_eq!(offered_together(&fleet, 3, 1, &[]).await, [None, None, None]);
 }
 
-/// Gives a worker its only slot to do: a job of another project.
-async fn occupy(fleet: &Fleet, database: &drydock_database::Database, worker: WorkerId) {
-    let slots = "UPDATE worker SET slots = 1 WHERE id = $1";
-    fleet.client.execute(slots, &[&worker.uuid()]).await.unwrap();
-    let other = Fleet { worker, ..fleet.another_project(database).await };
-    other.plain().await;
-    other.running().await;
-}
-
-/// The fleet with its pool full, and a job of the project in line; nobody says where its first version is.
-async fn in_line(database: &drydock_database::Database) -> Fleet {
-    let fleet = with_version(database).await;
-    occupy(&fleet, database, fleet.worker).await;
-    fleet.plain().await;
-    fleet
-}
-
-async fn next_in_line(fleet: &Fleet) -> Vec<(WorkerId, Digest)> {
-    let next = job::next_in_line(&fleet.client, fleet.term, 4, 16).await.unwrap();
-    next.into_iter().map(|ahead| (ahead.worker, ahead.tree)).collect()
-}
-
 #[tokio::test]
-async fn a_full_pool_is_told_what_the_next_job_starts_from() {
+async fn what_runs_takes_a_slot_too() {
     let database = drydock_testing::database().await;
-    let fleet = in_line(&database).await;
-    assert_eq!(next_in_line(&fleet).await, [(fleet.worker, Digest::from_bytes([1; 32]))]);
-    let usurper = job::Term { number: fleet.term.number + 1, ..fleet.term };
-    assert!(job::next_in_line(&fleet.client, usurper, 4, 16).await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn what_is_here_or_will_start_at_once_is_not_fetched_ahead() {
-    for never in [
-        "INSERT INTO held_tree SELECT p.tenant_id, v.tree_id, w.id FROM version v JOIN project p ON p.id = v.project_id, worker w",
-        "UPDATE worker SET slots = 2",
-        "UPDATE worker SET draining = true",
-        "UPDATE job SET backing_off = true WHERE state = 'queued'",
-    ] {
-        let database = drydock_testing::database().await;
-        let fleet = in_line(&database).await;
-        fleet.client.batch_execute(never).await.unwrap();
-        assert_eq!(next_in_line(&fleet).await, [], "{never}");
-    }
-}
-
-#[tokio::test]
-async fn the_worker_that_is_busy_for_longest_is_told() {
-    for first in [0, 1] {
-        let database = drydock_testing::database().await;
-        let fleet = with_version(&database).await;
-        let workers = [fleet.worker, another_worker(&fleet.client, "two").await];
-        fleet.client.execute("UPDATE worker SET slots = 1", &[]).await.unwrap();
-        occupy(&fleet, &database, workers[first]).await;
-        occupy(&fleet, &database, workers[1 - first]).await;
-        fleet.plain().await;
-        assert_eq!(next_in_line(&fleet).await, [(workers[first], Digest::from_bytes([1; 32]))]);
-    }
+    let fleet = with_version(&database).await;
+    fleet.client.execute("UPDATE worker SET slots = 2 WHERE instance = 'one'", &[]).await.unwrap();
+    fleet.accept(|job| job.read_only = true).await;
+    fleet.running().await;
+    assert_eq!(offered_together(&fleet, 2, 1, &[]).await, [None, None]);
 }

@@ -13,6 +13,7 @@ mod horizon;
 mod lanes;
 mod locality;
 mod migrations;
+mod next_in_line;
 mod objects;
 mod protocol;
 mod reads;
