@@ -5,6 +5,10 @@
 //! or frozen (kill -9, SIGSTOP), so while the earlier attempt's worker was helpless, and for [`NOTICE`] after it ran again, the
 //! earlier attempt may live on; its result is fenced. A worker that is merely cut off has no excuse: it stops its agents before
 //! its lease runs out, and nobody takes its attempts before that.
+//!
+//! An agent that is silent for longer than [`SILENCE`] was stopped, and does nothing until it is seen again. When its worker is killed
+//! meanwhile the kernel lets it go on (POSIX, `_exit`: SIGHUP and SIGCONT to a stopped process group that is orphaned): that moment
+//! is one of a dead worker.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +20,8 @@ use crate::chaos::{clock::Millis, history::Helpless};
 /// What a worker that runs again has to end agents that are not its own any more: to ask, to say SIGTERM, to wait for the
 /// agent's grace (0.5 s in a chaos run), to kill; on a machine that is busy.
 pub(crate) const NOTICE: Millis = 2000;
+/// Ten times what an agent is silent for while it runs.
+pub(crate) const SILENCE: Millis = 1000;
 
 struct Life<'a> {
     attempt: Uuid,
@@ -23,6 +29,19 @@ struct Life<'a> {
     worker: &'a str,
     from: Millis,
     until: Millis,
+    /// When it wrote a line, in order.
+    seen: Vec<Millis>,
+}
+
+impl Life<'_> {
+    /// The first moment at or after `at` at which it was not stopped, as far as it shows.
+    fn runs_from(&self, at: Millis) -> Millis {
+        let next = self.seen.partition_point(|seen| *seen < at);
+        match (next.checked_sub(1).map(|before| self.seen[before]), self.seen.get(next)) {
+            (Some(before), Some(next)) if next - before > SILENCE => *next,
+            _ => at,
+        }
+    }
 }
 
 pub(super) fn check(index: &Index<'_>) -> Vec<String> {
@@ -31,7 +50,7 @@ pub(super) fn check(index: &Index<'_>) -> Vec<String> {
         lives.sort_by_key(|life| life.from);
         for (place, earlier) in lives.iter().enumerate() {
             for later in &lives[place + 1..] {
-                let (from, until) = (later.from, earlier.until.min(later.until));
+                let (from, until) = (earlier.runs_from(later.from), earlier.until.min(later.until));
                 let excuses = index.history.helpless.iter().filter(|excuse| excuse.worker == earlier.worker);
                 if let Some(at) = uncovered(from, until, excuses) {
                     found.push(format!(
@@ -48,18 +67,19 @@ pub(super) fn check(index: &Index<'_>) -> Vec<String> {
 
 /// Each project's writing attempts, as the side log saw them.
 fn lives<'a>(index: &Index<'a>) -> BTreeMap<Uuid, Vec<Life<'a>>> {
-    let mut seen: BTreeMap<Uuid, (Millis, Millis)> = BTreeMap::new();
+    let mut seen: BTreeMap<Uuid, Vec<Millis>> = BTreeMap::new();
     for line in &index.history.lines {
-        let (from, until) = seen.entry(line.attempt).or_insert((line.at, line.at));
-        (*from, *until) = ((*from).min(line.at), (*until).max(line.at));
+        seen.entry(line.attempt).or_default().push(line.at);
     }
     let mut lives: BTreeMap<Uuid, Vec<Life<'_>>> = BTreeMap::new();
     for attempt in &index.history.attempts {
-        let (Some(job), Some((from, until))) = (index.jobs.get(&attempt.job), seen.get(&attempt.id)) else {
+        let (Some(job), Some(mut seen)) = (index.jobs.get(&attempt.job), seen.remove(&attempt.id)) else {
             continue;
         };
-        if !job.read_only {
-            let life = Life { attempt: attempt.id, job: job.id, worker: &attempt.worker, from: *from, until: *until };
+        seen.sort_unstable();
+        if let ([from, ..], [.., until], false) = (&seen[..], &seen[..], job.read_only) {
+            let (from, until) = (*from, *until);
+            let life = Life { attempt: attempt.id, job: job.id, worker: &attempt.worker, from, until, seen };
             lives.entry(job.project).or_default().push(life);
         }
     }

@@ -62,6 +62,7 @@ fn good() -> History {
             line(0, 1, Event::Start, 1000),
             line(0, 1, Event::Effect, 1500),
             line(1, 1, Event::Start, 2000),
+            line(1, 1, Event::Beat, 4200),
             line(1, 1, Event::Beat, 5000),
             line(1, 2, Event::Start, 4500),
             line(1, 2, Event::Effect, 5500),
@@ -178,6 +179,21 @@ fn two_living_writers_are_reported_unless_the_first_ones_worker_was_helpless() {
     reader.helpless.clear();
     reader.jobs[1].read_only = true;
     assert_eq!(check(&reader).lane_violations, Vec::<String>::new());
+}
+
+#[test]
+fn a_stopped_agent_that_the_kernel_lets_go_on_is_one_of_a_dead_worker() {
+    let frozen = |killed_at: Option<u64>| {
+        let mut history = good();
+        history.lines.retain(|line| line.at != 4200);
+        let helpless = |from| Helpless { worker: "worker-1".into(), killed: true, from, until: 5500 };
+        history.helpless = killed_at.map(helpless).into_iter().collect();
+        check(&history)
+    };
+    assert_eq!(frozen(Some(4990)).lane_violations, Vec::<String>::new());
+    for findings in [frozen(None), frozen(Some(5001))] {
+        assert!(findings.lane_violations[0].contains("lived at 5000 ms"), "{findings:?}");
+    }
 }
 
 #[test]
