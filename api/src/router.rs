@@ -22,7 +22,7 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
     let router = OpenApiRouter::with_openapi(Operations::openapi())
         .routes(routes!(projects::create_project, projects::list_projects))
         .routes(routes!(projects::import_project))
-        .routes(routes!(projects::show_project, projects::delete_project))
+        .routes(routes!(projects::show_project, projects::change_project, projects::delete_project))
         .routes(routes!(projects::fork_project))
         .routes(routes!(jobs::submit_job, jobs::list_project_jobs))
         .routes(routes!(jobs::list_jobs))

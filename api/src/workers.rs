@@ -6,7 +6,7 @@ use drydock_database::worker_list::{self, WorkerRow};
 use drydock_domain::WorkerId;
 use serde::Serialize;
 
-use crate::{error::ApiError, extract::Query, state::Shared};
+use crate::{error::ApiError, extract::Query, state::Shared, validate::rules};
 
 /// Workers listed at most.
 const MAX: i64 = 10_000;
@@ -70,9 +70,15 @@ impl From<WorkerRow> for WorkerView {
 }
 
 /// List workers
-#[utoipa::path(get, path = "/api/v1/workers", tag = "fleet", responses((status = 200, body = WorkerList)))]
+#[utoipa::path(
+    get, path = "/api/v1/workers", tag = "fleet",
+    params(("pool" = Option<String>, Query, description = "Only those of this pool")),
+    responses((status = 200, body = WorkerList), (status = 422))
+)]
 pub(crate) async fn list_workers(State(app): State<Shared>, query: Query) -> Result<Json<WorkerList>, ApiError> {
-    query.fields().finish(|| Some(()))?;
-    let rows = worker_list::list(&app.client().await?, MAX).await?;
+    let mut fields = query.fields();
+    let pool = fields.optional("pool", rules::name);
+    let pool = fields.finish(|| Some(pool))?;
+    let rows = worker_list::list(&app.client().await?, pool.as_deref(), MAX).await?;
     Ok(Json(WorkerList { items: rows.into_iter().map(WorkerView::from).collect() }))
 }

@@ -1,5 +1,6 @@
-//! Projects: created with a first job, imported from an archive, forked, listed, shown, deleted.
+//! Projects: created with a first job, imported from an archive, forked, listed, shown, changed, deleted.
 
+mod change;
 mod create;
 mod delete;
 mod fork;
@@ -9,4 +10,4 @@ mod request;
 mod show;
 mod views;
 
-pub(crate) use self::{create::*, delete::*, fork::*, import::*, list::*, show::*};
+pub(crate) use self::{change::*, create::*, delete::*, fork::*, import::*, list::*, show::*};

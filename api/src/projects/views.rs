@@ -21,6 +21,10 @@ pub(crate) struct ProjectView {
     summary: Option<String>,
     agent: String,
     pool: String,
+    #[schema(value_type = HashMap<String, String>)]
+    labels: serde_json::Value,
+    /// The least isolation that its jobs accept.
+    min_isolation: String,
     /// The newest version; 0 while there is none.
     head_version: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,8 @@ impl From<ProjectRow> for ProjectView {
             summary: row.summary,
             agent: row.agent,
             pool: row.pool,
+            labels: row.labels,
+            min_isolation: row.min_isolation,
             head_version: row.head_version,
             preview_url: row.preview_url,
             created_at: row.created_at,

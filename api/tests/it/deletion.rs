@@ -7,13 +7,12 @@ use drydock_database::{
     retention::{self, Retention},
 };
 use drydock_domain::Outcome;
-use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Answer, Api, Content, Worker, column};
 
 async fn delete(api: &Api, project: &str) -> Answer {
-    Answer::of(api.request(Method::DELETE, &format!("/projects/{project}"))).await
+    api.delete(&format!("/projects/{project}")).await
 }
 
 /// Red when a route shows what is deleted, when jobs go on, and when a second request is refused.

@@ -14,6 +14,13 @@ async fn workers_and_limits_are_told() {
     let listed = api.get("/workers").await.json()["items"][0].clone();
     assert_eq!((&listed["state"], &listed["busy"], &listed["slots"]), (&json!("live"), &json!(1), &json!(4)));
     assert_eq!(listed["agents"], json!(["dummy"]));
+    let of_pool =
+        async |pool: &str| api.get(&format!("/workers?pool={pool}")).await.expect(200).json()["items"].clone();
+    assert_eq!((of_pool("default").await.as_array().unwrap().len(), of_pool("gpu").await), (1, json!([])));
+    assert_eq!(
+        api.get("/workers?pool=a%20b&x=1").await.expect(422).faults(),
+        ["pool: string_pattern_mismatch", "x: extra_forbidden"]
+    );
     let limits = api.get("/limits").await.expect(200).json();
     let expected =
         [("body_bytes", 1024 * 1024), ("project_instruction_min", 5), ("instruction_max", 2000), ("page_max", 500)];

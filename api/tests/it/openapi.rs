@@ -17,7 +17,7 @@ const ROUTES: [(&str, &[&str]); 32] = [
     ("/api/v1/limits", &["get"]),
     ("/api/v1/projects", &["get", "post"]),
     ("/api/v1/projects/import", &["post"]),
-    ("/api/v1/projects/{id}", &["get", "delete"]),
+    ("/api/v1/projects/{id}", &["get", "patch", "delete"]),
     ("/api/v1/projects/{id}/archive", &["get"]),
     ("/api/v1/projects/{id}/files", &["get"]),
     ("/api/v1/projects/{id}/files/{path}", &["get"]),

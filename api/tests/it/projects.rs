@@ -53,7 +53,7 @@ async fn a_project_is_queued_at_once() {
     let job = api.get(&format!("/jobs/{}", made.text("job_id"))).await.expect(200).json();
     assert_eq!(pick(&job, "job_type title project_id"), json!(["initial_project", "first line", id]));
     let shown = api.get(&format!("/projects/{id}")).await.expect(200).json();
-    let always = "agent created_at head_version id instruction owner pool status updated_at";
+    let always = "agent created_at head_version id instruction labels min_isolation owner pool status updated_at";
     assert_eq!(names(&shown), always);
 }
 
@@ -139,4 +139,67 @@ async fn lists_are_pages_without_gaps_or_repetition() {
     assert_eq!(answer.faults(), ["limit: greater_than_equal", "cursor: value_error", "status: extra_forbidden"]);
     assert_eq!(answer.json()["detail"][0]["loc"], json!(["query", "limit"]));
     assert_eq!(api.get("/projects?limit=501").await.expect(422).faults(), ["limit: less_than_equal"]);
+}
+
+const CHANGES_REFUSED: &str = r#"
+    {"instruction": "  abcd "}  => instruction | String should have at least 5 characters | string_too_short
+    {"agent": "x"}              => agent | no worker has ever offered agent 'x'; known are codex, dummy | value_error
+    {"pool": "", "labels": 1}   => pool | String should have at least 1 character | string_too_short & labels | Input should be a valid dictionary | dict_type
+    {"min_isolation": "strong"} => min_isolation | Input should be 'none', 'landlock-weak', 'landlock', 'namespace', 'userkernel' or 'vm' | enum
+    {"head_version": 3}         => head_version | Extra inputs are not permitted | extra_forbidden
+"#;
+
+#[tokio::test]
+async fn a_projects_settings_change_for_the_jobs_to_come() {
+    let api = Api::start().await;
+    let _worker = Worker::start(&api, &["dummy", "codex"]).await;
+    let (id, first) = api.project().await;
+    let path = format!("/projects/{id}");
+    let before = api.get(&path).await.json();
+    for (given, expected) in table(CHANGES_REFUSED) {
+        assert_eq!(told(&api.patch(&path, &body(given)).await.expect(422)), expected, "{given}");
+    }
+    let nothing = api.patch(&path, &json!({"pool": "default", "labels": {}, "agent": null})).await.expect(200).json();
+    assert_eq!(nothing, before, "and was not written: it would have another updated_at");
+
+    let change = json!({"agent": "codex", "pool": "gpu", "labels": {"team": "web"}, "min_isolation": "landlock"});
+    let changed = api.patch(&path, &change).await.expect(200).json();
+    assert_eq!(pick(&changed, "agent pool labels min_isolation"), json!(["codex", "gpu", {"team": "web"}, "landlock"]));
+    assert_eq!(changed["instruction"], before["instruction"]);
+    assert!(changed["updated_at"].as_str() > before["updated_at"].as_str());
+    assert_eq!(api.get(&path).await.json(), changed);
+    let again = json!({"instruction": "something else", "labels": {}});
+    let again = api.patch(&path, &again).await.expect(200).json();
+    assert_eq!(pick(&again, "instruction labels agent"), json!(["something else", {}, "codex"]));
+
+    let next = api.job(&id, json!({"job_type": "edit", "instruction": "go on"})).await;
+    let client = api.database.client().await.unwrap();
+    let accepted = async |job: &str| {
+        let asked = "SELECT agent, pool, min_isolation::text FROM job WHERE id = $1";
+        let row = client.query_one(asked, &[&job.parse::<uuid::Uuid>().unwrap()]).await.unwrap();
+        [row.get::<_, String>(0), row.get(1), row.get(2)]
+    };
+    assert_eq!(accepted(&first).await, ["dummy", "default", "none"], "as it was accepted");
+    assert_eq!(accepted(&next).await, ["codex", "gpu", "landlock"]);
+}
+
+#[tokio::test]
+async fn a_project_that_is_not_there_cannot_be_changed() {
+    let api = Api::start().await;
+    let (id, _) = api.project().await;
+    let change = json!({"pool": "gpu"});
+    let unknown = uuid::Uuid::now_v7();
+    assert_eq!(api.patch(&format!("/projects/{unknown}"), &change).await.expect(404).error().1, "Project not found");
+    api.delete(&format!("/projects/{id}")).await.expect(204);
+    api.patch(&format!("/projects/{id}"), &change).await.expect(404);
+
+    let (theirs, _) = api.project().await;
+    let client = api.database.client().await.unwrap();
+    let give_away = "WITH other AS (INSERT INTO tenant (id, name) VALUES (gen_random_uuid(), 'other') RETURNING id)
+        UPDATE project SET tenant_id = other.id FROM other WHERE project.id = $1 RETURNING project.id";
+    let theirs: uuid::Uuid = theirs.parse().unwrap();
+    client.query_one(give_away, &[&theirs]).await.unwrap();
+    api.patch(&format!("/projects/{theirs}"), &change).await.expect(404);
+    let changed: i64 = client.query_one("SELECT count(*) FROM project WHERE pool = 'gpu'", &[]).await.unwrap().get(0);
+    assert_eq!(changed, 0, "neither the deleted one nor the other tenant's");
 }

@@ -2,7 +2,6 @@
 
 use drydock_database::schedule::{self, Fired};
 use drydock_domain::Schedule;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, body, column, names, pick, table, told};
@@ -38,7 +37,7 @@ async fn make(api: &Api, project: &str, change: Value) -> Value {
 }
 
 async fn patch(api: &Api, id: &str, body: Value) -> Answer {
-    Answer::of(api.request(Method::PATCH, &format!("/schedules/{id}")).json(&body)).await
+    api.patch(&format!("/schedules/{id}"), &body).await
 }
 
 #[tokio::test]
@@ -101,7 +100,7 @@ async fn a_schedule_is_paused_resumed_changed_removed() {
         bad,
         ["cron: value_error", "job.job_type: missing", "job.instruction: missing", "project_id: extra_forbidden"]
     );
-    let gone = async || Answer::of(api.request(Method::DELETE, &format!("/schedules/{id}"))).await;
+    let gone = async || api.delete(&format!("/schedules/{id}")).await;
     gone().await.expect(204);
     for answer in [
         gone().await,

@@ -30,6 +30,11 @@ pub struct Project {
     pub agent: String,
     /// Where its jobs run.
     pub pool: String,
+    /// The user's labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The least isolation its jobs accept.
+    pub min_isolation: Option<String>,
     /// The newest version.
     pub head_version: u64,
     /// Where its work can be seen.
@@ -117,6 +122,40 @@ pub struct Waiting {
     pub message: String,
     /// Seconds until it goes on, where that is known.
     pub estimate_s: Option<i64>,
+}
+
+/// A worker.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Worker {
+    /// The process.
+    pub id: String,
+    /// Host and scratch directory.
+    pub instance: String,
+    /// Whose jobs it takes.
+    pub pool: String,
+    /// `live`, `draining` or `lost`.
+    pub state: String,
+    /// Jobs at once.
+    pub slots: u32,
+    /// Jobs now.
+    pub busy: u32,
+    /// Agents it can run.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// The isolation it gives.
+    pub isolation: String,
+    /// How it makes workspaces.
+    pub rung: String,
+    /// Why not in a better way: the reason by rung.
+    #[serde(default)]
+    pub refused_rungs: BTreeMap<String, String>,
+    /// Versions on its node.
+    #[serde(default)]
+    pub held_trees: u64,
+    /// Its build.
+    pub build: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
 }
 
 /// A schedule.

@@ -10,6 +10,7 @@ mod project;
 mod schedule;
 mod version;
 mod wait;
+mod workers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -104,6 +105,8 @@ enum Command {
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
+    /// List the workers
+    Workers(workers::WorkersArgs),
     /// The operator's commands, which need the database itself
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -162,6 +165,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Fork(args) => project::fork::run(context, args).await,
         Command::Pull(args) => project::pull::run(context, args).await,
         Command::Schedule(command) => schedule::run(context, command).await,
+        Command::Workers(args) => workers::run(context, args).await,
         Command::Admin(command) => admin::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
@@ -180,6 +184,7 @@ impl Command {
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
+            Self::Workers(args) => args.patience.timeout,
             Self::Doctor(args) => args.patience.timeout,
             Self::Admin(_) | Self::Version(_) => None,
         }

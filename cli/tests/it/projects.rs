@@ -119,3 +119,28 @@ async fn creating_waits_for_the_first_job() {
     }
     api.drydock("project create thingy --wait 300ms").end().await.exit(7).says("drydock job wait");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_change_and_are_shown() {
+    let api = Api::start().await;
+    let _worker = Worker::start(&api).await;
+    let project = api.drydock("project create thingy").ok().await.line();
+    let words = ["project", "set", &project, "--pool", "gpu", "--label", "team=web", "--min-isolation", "landlock"];
+    let shown = api.drydock_with(&words).ok().await.says("changed project").text();
+    assert!(shown.contains("pool         gpu\nlabel        team=web\nisolation    at least landlock\n"), "{shown}");
+    let set = api.drydock(&format!("--json project set {project} -i others")).ok().await.line();
+    assert_eq!(set, api.get(&format!("/projects/{project}")).await);
+    api.drydock(&format!("project set {project}")).end().await.exit(2).says("--instruction");
+    api.drydock(&format!("project set {project} --pool a/b")).end().await.exit(2).says("pool");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_are_listed() {
+    let api = Api::start().await;
+    let _worker = Worker::start(&api).await;
+    let table = api.drydock("workers").ok().await.text();
+    let row = table.lines().nth(1).unwrap_or_default();
+    assert!(row.contains("default  live   0/4   dummy") && row.contains("test-"), "{table}");
+    assert_eq!(api.drydock("--json workers").ok().await.line(), api.get("/workers").await);
+    assert_eq!(api.drydock("workers --pool gpu").ok().await.text().lines().count(), 1, "the heading");
+}

@@ -13,13 +13,15 @@ use crate::{
 };
 
 const CREATE: &str = "SELECT dd_create_project_v1($1, $2, $3, $4, $5, $6, $7)";
+const CHANGE: &str = "SELECT dd_change_project_v1($1, $2, $3, $4, $5, $6, $7) AS found";
 const DELETE: &str = "SELECT dd_delete_project_v1($1, $2, $3) AS answer";
 const IMPORT: &str = "SELECT dd_import_v2($1, $2, $3, $4, $5, $6, $7, $8) AS made";
 
 macro_rules! select {
     ($($filter:literal),+) => {
         concat!(
-            "SELECT p.id, t.name AS owner, p.instruction, p.agent, p.pool, p.head_version, p.preview_url, p.created_at,
+            "SELECT p.id, t.name AS owner, p.instruction, p.agent, p.pool, p.labels, p.min_isolation::text AS min_isolation, p.head_version,
+                    p.preview_url, p.created_at,
                     greatest(p.updated_at, j.updated_at) AS updated_at, j.state::text AS state, j.summary
                FROM project p JOIN tenant t ON t.id = p.tenant_id
                LEFT JOIN LATERAL (SELECT n.state, n.summary, n.updated_at FROM job n WHERE n.project_id = p.id
@@ -69,6 +71,10 @@ pub struct ProjectRow {
     pub agent: String,
     /// Where its jobs run.
     pub pool: String,
+    /// The user's labels: an object of strings.
+    pub labels: serde_json::Value,
+    /// The least isolation its jobs accept.
+    pub min_isolation: String,
     /// The newest version; 0 is the empty one.
     pub head_version: i32,
     /// Where its work can be seen.
@@ -94,6 +100,8 @@ impl ProjectRow {
             summary: row.get("summary"),
             agent: row.get("agent"),
             pool: row.get("pool"),
+            labels: row.get("labels"),
+            min_isolation: row.get("min_isolation"),
             head_version: row.get("head_version"),
             preview_url: row.get("preview_url"),
             created_at: row.get("created_at"),
@@ -138,6 +146,39 @@ pub async fn import(conn: &impl GenericClient, new: &NewProject, tree: &StoredTr
         [&id, &tenant, &new.instruction, &new.agent, &new.pool, &new.labels, &isolation, &tree];
     let row = again::row(conn, OPERATION, IMPORT, &parameters).await?;
     Ok(if row.get("made") { Imported::Made } else { Imported::Gone })
+}
+
+/// Settings to change; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChange {
+    /// What it is for.
+    pub instruction: Option<String>,
+    /// The agent of jobs that name none.
+    pub agent: Option<String>,
+    /// Where its jobs run.
+    pub pool: Option<String>,
+    /// The user's labels, all of them.
+    pub labels: Option<serde_json::Value>,
+    /// The least isolation its jobs accept.
+    pub min_isolation: Option<Isolation>,
+}
+
+/// Changes a project's settings, for jobs that are accepted from now on; answers whether the tenant has the project. Repeating it
+/// changes nothing.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn change(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    id: ProjectId,
+    change: &ProjectChange,
+) -> Result<bool, DatabaseError> {
+    let ProjectChange { instruction, agent, pool, labels, min_isolation } = change;
+    let isolation = min_isolation.map(Isolation::as_str);
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&id.uuid(), &tenant.uuid(), instruction, agent, pool, labels, &isolation];
+    Ok(again::row(conn, "change a project", CHANGE, &parameters).await?.get("found"))
 }
 
 /// What came of a deletion.

@@ -12,7 +12,7 @@ const LIST: &str =
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
     (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy,
     (SELECT count(*) FROM held_tree h WHERE h.worker_id = w.id) AS held_trees
-  FROM worker w WHERE w.ended_at IS NULL ORDER BY w.started_at, w.id LIMIT $1";
+  FROM worker w WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) ORDER BY w.started_at, w.id LIMIT $2";
 const AGENTS: &str = "SELECT DISTINCT unnest(agents) AS agent FROM worker ORDER BY 1";
 
 /// A worker that has not ended.
@@ -50,14 +50,14 @@ pub struct WorkerRow {
     pub started_at: DateTime<Utc>,
 }
 
-/// Workers that have not ended, oldest first, at most `limit`.
+/// Workers that have not ended, of one pool or of all, oldest first, at most `limit`.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn list(conn: &impl GenericClient, limit: i64) -> Result<Vec<WorkerRow>, DatabaseError> {
+pub async fn list(conn: &impl GenericClient, pool: Option<&str>, limit: i64) -> Result<Vec<WorkerRow>, DatabaseError> {
     let failed = || DatabaseError::query("list workers");
     let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&limit]).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&pool, &limit]).await.map_err(failed())?;
     Ok(rows
         .iter()
         .map(|row| WorkerRow {

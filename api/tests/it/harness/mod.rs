@@ -97,6 +97,14 @@ impl Api {
         Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::DELETE, path)).await
+    }
+
     /// What no client library would send: the request line as it is written here.
     pub(crate) async fn raw(&self, request: &str) -> Answer {
         answer::raw(self.address, request).await

@@ -7,33 +7,18 @@ use drydock_runtime::{
     doctor::{Finding, Report},
     exit::chain,
 };
-use serde::Deserialize;
 
 use super::LIMIT;
-use crate::client::{Client, Document};
+use crate::client::{
+    Client, Document,
+    views::{List, Worker},
+};
 
 /// Workers named at most.
 const NAMED: usize = 3;
 
-#[derive(Deserialize)]
-struct Fleet {
-    items: Vec<Worker>,
-}
-
-#[derive(Deserialize)]
-struct Worker {
-    instance: String,
-    state: String,
-    slots: u32,
-    busy: u32,
-    rung: String,
-    #[serde(default)]
-    refused_rungs: BTreeMap<String, String>,
-    build: String,
-}
-
 pub(super) async fn look(client: &Client, report: &mut Report) {
-    let fleet: Result<Document<Fleet>, _> = client.get(["workers"]).limit(LIMIT).document().await;
+    let fleet: Result<Document<List<Worker>>, _> = client.get(["workers"]).limit(LIMIT).document().await;
     let fleet = match fleet {
         Ok(fleet) => fleet.value.items,
         Err(error) => return report.add(Finding::failure("workers", chain(&error), "look at the API's log")),
@@ -107,19 +92,15 @@ fn names(workers: &[&Worker]) -> String {
 #[cfg(test)]
 mod tests {
     use drydock_runtime::doctor::Verdict;
+    use serde_json::json;
 
     use super::*;
 
     fn worker(instance: &str, rung: &str, refused: &[(&str, &str)]) -> Worker {
-        Worker {
-            instance: instance.to_owned(),
-            state: "live".to_owned(),
-            slots: 4,
-            busy: 1,
-            rung: rung.to_owned(),
-            refused_rungs: refused.iter().map(|&(rung, why)| (rung.to_owned(), why.to_owned())).collect(),
-            build: "b".to_owned(),
-        }
+        let refused: BTreeMap<_, _> = refused.iter().copied().collect();
+        let told = json!({"id": "w", "instance": instance, "pool": "default", "state": "live", "slots": 4, "busy": 1, "isolation": "none",
+            "rung": rung, "refused_rungs": refused, "build": "b", "started_at": "2026-01-02T03:04:05Z"});
+        serde_json::from_value(told).unwrap()
     }
 
     #[test]

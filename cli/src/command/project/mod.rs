@@ -8,6 +8,7 @@ mod import;
 pub(super) mod pull;
 mod read;
 pub(super) mod restore;
+mod set;
 pub(super) mod versions;
 
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(super) enum ProjectCommand {
     Diff(diff::DiffArgs),
     /// List versions, newest first
     Versions(versions::VersionsArgs),
+    /// Change a project's instruction, agent, pool, labels or least isolation
+    Set(set::SetArgs),
     /// Delete a project: its jobs are cancelled at once, its files are gone for good a day later
     #[command(after_help = "Example:\n  drydock project rm PROJECT")]
     Rm(ShowArgs),
@@ -82,6 +85,7 @@ impl ProjectCommand {
             Self::Diff(args) => args.patience.timeout,
             Self::Versions(args) => args.patience.timeout,
             Self::Restore(args) => args.patience.timeout,
+            Self::Set(args) => args.patience.timeout,
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
         }
@@ -104,6 +108,7 @@ pub(super) async fn run(
         ProjectCommand::Versions(args) => versions::list(context, args).await,
         ProjectCommand::Rm(args) => remove(context, &args.project).await,
         ProjectCommand::Restore(args) => restore::run(context, args).await,
+        ProjectCommand::Set(args) => set::run(context, args).await,
         ProjectCommand::Fork(args) => fork::run(context, args).await,
         ProjectCommand::Pull(args) => pull::run(context, args).await,
     }
@@ -146,6 +151,12 @@ fn describe(project: &Project) -> String {
     }
     field("agent", project.agent.clone());
     field("pool", project.pool.clone());
+    for (name, value) in &project.labels {
+        field("label", format!("{name}={value}"));
+    }
+    if let Some(isolation) = &project.min_isolation {
+        field("isolation", format!("at least {isolation}"));
+    }
     field("version", project.head_version.to_string());
     if let Some(url) = &project.preview_url {
         field("preview", url.clone());

@@ -1,0 +1,76 @@
+//! `PATCH /projects/{id}`: change a project's settings. What is not named stays.
+
+use axum::{Json, extract::State};
+use drydock_database::project::{self, ProjectChange};
+use drydock_domain::Instruction;
+use serde_json::Value;
+
+use super::{request::offer, views::ProjectView};
+use crate::{
+    agents::Offer,
+    error::ApiError,
+    extract::{Ids, JsonBody},
+    jobs::ISOLATIONS,
+    state::Shared,
+    validate::{Fields, rules},
+};
+
+/// Body of a change, for the document.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is validated by hand")]
+pub(crate) struct ProjectChangeBody {
+    /// 5 to 2,000 characters.
+    instruction: Option<String>,
+    /// The agent of jobs that name none.
+    agent: Option<String>,
+    /// Where jobs run.
+    pool: Option<String>,
+    /// Replaces all labels.
+    labels: Option<std::collections::HashMap<String, String>>,
+    /// The least isolation that jobs accept.
+    min_isolation: Option<String>,
+}
+
+/// Change a project's settings
+///
+/// Jobs that were accepted before keep the agent, the pool and the isolation they were accepted with.
+#[utoipa::path(
+    patch, path = "/api/v1/projects/{id}", tag = "projects",
+    params(("id" = uuid::Uuid, Path)),
+    request_body = ProjectChangeBody,
+    responses((status = 200, body = ProjectView), (status = 404), (status = 422))
+)]
+pub(crate) async fn change_project(
+    State(app): State<Shared>,
+    ids: Ids,
+    body: JsonBody,
+) -> Result<Json<ProjectView>, ApiError> {
+    let id = ids.project()?;
+    let offer = match body.value.get("agent") {
+        None | Some(Value::Null) => Offer::Known,
+        named => offer(&app, named).await?,
+    };
+    let change = read(body.value, &offer)?;
+    let client = app.client().await?;
+    if !project::change(&client, app.tenant(), id, &change).await? {
+        return Err(ApiError::NO_PROJECT);
+    }
+    let row = project::find(&client, app.tenant(), id).await?;
+    Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
+}
+
+fn read(body: Value, offer: &Offer) -> Result<ProjectChange, ApiError> {
+    let mut fields = Fields::body(body)?;
+    let instruction = fields.optional("instruction", rules::instruction(Instruction::for_project));
+    let change = ProjectChange {
+        instruction: instruction.map(|instruction| instruction.as_str().to_owned()),
+        agent: fields.optional("agent", |value| {
+            let name = rules::name(value)?;
+            offer.fault(&name).map_or(Ok(name), Err)
+        }),
+        pool: fields.optional("pool", rules::name),
+        labels: fields.optional("labels", rules::labels),
+        min_isolation: fields.optional("min_isolation", rules::one_of(ISOLATIONS)),
+    };
+    fields.finish(|| Some(change))
+}

@@ -1,0 +1,52 @@
+//! `drydock workers`
+
+use clap::Args;
+
+use super::{Context, Patience};
+use crate::{
+    CliError, Exit,
+    client::{
+        Document,
+        views::{List, Worker},
+    },
+    output::{Table, time},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  drydock workers
+  drydock workers --pool gpu
+  drydock --json workers | jq -r '.items[] | select(.state == \"lost\") | .instance'
+
+BUSY is slots in use of all; TREES the versions on its node, from which jobs start at once. `drydock doctor` says why
+a worker makes workspaces in a lesser way.")]
+pub(super) struct WorkersArgs {
+    /// Only this pool's
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+}
+
+pub(super) async fn run(context: &Context, args: WorkersArgs) -> Result<Exit, CliError> {
+    let client = context.client()?;
+    let fleet: Document<List<Worker>> =
+        client.get(["workers"]).query_opt("pool", args.pool.as_ref()).document().await?;
+    let mut table =
+        Table::new(&["WORKER", "POOL", "STATE", "BUSY", "AGENTS", "ISOLATION", "RUNG", "TREES", "STARTED", "INSTANCE"]);
+    for worker in &fleet.value.items {
+        table.row([
+            worker.id.clone(),
+            worker.pool.clone(),
+            worker.state.clone(),
+            format!("{}/{}", worker.busy, worker.slots),
+            worker.agents.join(","),
+            worker.isolation.clone(),
+            worker.rung.clone(),
+            worker.held_trees.to_string(),
+            time(worker.started_at),
+            worker.instance.clone(),
+        ]);
+    }
+    context.output.answer(&fleet.raw, || table.render()).map(|()| Exit::Ok)
+}
