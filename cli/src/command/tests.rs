@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 36] = [
+const LEAVES: [&[&str]; 38] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -11,6 +11,7 @@ const LEAVES: [&[&str]; 36] = [
     &["project", "cat"],
     &["project", "diff"],
     &["project", "versions"],
+    &["project", "set"],
     &["project", "rm"],
     &["project", "restore"],
     &["project", "fork"],
@@ -37,6 +38,7 @@ const LEAVES: [&[&str]; 36] = [
     &["admin", "migrate"],
     &["admin", "gc"],
     &["admin", "retention"],
+    &["workers"],
     &["doctor"],
     &["version"],
 ];
