@@ -72,7 +72,7 @@ async fn a_log_followed_over_replicas_is_the_log() {
         "for i in $(seq 1 40); do echo line $i; sleep 0.05; done; head -c 300000 /dev/zero | tr '\\0' x | fold -w 1000";
     let job = client.submit(&project, shell(script)).await;
     let path = format!("/projects/{project}/jobs/{job}/logs/stream");
-    client.reaches(&job, "materializing").await;
+    client.is_taken(&job).await;
     let events = follow(client, &path).await;
     let streamed: String =
         events.iter().filter(|event| event.kind != "end").map(|event| event.data["text"].as_str().unwrap()).collect();

@@ -89,7 +89,7 @@ async fn t23_a_worker_killed_while_materializing_is_lost_at_ttl_and_grace_and_th
     stack.cold_workers(&worker_settings).await;
     proxy.stall();
     let job = stack.client.submit(&project, shell("echo x > x.txt")).await;
-    stack.client.reaches(&job, "materializing").await;
+    stack.client.is_taken(&job).await;
     let holder = stack.holder(&job).await;
     stack.workers[holder].kill();
     proxy.heal();

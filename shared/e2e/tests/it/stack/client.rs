@@ -92,7 +92,16 @@ impl Client {
         self.ended(&job).await
     }
 
-    /// Awaits that a job's `status_detail` is as given.
+    /// Awaits that a worker has taken a job. Stays true, unlike a `status_detail` that may pass between two looks.
+    pub(crate) async fn is_taken(&self, job: &str) {
+        drydock_testing::until(&format!("job {job} is taken"), PATIENCE, || async {
+            let shown = self.get(&format!("/jobs/{job}")).await;
+            shown["attempts"].as_array().is_some_and(|attempts| !attempts.is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    /// Awaits that a job's `status_detail` is as given, and stays so long enough to be seen.
     pub(crate) async fn reaches(&self, job: &str, detail: &str) {
         drydock_testing::until(&format!("job {job} is {detail}"), PATIENCE, || async {
             (self.get(&format!("/jobs/{job}")).await["status_detail"] == detail).then_some(())
