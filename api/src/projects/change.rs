@@ -19,7 +19,7 @@ use crate::{
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is validated by hand")]
 pub(crate) struct ProjectChangeBody {
-    /// 5 to 2,000 characters.
+    #[schema(min_length = 5, max_length = 2000)]
     instruction: Option<String>,
     /// The agent of jobs that name none.
     agent: Option<String>,

@@ -128,6 +128,8 @@ async fn settings_change_and_are_shown() {
     let words = ["project", "set", &project, "--pool", "gpu", "--label", "team=web", "--min-isolation", "landlock"];
     let shown = api.drydock_with(&words).ok().await.says("changed project").text();
     assert!(shown.contains("pool         gpu\nlabel        team=web\nisolation    at least landlock\n"), "{shown}");
+    let bare = api.drydock(&format!("project set {project} --no-labels")).ok().await.text();
+    assert!(!bare.contains("label ") && bare.contains("pool         gpu\n"), "{bare}");
     let set = api.drydock(&format!("--json project set {project} -i others")).ok().await.line();
     assert_eq!(set, api.get(&format!("/projects/{project}")).await);
     api.drydock(&format!("project set {project}")).end().await.exit(2).says("--instruction");

@@ -31,6 +31,14 @@ impl<K: Copy + Eq + Hash> Flights<K> {
         flight
     }
 
+    /// Its turn with `key`, unless somebody has it.
+    pub(super) fn try_board(self: &Arc<Self>, key: K) -> Option<Flight<K>> {
+        let mut flight = Flight { flights: Arc::clone(self), key, turn: None };
+        let lane = Lane::clone(self.lock().entry(key).or_default());
+        flight.turn = Some(lane.try_lock_owned().ok()?);
+        Some(flight)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,16 +46,26 @@ impl NodeCache {
     }
 
     async fn found_or_fetched(&self, tenant: TenantId, manifest: &Arc<Manifest>) -> Result<Loaded, CacheError> {
-        let _flight = self.inner.flights.board((tenant, manifest.tree_id())).await;
+        let key = (tenant, manifest.tree_id());
+        let flight = self.inner.flights.try_board(key);
         let mut looked = self.look(tenant, manifest, Looked::default()).await?;
         if looked.is_whole() {
             self.inner.metrics.hits.inc();
             return Ok(looked.loaded());
         }
+        let _flight = match flight {
+            Some(flight) => flight,
+            None => {
+                // Who waits pins nothing.
+                drop(std::mem::take(&mut looked));
+                let flight = self.inner.flights.board(key).await;
+                looked = self.look(tenant, manifest, looked).await?;
+                flight
+            }
+        };
         let _turn = match self.inner.fetches.try_acquire() {
             Ok(turn) => turn,
             Err(_) => {
-                // Who waits pins nothing.
                 drop(std::mem::take(&mut looked));
                 let turn = self.inner.fetches.acquire().await.map_err(|_| CacheError::Interrupted)?;
                 looked = self.look(tenant, manifest, looked).await?;
@@ -82,8 +92,9 @@ impl NodeCache {
             looked.look(&cache.inner.state.lock(), tenant, &manifest, now);
             let damaged = looked.data.iter().filter(|data| !data.is_whole()).map(|data| cache.forget(data)).count();
             if damaged > 0 {
-                looked = Looked::default();
+                let kept = std::mem::take(&mut looked);
                 looked.look(&cache.inner.state.lock(), tenant, &manifest, now);
+                drop(kept);
             }
             looked
         });
@@ -92,10 +103,12 @@ impl NodeCache {
 
     /// Forgets a data file that was cut or taken away behind our back, or that the disk did not take.
     pub(super) fn forget(&self, damaged: &Arc<DataFile>) {
-        tracing::error!("a data file of the cache is damaged: its contents are fetched again");
-        self.inner.metrics.damaged.inc();
         let mut known = self.inner.state.lock();
         let file = known.files.iter().find(|(_, data)| Arc::ptr_eq(data, damaged)).map(|(file, _)| *file);
+        if file.is_some() {
+            tracing::error!("a data file of the cache is damaged: its contents are fetched again");
+            self.inner.metrics.damaged.inc();
+        }
         let gone = known.evict_all(&file.into_iter().collect());
         let images: Vec<_> = known.images.extract_if(|_, image| image.uses(damaged)).collect();
         drop(known);
@@ -108,6 +121,7 @@ impl Looked {
     /// Finds what it has not found yet.
     fn look(&mut self, known: &Known, tenant: TenantId, manifest: &Manifest, now: u64) {
         self.extents.resize(pieces(manifest), None);
+        self.data.iter().for_each(|data| data.touch(now));
         let Some(places) = known.places(tenant) else { return };
         let missing = || Part::all(manifest).zip(&self.extents).filter(|(_, extent)| extent.is_none());
         let mut found = Vec::with_capacity(missing().count());
@@ -116,8 +130,11 @@ impl Looked {
         for file in sources(&found) {
             let data = &known.files[&file];
             data.touch(now);
-            devices.insert(file, self.data.len() as u16);
-            self.data.push(Arc::clone(data));
+            let there = self.data.iter().position(|there| Arc::ptr_eq(there, data)).unwrap_or(self.data.len());
+            if there == self.data.len() {
+                self.data.push(Arc::clone(data));
+            }
+            devices.insert(file, there as u16);
         }
         // What comes one after the other lies in the same file most of the time.
         let mut last = None;

@@ -21,7 +21,7 @@ use crate::{
 
 What is not given stays; labels are replaced as a whole. Jobs that were submitted before keep the agent, the
 pool and the isolation they were accepted with.")]
-#[group(id = "settings", required = true, multiple = true, args = ["instruction", "agent", "pool", "label", "min_isolation"])]
+#[group(id = "settings", required = true, multiple = true, args = ["instruction", "agent", "pool", "label", "no_labels", "min_isolation"])]
 pub(in crate::command) struct SetArgs {
     /// The project
     project: String,
@@ -36,6 +36,9 @@ pub(in crate::command) struct SetArgs {
     pool: Option<String>,
     #[command(flatten)]
     labels: Labels,
+    /// Take all labels off
+    #[arg(long, conflicts_with = "label")]
+    no_labels: bool,
     /// The least isolation that its jobs accept
     #[arg(long, value_name = "LEVEL")]
     min_isolation: Option<String>,
@@ -58,8 +61,9 @@ struct Body {
 }
 
 pub(super) async fn run(context: &Context, args: SetArgs) -> Result<Exit, CliError> {
-    let SetArgs { project, instruction, agent, pool, labels, min_isolation, .. } = args;
-    let body = Body { instruction, agent, pool, labels: labels.object(), min_isolation };
+    let SetArgs { project, instruction, agent, pool, labels, no_labels, min_isolation, .. } = args;
+    let labels = labels.object().or_else(|| no_labels.then(BTreeMap::new));
+    let body = Body { instruction, agent, pool, labels, min_isolation };
     let changed: Document<Project> = context.client()?.patch(["projects", &project]).json(&body).document().await?;
     context.output.note(&format!("changed project {project}"));
     context.output.answer(&changed.raw, || describe(&changed.value)).map(|()| Exit::Ok)

@@ -130,7 +130,7 @@ async fn each_worker_is_told_of_one_tree_and_a_pool_of_as_many_as_asked() {
     let told = |each, most| job::next_in_line(&fleet.client, fleet.term, each, most);
     let all = told(4, 16).await.unwrap();
     assert_eq!(all.len(), 2);
-    assert_ne!((all[0].worker, all[0].tree), (all[1].worker, all[1].tree));
+    assert_ne!(all[0].tree, all[1].tree);
     assert_ne!(all[0].worker, all[1].worker);
     assert_eq!(told(4, 1).await.unwrap().len(), 1);
     assert_eq!(told(1, 16).await.unwrap().len(), 1, "one job of a tenant with the same demand is looked at");

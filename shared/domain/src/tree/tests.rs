@@ -54,6 +54,23 @@ fn golden_tree_id() {
     assert_eq!(by_hand.to_string(), frozen);
 }
 
+/// Red when what was hashed already is hashed again: small directories do not show it.
+#[test]
+fn a_big_directory_is_hashed_as_a_small_one() {
+    let mut by_hand = b"drydock-dir-v1".to_vec();
+    let mut entries = Vec::new();
+    for at in 0..1000 {
+        let name = format!("f{at:04}");
+        by_hand.extend(b"\x05\0");
+        by_hand.extend(name.as_bytes());
+        by_hand.extend(b"\x01\xa4\x01");
+        by_hand.extend(5_u64.to_le_bytes());
+        by_hand.extend(Digest::of(name.as_bytes()).as_bytes());
+        entries.push(file(&name, 0o644, name.as_bytes()));
+    }
+    assert_eq!(Tree::new(entries).unwrap().id(), Digest::of(&by_hand));
+}
+
 #[test]
 fn every_property_counts() {
     let base = Tree::new(sample()).unwrap().id();

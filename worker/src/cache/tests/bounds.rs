@@ -2,6 +2,7 @@
 
 use std::{io, os::fd::AsFd as _, path::PathBuf};
 
+use drydock_domain::{Entry, EntryKind};
 use rustix::mount::MountAttrFlags;
 
 use super::*;
@@ -208,4 +209,51 @@ async fn copied_trees_and_images_count_and_do_not_keep_the_cache() {
     let storage = cache.inner.storage.clone();
     drop(cache);
     open(_disk.path(), UNLIMITED, &storage);
+}
+
+/// Red when whoever wants a tree that is here waits behind somebody who waits for a turn to fetch it.
+#[tokio::test]
+async fn what_came_meanwhile_is_used_while_others_wait_for_a_turn() {
+    let storage = storage();
+    let disk = tempfile::tempdir().unwrap();
+    let cache = open(disk.path(), UNLIMITED, &storage);
+    let small = small_files(&storage, 1, 3).await;
+    let turns = cache.inner.fetches.acquire_many(cache.inner.fetches.available_permits() as u32).await.unwrap();
+    let waiting = drydock_runtime::tasks::spawn("waiting", {
+        let (cache, small) = (cache.clone(), Arc::clone(&small));
+        async move { cache.load(TENANT, &small).await.map(drop) }
+    });
+    drydock_testing::until("it has the tree's lane", Duration::from_secs(20), || async {
+        cache.inner.flights.try_board((TENANT, small.tree_id())).is_none().then_some(())
+    })
+    .await;
+    place(&cache, &small);
+    let loaded = tokio::time::timeout(Duration::from_secs(20), cache.load(TENANT, &small)).await.unwrap().unwrap();
+    assert_eq!((loaded.extents.len(), cache.inner.metrics.misses.get()), (3, 0));
+    drop(turns);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(cache.inner.metrics.misses.get(), 0, "it looked again when it had its turn");
+}
+
+/// A data file with all contents of small files, as if another version had brought them.
+fn place(cache: &NodeCache, manifest: &Manifest) {
+    let blobs: Vec<Digest> = manifest.tree().entries().iter().filter_map(blob).collect();
+    let mut reserved = cache.reserve(Space { bytes: blobs.len() as u64 * BLOCK, pieces: 3, inodes: 2 }).unwrap();
+    let writer = DataWriter::create(&cache.inner.directory.join("data"), TENANT, blobs.len() as u32).unwrap();
+    reserved.allocated();
+    let pieces: Vec<Piece> =
+        blobs.into_iter().zip(0..).map(|(digest, block)| Piece { digest, block, len: 5 }).collect();
+    let data = writer.finish(pieces.iter().copied()).unwrap();
+    let mut known = cache.inner.state.lock();
+    let (file, _) = known.add(data);
+    known.place(file, pieces);
+    drop(known);
+    reserved.keep();
+}
+
+fn blob(entry: &Entry) -> Option<Digest> {
+    match entry.kind {
+        EntryKind::File { blob, .. } => Some(blob),
+        _ => None,
+    }
 }

@@ -115,7 +115,7 @@ fn lost_jobs_and_lost_effects_are_reported() {
         history.effects.insert(PROJECT, vec![job_id(0)]);
     });
     assert!(unpublished.lost.iter().any(|line| line.contains("made no version")), "{unpublished:?}");
-    let idle = spoilt(|history| history.lines.truncate(5));
+    let idle = spoilt(|history| history.lines.truncate(6));
     assert!(idle.lost.iter().any(|line| line.contains("never did its work")), "{idle:?}");
     let nobody = spoilt(|history| history.attempts[2].state = "failed".into());
     assert!(nobody.lost.iter().any(|line| line.contains("without an attempt that did")), "{nobody:?}");
@@ -169,8 +169,9 @@ fn two_living_writers_are_reported_unless_the_first_ones_worker_was_helpless() {
     assert_eq!(too_late.lane_violations.len(), 1, "{too_late:?}");
     let not_ended = spoilt(|history| {
         history.helpless[0].until = 4600;
-        history.lines[3].at = 4600 + NOTICE + 1;
-        history.lines[5].at = 4600 + NOTICE + 1;
+        history.lines[4].at = 4600 + NOTICE + 1;
+        history.lines[6].at = 4600 + NOTICE + 1;
+        history.lines.extend((4700..4600 + NOTICE).step_by(500).map(|at| line(1, 1, Event::Beat, at)));
     });
     assert_eq!(not_ended.lane_violations.len(), 1, "{not_ended:?}");
     let other_job = spoilt(|history| history.lines[2].at = 1400);
