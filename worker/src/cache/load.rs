@@ -20,7 +20,7 @@ use super::{
 pub(crate) struct Loaded {
     /// The data files they lie in.
     pub(crate) data: Vec<Arc<DataFile>>,
-    /// Places of all pieces, in path order and a file's own in order; devices are indices into `data`.
+    /// Places of all pieces, in path order and a file's own in order.
     pub(crate) extents: Vec<Extent>,
 }
 
@@ -60,6 +60,10 @@ impl NodeCache {
                 drop(std::mem::take(&mut looked));
                 let flight = self.inner.flights.board(key).await;
                 looked = self.look(tenant, manifest, looked).await?;
+                if looked.is_whole() {
+                    // What the one before brought takes no turn to use.
+                    return Ok(looked.loaded());
+                }
                 flight
             }
         };

@@ -235,6 +235,23 @@ async fn what_came_meanwhile_is_used_while_others_wait_for_a_turn() {
     assert_eq!(cache.inner.metrics.misses.get(), 0, "it looked again when it had its turn");
 }
 
+/// Red when who waited for a tree's lane waits for a turn as well, and then has nothing to fetch.
+#[tokio::test]
+async fn what_the_one_before_brought_takes_no_turn() {
+    let storage = storage();
+    let disk = tempfile::tempdir().unwrap();
+    let cache = open(disk.path(), UNLIMITED, &storage);
+    let small = small_files(&storage, 2, 3).await;
+    let _turns = cache.inner.fetches.acquire_many(cache.inner.fetches.available_permits() as u32).await.unwrap();
+    let before = cache.inner.flights.board((TENANT, small.tree_id())).await;
+    let mut load = std::pin::pin!(cache.load(TENANT, &small));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut load).await.is_err(), "it waits for the lane");
+    place(&cache, &small);
+    drop(before);
+    let loaded = tokio::time::timeout(Duration::from_secs(5), load).await;
+    assert_eq!(loaded.unwrap().unwrap().extents.len(), 3);
+}
+
 /// A data file with all contents of small files, as if another version had brought them.
 fn place(cache: &NodeCache, manifest: &Manifest) {
     let blobs: Vec<Digest> = manifest.tree().entries().iter().filter_map(blob).collect();
