@@ -1,6 +1,7 @@
 //! The only crate that knows SQL: one module per table, every transition a stored function behind a named constant.
 
 pub mod again;
+pub mod api_key;
 pub mod attempt;
 pub mod config;
 pub mod error;
@@ -20,6 +21,8 @@ pub mod report;
 pub mod retention;
 pub mod schedule;
 pub mod schema;
+pub mod tenant;
+pub mod user;
 pub mod version;
 pub mod wake;
 pub mod worker;

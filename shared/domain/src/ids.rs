@@ -71,7 +71,16 @@ id! {
     WorkerId
 }
 
+id! {
+    /// A person of a tenant.
+    UserId
+}
+id! {
+    /// What proves a right to ask; names the key, and is not its text.
+    ApiKeyId
+}
+
 impl TenantId {
-    /// The tenant that owns everything until keys exist.
+    /// The tenant that the schema makes, and whose every request is while no keys exist.
     pub const DEFAULT: Self = Self(Uuid::from_u128(1));
 }

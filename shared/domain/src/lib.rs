@@ -1,5 +1,6 @@
 //! Pure types of Drydock: no I/O, no async, no clock.
 
+pub mod access;
 pub mod agent;
 pub mod ahead;
 pub mod changes;
@@ -17,10 +18,11 @@ pub mod transition;
 pub mod tree;
 
 pub use self::ignore::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules};
+pub use access::{ApiKey, ApiKeyError, KeyPrefix, Role, Scope, Scopes, SecretHash};
 pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
-pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
+pub use ids::{ApiKeyId, AttemptId, JobId, ProjectId, ScheduleId, TenantId, UserId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
 pub use object::ObjectKind;
 pub use path::{PathError, RelativePath};

@@ -49,6 +49,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     /// What a job does.
     JobType as "job type" {

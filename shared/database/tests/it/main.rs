@@ -10,6 +10,7 @@ mod fair;
 mod faults;
 mod groups;
 mod horizon;
+mod keys;
 mod lanes;
 mod locality;
 mod migrations;
