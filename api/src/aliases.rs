@@ -8,6 +8,7 @@ use axum::{
 };
 
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody, Query},
     files::{self, FileList},
@@ -25,11 +26,12 @@ use crate::{
 #[deprecated = "kept for older clients"]
 pub(crate) async fn alias_submit_job(
     state: State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    jobs::submit_job(state, ids, headers, body).await
+    jobs::submit_job(state, caller, ids, headers, body).await
 }
 
 /// List files (older path)
@@ -41,10 +43,11 @@ pub(crate) async fn alias_submit_job(
 #[deprecated = "kept for older clients"]
 pub(crate) async fn alias_list_files(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     query: Query,
 ) -> Result<Json<FileList>, ApiError> {
-    files::files(&app, &ids, query).await
+    files::files(&app, caller.tenant, &ids, query).await
 }
 
 /// Read a file (older path)
@@ -56,10 +59,11 @@ pub(crate) async fn alias_list_files(
 #[deprecated = "kept for older clients"]
 pub(crate) async fn alias_read_file(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     uri: Uri,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
-    files::file(&app, &ids, &uri, &headers, query).await
+    files::file(&app, caller.tenant, &ids, &uri, &headers, query).await
 }

@@ -2,12 +2,14 @@
 
 mod agents;
 mod aliases;
+mod auth;
 pub mod config;
 mod error;
 mod events;
 mod extract;
 mod files;
 mod jobs;
+mod keys;
 mod limits;
 mod logs;
 mod metrics;
@@ -20,8 +22,11 @@ mod run;
 mod schedules;
 mod state;
 mod stream;
+mod tenants;
+mod users;
 mod validate;
 mod versions;
+mod whoami;
 mod workers;
 
 pub use config::{ApiConfig, Secrets};

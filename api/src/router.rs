@@ -12,8 +12,8 @@ use crate::aliases::{
     alias_submit_job,
 };
 use crate::{
-    error::ApiError, events, files, jobs, limits, logs, middleware as own, openapi, operations::Operations, projects,
-    schedules, state::Shared, versions, workers,
+    auth, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi, operations::Operations,
+    projects, schedules, state::Shared, tenants, users, versions, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -43,6 +43,11 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
+        .routes(routes!(whoami::whoami))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::show_key, keys::revoke_key))
+        .routes(routes!(users::create_user, users::list_users))
+        .routes(routes!(tenants::create_tenant, tenants::list_tenants))
         .routes(routes!(alias_submit_job))
         .routes(routes!(alias_list_files))
         .routes(routes!(alias_read_file))
@@ -64,6 +69,10 @@ pub(crate) fn service(
         .merge(operations)
         .fallback(async || ApiError::NO_ROUTE.into_response())
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response());
-    let router = own::cors(router.layer(middleware::from_fn(own::whole_heads)), &app.config.cors)?;
+    let router = router
+        .layer(middleware::from_fn(own::whole_heads))
+        // Inside of CORS: a browser asks without a key whether it may ask with one.
+        .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate));
+    let router = own::cors(router, &app.config.cors)?;
     Ok(router.layer(middleware::from_fn_with_state(app.clone(), own::observe)))
 }

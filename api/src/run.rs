@@ -18,6 +18,7 @@ use tower::{Layer as _, util::MapRequestLayer};
 
 use crate::{
     agents::KnownAgents,
+    auth::{Gate, Keys},
     config::{ApiConfig, Secrets},
     events::Feed,
     jobs::Intake,
@@ -59,9 +60,6 @@ impl Listeners {
 /// Settings that cannot work, or PostgreSQL or object storage that cannot be reached.
 pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shutdown: Shutdown) -> Result<(), Exit> {
     config.check().map_err(|error| Exit::Usage(error.into()))?;
-    if config.insecure_open.0 {
-        tracing::warn!("DRYDOCK_INSECURE_OPEN is set: whoever reaches this address can do everything");
-    }
     let registry = metrics::registry("api").map_err(|error| Exit::Failure(error.into()))?;
     let (routes, document) = router::routes();
     let document = openapi::document(document).map_err(|error| Exit::Failure(error.into()))?;
@@ -73,7 +71,7 @@ pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shut
     }
     let router = router::service(routes, &app, &registry, readiness).map_err(|error| Exit::Usage(error.into()))?;
     if let Ok(address) = listeners.api.local_addr() {
-        tracing::info!(%address, "serving; no keys are configured, so every request may do everything");
+        tracing::info!(%address, "serving");
     }
     serve(listeners.api, router, &app, &shutdown).await
 }
@@ -94,6 +92,7 @@ async fn connect(
         DatabaseError::Url(_) => Exit::Usage(error.into()),
         other => Exit::Unavailable(other.into()),
     })?;
+    let gate = Gate::at_start(&database, config.api_addr, config.insecure_open.0).await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     let waker = Waker::start(&database, shutdown);
     Ok(Arc::new(App {
@@ -102,6 +101,8 @@ async fn connect(
         waker,
         feed: Feed::start(&database, shutdown),
         agents: KnownAgents::default(),
+        gate,
+        keys: Keys::new(&database, config.key_cache),
         metrics: api_metrics,
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),

@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use drydock_database::{Client, Database, DatabaseError, wake::Waker};
-use drydock_domain::TenantId;
 use drydock_runtime::Shutdown;
 use drydock_storage::{ManifestCache, Storage};
 use tokio::sync::Semaphore;
 
-use crate::{agents::KnownAgents, config::ApiConfig, events::Feed, jobs::Intake, metrics::ApiMetrics};
+use crate::{
+    agents::KnownAgents,
+    auth::{Gate, Keys},
+    config::ApiConfig,
+    events::Feed,
+    jobs::Intake,
+    metrics::ApiMetrics,
+};
 
 /// A handle for handlers.
 pub(crate) type Shared = Arc<App>;
@@ -24,6 +30,10 @@ pub(crate) struct App {
     /// Where submissions go.
     pub(crate) intake: Intake,
     pub(crate) agents: KnownAgents,
+    /// Whether keys are asked for at all.
+    pub(crate) gate: Gate,
+    /// Which keys count.
+    pub(crate) keys: Keys,
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
@@ -33,12 +43,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Whom a request acts for. Until keys exist there is one tenant.
-    #[expect(clippy::unused_self, reason = "the request will decide once it can say who it comes from")]
-    pub(crate) const fn tenant(&self) -> TenantId {
-        TenantId::DEFAULT
-    }
-
     pub(crate) async fn client(&self) -> Result<Client, DatabaseError> {
         self.database.client().await
     }

@@ -34,13 +34,8 @@ fn flags_have_the_usual_spellings() {
 
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
-    let cases: [(&[&str], Option<&str>); 9] = [
+    let cases: [(&[&str], Option<&str>); 4] = [
         (&[], None),
-        (&["--api-addr", "127.0.0.2:1"], None),
-        (&["--api-addr", "[::1]:1"], None),
-        (&["--api-addr", "0.0.0.0:1"], Some("DRYDOCK_API_ADDR")),
-        (&["--api-addr", "192.0.2.1:1"], Some("DRYDOCK_API_ADDR")),
-        (&["--api-addr", "0.0.0.0:1", "--insecure-open", "true"], None),
         (&["--allow-origins", "*"], None),
         (&["--allow-origins", "*", "--allow-credentials", "True"], Some("ALLOW_ORIGINS")),
         (&["--allow-headers", "a,*", "--allow-credentials", "true"], Some("ALLOW_HEADERS")),

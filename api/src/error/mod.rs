@@ -25,6 +25,10 @@ const RETRY_AFTER_S: u32 = 2;
 pub(crate) enum ApiError {
     /// The request makes no sense.
     BadRequest(Cow<'static, str>),
+    /// Nobody can tell who asks. What was presented is not repeated.
+    Unauthorized(&'static str),
+    /// It is known who asks, and they may not.
+    Forbidden(Cow<'static, str>),
     /// What it names is not there, or not the caller's.
     NotFound(&'static str),
     /// It was there, and is kept no more.
@@ -94,6 +98,7 @@ impl ApiError {
     pub(crate) const NO_PROJECT: Self = Self::NotFound("Project not found");
     pub(crate) const NO_JOB: Self = Self::NotFound("Job not found");
     pub(crate) const NO_SCHEDULE: Self = Self::NotFound("Schedule not found");
+    pub(crate) const NO_KEY: Self = Self::NotFound("Key not found");
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
     pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
     pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");
@@ -111,6 +116,8 @@ impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Gone(_) => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -128,6 +135,7 @@ impl ApiError {
     fn headers(&self) -> HeaderMap {
         let one = |name: HeaderName, value: HeaderValue| HeaderMap::from_iter([(name, value)]);
         match self {
+            Self::Unauthorized(_) => one(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Self::Unavailable { .. } => one(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             Self::RangeNotSatisfiable(size) => HeaderValue::try_from(format!("bytes */{size}"))
                 .map_or_else(|_| HeaderMap::new(), |value| one(header::CONTENT_RANGE, value)),
@@ -137,10 +145,14 @@ impl ApiError {
 
     fn detail(&self) -> Option<Value> {
         match self {
-            Self::BadRequest(text) | Self::Conflict(text) | Self::PreconditionFailed(text) | Self::TooLarge(text) => {
-                Some(Value::from(text.as_ref()))
+            Self::BadRequest(text)
+            | Self::Forbidden(text)
+            | Self::Conflict(text)
+            | Self::PreconditionFailed(text)
+            | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
+            Self::Unauthorized(text) | Self::NotFound(text) | Self::Gone(text) | Self::UnsupportedMediaType(text) => {
+                Some(Value::from(*text))
             }
-            Self::NotFound(text) | Self::Gone(text) | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),

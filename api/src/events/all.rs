@@ -5,10 +5,12 @@ use drydock_database::{
     DatabaseError,
     event::{self, EventCursor},
 };
+use drydock_domain::TenantId;
 use drydock_runtime::exit::chain;
 
 use super::views;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::Query,
     state::{App, Shared},
@@ -25,6 +27,7 @@ const PAGE: i64 = 200;
 )]
 pub(crate) async fn all_events(
     State(app): State<Shared>,
+    caller: Caller,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
@@ -34,13 +37,13 @@ pub(crate) async fn all_events(
         None => event::now(&app.client().await?).await?,
     };
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, after))
+    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, caller.tenant, outlet, after))
 }
 
-async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
+async fn follow(app: Shared, tenant: TenantId, mut outlet: Outlet, mut after: EventCursor) {
     let mut watch = app.feed.watch();
     loop {
-        match step(&app, &mut outlet, &mut after).await {
+        match step(&app, tenant, &mut outlet, &mut after).await {
             Ok(Ok(())) => {}
             Ok(Err(Closed)) => return,
             Err(error) => return tracing::warn!("failed to stream events: {}", chain(&error)),
@@ -51,9 +54,14 @@ async fn follow(app: Shared, mut outlet: Outlet, mut after: EventCursor) {
     }
 }
 
-async fn step(app: &App, outlet: &mut Outlet, after: &mut EventCursor) -> Result<Result<(), Closed>, DatabaseError> {
+async fn step(
+    app: &App,
+    tenant: TenantId,
+    outlet: &mut Outlet,
+    after: &mut EventCursor,
+) -> Result<Result<(), Closed>, DatabaseError> {
     loop {
-        let rows = event::of_tenant(&app.client().await?, app.tenant(), *after, PAGE).await?;
+        let rows = event::of_tenant(&app.client().await?, tenant, *after, PAGE).await?;
         if rows.is_empty() {
             return Ok(Ok(()));
         }

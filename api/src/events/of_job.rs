@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::views;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::{App, Shared},
@@ -31,13 +32,14 @@ const PAGE: i64 = 200;
 )]
 pub(crate) async fn job_events(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
     let job = ids.job()?;
     let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
-    job::state(&app.client().await?, app.tenant(), job).await?.ok_or(ApiError::NO_JOB)?;
+    job::state(&app.client().await?, caller.tenant, job).await?.ok_or(ApiError::NO_JOB)?;
     let source = app.clone();
     stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, job, after.unwrap_or_default()))
 }

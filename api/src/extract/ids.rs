@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use drydock_domain::{JobId, ProjectId, ScheduleId};
+use drydock_domain::{ApiKeyId, JobId, ProjectId, ScheduleId};
 
 use crate::error::ApiError;
 
@@ -40,6 +40,11 @@ impl Ids {
     /// `{id}` of a schedule.
     pub(crate) fn schedule(&self) -> Result<ScheduleId, ApiError> {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_SCHEDULE)
+    }
+
+    /// `{id}` of a key.
+    pub(crate) fn key(&self) -> Result<ApiKeyId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_KEY)
     }
 
     /// A version's number.

@@ -19,6 +19,7 @@ use super::{
     tree::{Loaded, load, which},
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::Shared,
@@ -79,6 +80,7 @@ impl Kind {
 )]
 pub(crate) async fn archive(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     query: Query,
@@ -91,7 +93,7 @@ pub(crate) async fn archive(
     let below = Subtree::take(&mut fields);
     fields.finish(|| Some(()))?;
     let below = below.transpose()?;
-    let loaded = load(&app, project, which).await?;
+    let loaded = load(&app, caller.tenant, project, which).await?;
     if below.as_ref().is_some_and(|below| loaded.tree().get(below.path()).is_none()) {
         return Err(ApiError::NO_FILE);
     }
@@ -103,7 +105,7 @@ pub(crate) async fn archive(
     let name = format!("attachment; filename=\"{project}-v{}.{}\"", loaded.number, kind.ending());
     let own = [value(header::CONTENT_TYPE, kind.media())?, value(header::CONTENT_DISPOSITION, &name)?];
     let part: Part = Box::new(move |path: &RelativePath| below.as_ref().is_none_or(|below| below.holds(path)));
-    let archive = export(&app.storage, app.tenant(), loaded.manifest, kind.0, part);
+    let archive = export(&app.storage, caller.tenant, loaded.manifest, kind.0, part);
     // A failure breaks the connection, so that no client takes a part for the whole.
     let archive = archive.inspect_err(|error| tracing::warn!("failed to export a version: {}", chain(error)));
     Ok((common, own, Body::from_stream(archive)).into_response())

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use drydock_domain::{Digest, Entry, EntryKind, RelativePath};
+use drydock_domain::{Digest, Entry, EntryKind, RelativePath, TenantId};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use super::{
     tree::{Loaded, load, which},
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::{App, Shared},
@@ -67,18 +68,23 @@ pub(crate) fn path_cursor(value: &Value) -> Result<RelativePath, Fault> {
     ),
     responses((status = 200, body = FileList), (status = 404))
 )]
-pub(crate) async fn list_files(State(app): State<Shared>, ids: Ids, query: Query) -> Result<Json<FileList>, ApiError> {
-    files(&app, &ids, query).await
+pub(crate) async fn list_files(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+    query: Query,
+) -> Result<Json<FileList>, ApiError> {
+    files(&app, caller.tenant, &ids, query).await
 }
 
-pub(crate) async fn files(app: &App, ids: &Ids, query: Query) -> Result<Json<FileList>, ApiError> {
+pub(crate) async fn files(app: &App, tenant: TenantId, ids: &Ids, query: Query) -> Result<Json<FileList>, ApiError> {
     let project = ids.project()?;
     let mut fields = query.fields();
     let which = which(&mut fields);
     let limit = fields.optional("limit", rules::number(1, MAX_FILES_PAGE)).unwrap_or(DEFAULT_FILES);
     let after = fields.optional("cursor", path_cursor);
     fields.finish(|| Some(()))?;
-    let loaded = load(app, project, which).await?;
+    let loaded = load(app, tenant, project, which).await?;
     Ok(Json(page(&loaded, after.as_ref(), limit)))
 }
 

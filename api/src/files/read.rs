@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use drydock_domain::{EntryKind, RelativePath};
+use drydock_domain::{EntryKind, RelativePath, TenantId};
 use drydock_storage::read_file;
 use futures_util::TryStreamExt as _;
 
@@ -16,6 +16,7 @@ use super::{
     tree::{Loaded, load, which},
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::{App, Shared},
@@ -49,16 +50,18 @@ impl From<PathFault> for ApiError {
 )]
 pub(crate) async fn read_project_file(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     uri: Uri,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
-    file(&app, &ids, &uri, &headers, query).await
+    file(&app, caller.tenant, &ids, &uri, &headers, query).await
 }
 
 pub(crate) async fn file(
     app: &App,
+    tenant: TenantId,
     ids: &Ids,
     uri: &Uri,
     headers: &HeaderMap,
@@ -71,7 +74,7 @@ pub(crate) async fn file(
     let mut fields = query.fields();
     let which = which(&mut fields);
     fields.finish(|| Some(()))?;
-    let loaded = load(app, project, which).await?;
+    let loaded = load(app, tenant, project, which).await?;
     let form = if wants_json(headers) { Form::Json } else { Form::Raw };
     serve(headers, form, open(app, &loaded, &asked)?).await
 }
@@ -88,7 +91,7 @@ fn open(app: &App, loaded: &Loaded, asked: &RelativePath) -> Result<Content, Api
     let (EntryKind::File { size, blob, .. }, Some(manifest)) = (&entry.kind, &loaded.manifest) else {
         return Err(ApiError::NO_FILE);
     };
-    let (storage, tenant, manifest, path) = (app.storage.clone(), app.tenant(), manifest.clone(), entry.path.clone());
+    let (storage, tenant, manifest, path) = (app.storage.clone(), loaded.tenant, manifest.clone(), entry.path.clone());
     Ok(Content {
         path: asked.clone(),
         size: *size,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use drydock_database::version::{self, AttemptRef, Exchange, Missing, StoredAt, TreeRef};
-use drydock_domain::{Digest, JobId, ProjectId, Tree};
+use drydock_domain::{Digest, JobId, ProjectId, TenantId, Tree};
 use drydock_storage::{Manifest, StoredTree};
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ pub(super) enum Which {
 /// A tree, ready to be read.
 #[derive(Clone)]
 pub(crate) struct Loaded {
+    /// Whose objects it is made of.
+    pub(crate) tenant: TenantId,
     /// The version it is or started from.
     pub(crate) number: i32,
     /// None for the empty tree.
@@ -87,34 +89,37 @@ fn uuid_of<T: std::str::FromStr>(what: &'static str) -> impl Fn(&Value) -> Resul
 }
 
 /// Finds the tree, fetches its list of files and the documents.
-pub(super) async fn load(app: &App, project: ProjectId, which: Which) -> Result<Loaded, ApiError> {
+pub(super) async fn load(app: &App, tenant: TenantId, project: ProjectId, which: Which) -> Result<Loaded, ApiError> {
     let client = app.client().await?;
     let (found, of) = match which {
-        Which::Head => (version::tree(&client, app.tenant(), project, None).await?, None),
-        Which::Version(number) => (version::tree(&client, app.tenant(), project, Some(number)).await?, None),
-        Which::Attempt(attempt) => {
-            (version::tree_of_attempt(&client, app.tenant(), project, attempt).await?, Some(attempt))
-        }
+        Which::Head => (version::tree(&client, tenant, project, None).await?, None),
+        Which::Version(number) => (version::tree(&client, tenant, project, Some(number)).await?, None),
+        Which::Attempt(attempt) => (version::tree_of_attempt(&client, tenant, project, attempt).await?, Some(attempt)),
     };
     let TreeRef { number, stored } = found?;
     let exchange = version::exchange(&client, project, of).await?;
     drop(client);
-    Ok(Loaded { number, manifest: fetch(app, stored).await?, exchange })
+    Ok(Loaded { tenant, number, manifest: fetch(app, tenant, stored).await?, exchange })
 }
 
 /// A version's tree, without documents.
-pub(crate) async fn load_version(app: &App, project: ProjectId, number: i32) -> Result<Loaded, ApiError> {
-    let found = version::tree(&app.client().await?, app.tenant(), project, Some(number)).await?;
+pub(crate) async fn load_version(
+    app: &App,
+    tenant: TenantId,
+    project: ProjectId,
+    number: i32,
+) -> Result<Loaded, ApiError> {
+    let found = version::tree(&app.client().await?, tenant, project, Some(number)).await?;
     let TreeRef { number, stored } = found?;
-    Ok(Loaded { number, manifest: fetch(app, stored).await?, exchange: Exchange::default() })
+    Ok(Loaded { tenant, number, manifest: fetch(app, tenant, stored).await?, exchange: Exchange::default() })
 }
 
-async fn fetch(app: &App, stored: Option<StoredAt>) -> Result<Option<Arc<Manifest>>, ApiError> {
+async fn fetch(app: &App, tenant: TenantId, stored: Option<StoredAt>) -> Result<Option<Arc<Manifest>>, ApiError> {
     let Some(StoredAt { manifest, delta, .. }) = stored else {
         return Ok(None);
     };
     let stored = StoredTree { manifest: Digest::from_bytes(manifest), delta: delta.map(Bytes::from) };
-    Ok(Some(app.manifests.get(&app.storage, app.tenant(), stored).await?))
+    Ok(Some(app.manifests.get(&app.storage, tenant, stored).await?))
 }
 
 impl From<Missing> for ApiError {

@@ -10,10 +10,11 @@ use drydock_database::{
     DatabaseError,
     job::{self, Canceled},
 };
-use drydock_domain::JobId;
+use drydock_domain::{JobId, TenantId};
 
 use super::{JobView, show::view};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, OptionalJson},
     state::{App, Shared},
@@ -44,6 +45,7 @@ pub(crate) struct CancelBody {
 )]
 pub(crate) async fn cancel_job(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     OptionalJson(body): OptionalJson,
 ) -> Result<Response, ApiError> {
@@ -51,7 +53,7 @@ pub(crate) async fn cancel_job(
     let mut fields = Fields::body(body.value)?;
     let reason = fields.optional("reason", rules::text(1, MAX_REASON));
     let reason = fields.finish(|| Some(reason))?;
-    let status = match cancel(&app, id, reason.as_deref()).await? {
+    let status = match cancel(&app, caller.tenant, id, reason.as_deref()).await? {
         Canceled::Now => {
             app.waker.wake_all();
             StatusCode::OK
@@ -63,16 +65,16 @@ pub(crate) async fn cancel_job(
         Canceled::Final => StatusCode::OK,
         Canceled::NoJob => return Err(ApiError::NO_JOB),
     };
-    Ok((status, Json(view(&app, id).await?)).into_response())
+    Ok((status, Json(view(&app, caller.tenant, id).await?)).into_response())
 }
 
 /// An answer that got lost is asked for once more: a cancel that landed is one that changes nothing now.
-async fn cancel(app: &App, id: JobId, reason: Option<&str>) -> Result<Canceled, DatabaseError> {
+async fn cancel(app: &App, tenant: TenantId, id: JobId, reason: Option<&str>) -> Result<Canceled, DatabaseError> {
     let client = app.client().await?;
-    match job::cancel(&client, app.tenant(), id, reason).await {
+    match job::cancel(&client, tenant, id, reason).await {
         Err(error) if error.is_unavailable() && !error.is_timeout() => {
             drop(client);
-            let again = job::cancel(&app.client().await?, app.tenant(), id, reason).await?;
+            let again = job::cancel(&app.client().await?, tenant, id, reason).await?;
             // Who was not told that it landed has to wake whoever waits.
             app.waker.wake_all();
             Ok(again)

@@ -6,12 +6,13 @@ use drydock_database::{
     page::Page,
     project,
 };
-use drydock_domain::{JobType, Status};
+use drydock_domain::{JobType, Status, TenantId};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{JobView, request::JOB_TYPES};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Paging, Query},
     state::{App, Shared},
@@ -71,8 +72,12 @@ struct JobQuery {
 
 /// List jobs
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery), responses((status = 200, body = JobList)))]
-pub(crate) async fn list_jobs(State(app): State<Shared>, query: Query) -> Result<Json<JobList>, ApiError> {
-    page(&app, query, JobFilter::default()).await
+pub(crate) async fn list_jobs(
+    State(app): State<Shared>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<JobList>, ApiError> {
+    page(&app, caller.tenant, query, JobFilter::default()).await
 }
 
 /// List a project's jobs
@@ -83,15 +88,16 @@ pub(crate) async fn list_jobs(State(app): State<Shared>, query: Query) -> Result
 )]
 pub(crate) async fn list_project_jobs(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     query: Query,
 ) -> Result<Json<JobList>, ApiError> {
     let id = ids.project()?;
-    project::find(&app.client().await?, app.tenant(), id).await?.ok_or(ApiError::NO_PROJECT)?;
-    page(&app, query, JobFilter { project: Some(id), ..JobFilter::default() }).await
+    project::find(&app.client().await?, caller.tenant, id).await?.ok_or(ApiError::NO_PROJECT)?;
+    page(&app, caller.tenant, query, JobFilter { project: Some(id), ..JobFilter::default() }).await
 }
 
-async fn page(app: &App, query: Query, filter: JobFilter) -> Result<Json<JobList>, ApiError> {
+async fn page(app: &App, tenant: TenantId, query: Query, filter: JobFilter) -> Result<Json<JobList>, ApiError> {
     let mut fields = query.fields();
     let statuses = fields.optional("status", rules::some_of::<Status>(STATUSES)).unwrap_or_default();
     let details = fields.optional("detail", rules::some_words(&DETAILS)).unwrap_or_default();
@@ -103,8 +109,7 @@ async fn page(app: &App, query: Query, filter: JobFilter) -> Result<Json<JobList
     let labels = labels.as_ref().and_then(Value::as_object).into_iter().flatten();
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
     let filter = fields.finish(|| Some(JobFilter { states, details, types, labels, since, ..filter }))?;
-    let Page { items, next } =
-        job::list(&app.client().await?, app.tenant(), &filter, paging.after, paging.limit).await?;
+    let Page { items, next } = job::list(&app.client().await?, tenant, &filter, paging.after, paging.limit).await?;
     Ok(Json(JobList {
         items: items.into_iter().map(JobView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

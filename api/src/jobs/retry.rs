@@ -5,6 +5,7 @@ use drydock_database::job;
 
 use super::{JobView, request::idempotency, submit::answer};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, OptionalJson},
     state::Shared,
@@ -24,6 +25,7 @@ use crate::{
 )]
 pub(crate) async fn retry_job(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -31,12 +33,12 @@ pub(crate) async fn retry_job(
     let id = ids.job()?;
     Fields::body(body.value)?.finish(|| Some(()))?;
     let client = app.client().await?;
-    let (state, mut new) = job::again(&client, app.tenant(), id).await?.ok_or(ApiError::NO_JOB)?;
+    let (state, mut new) = job::again(&client, caller.tenant, id).await?.ok_or(ApiError::NO_JOB)?;
     drop(client);
     if !state.is_terminal() {
         let detail = format!("Job is {state}: only a job that is over can be run again; it can be cancelled first");
         return Err(ApiError::Conflict(detail.into()));
     }
     new.idempotency = idempotency(&headers, &format!("POST /jobs/{id}/retry"), &body.raw)?;
-    answer(&app, new, body.raw.len()).await
+    answer(&app, caller.tenant, new, body.raw.len()).await
 }

@@ -2,10 +2,11 @@
 
 use axum::{Json, extract::State};
 use drydock_database::job;
-use drydock_domain::{JobId, Status};
+use drydock_domain::{JobId, Status, TenantId};
 
 use super::{JobView, until_final};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::{App, Shared},
@@ -18,19 +19,24 @@ use crate::{
     params(("id" = uuid::Uuid, Path), ("wait" = Option<String>, Query, description = "Hold the answer until the job is final, at most so long, like `30s`")),
     responses((status = 200, body = JobView), (status = 404))
 )]
-pub(crate) async fn show_job(State(app): State<Shared>, ids: Ids, query: Query) -> Result<Json<JobView>, ApiError> {
+pub(crate) async fn show_job(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+    query: Query,
+) -> Result<Json<JobView>, ApiError> {
     let id = ids.job()?;
     let mut fields = query.fields();
     let wait = fields.optional("wait", rules::wait(app.config.wait_limit));
     let wait = fields.finish(|| Some(wait.unwrap_or_default()))?;
-    until_final(&app, id, wait).await?;
-    view(&app, id).await.map(Json)
+    until_final(&app, caller.tenant, id, wait).await?;
+    view(&app, caller.tenant, id).await.map(Json)
 }
 
 /// The job as it stands, with why it waits.
-pub(super) async fn view(app: &App, id: JobId) -> Result<JobView, ApiError> {
+pub(super) async fn view(app: &App, tenant: TenantId, id: JobId) -> Result<JobView, ApiError> {
     let client = app.client().await?;
-    let row = job::find(&client, app.tenant(), id).await?.ok_or(ApiError::NO_JOB)?;
+    let row = job::find(&client, tenant, id).await?.ok_or(ApiError::NO_JOB)?;
     let mut view = JobView::from(row);
     if view.status == Status::Queued {
         view.waiting = job::waiting(&client, id).await?.map(Into::into);

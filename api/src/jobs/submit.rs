@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use drydock_database::job::{self, Accepted, NewJob};
-use drydock_domain::JobId;
+use drydock_domain::{JobId, TenantId};
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     agents::Offer,
+    auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody},
     state::{App, Shared},
@@ -78,6 +79,7 @@ pub(crate) struct NewJobBody {
 )]
 pub(crate) async fn submit_job(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     body: JsonBody,
@@ -87,19 +89,19 @@ pub(crate) async fn submit_job(
     let offer = offer(&app, &value).await?;
     let mut new = JobRequest::read(Fields::body(value)?, Asked::Once, &offer)?.into_new(project);
     new.idempotency = idempotency(&headers, &format!("POST /projects/{project}/jobs"), &raw)?;
-    answer(&app, new, raw.len()).await
+    answer(&app, caller.tenant, new, raw.len()).await
 }
 
 /// Accepts `new`, whose request had `bytes`, and answers with it.
-pub(super) async fn answer(app: &App, new: NewJob, bytes: usize) -> Result<Response, ApiError> {
+pub(super) async fn answer(app: &App, tenant: TenantId, new: NewJob, bytes: usize) -> Result<Response, ApiError> {
     let depends_on = new.depends_on.clone();
-    let (accepted, row) = app.intake.accept(app.tenant(), new, bytes).await?;
+    let (accepted, row) = app.intake.accept(tenant, new, bytes).await?;
     let (id, replayed, row) = match accepted {
         Accepted::New(id) => (id, false, row),
-        Accepted::Replayed(id) => (id, true, job::find(&app.client().await?, app.tenant(), id).await?),
+        Accepted::Replayed(id) => (id, true, job::find(&app.client().await?, tenant, id).await?),
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
-        Accepted::NoDependency => return Err(no_dependency(app, &depends_on).await?),
+        Accepted::NoDependency => return Err(no_dependency(app, tenant, &depends_on).await?),
     };
     let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
     Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))
@@ -117,8 +119,8 @@ pub(crate) async fn offer(app: &App, job: &Value) -> Result<Offer, ApiError> {
 }
 
 /// Names the jobs that are not there.
-async fn no_dependency(app: &App, depends_on: &[JobId]) -> Result<ApiError, ApiError> {
-    let missing = job::missing(&app.client().await?, app.tenant(), depends_on).await?;
+async fn no_dependency(app: &App, tenant: TenantId, depends_on: &[JobId]) -> Result<ApiError, ApiError> {
+    let missing = job::missing(&app.client().await?, tenant, depends_on).await?;
     let mut fields = Fields::body(Value::Object(Map::new()))?;
     for at in missing {
         fields.refuse("depends_on", Fault::value("Job not found").at(at));

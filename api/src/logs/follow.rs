@@ -2,13 +2,14 @@
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use drydock_database::{job, log_read, log_read::AttemptLog};
-use drydock_domain::JobId;
+use drydock_domain::{JobId, TenantId};
 use serde_json::json;
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 use super::reader::{LogReader, Step};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::Shared,
@@ -41,16 +42,18 @@ pub(crate) struct LogFrame {
 )]
 pub(crate) async fn follow_log(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
     let (after, rest) = query.split("after");
     let start: Option<u64> = stream::resume_after(&headers, after.fields(), "a byte offset")?;
-    let (job, number, log) = super::find(&app, &ids, rest.fields()).await?;
+    let (job, number, log) = super::find(&app, caller.tenant, &ids, rest.fields()).await?;
     let source = app.clone();
     stream::open(&app, Format::wanted(&headers), move |outlet| async move {
-        let mut follower = Follower { wakes: source.feed.wakes(), app: source, outlet, looked: Instant::now() };
+        let mut follower =
+            Follower { wakes: source.feed.wakes(), app: source, tenant: caller.tenant, outlet, looked: Instant::now() };
         if let Err(Stop::Failed(error)) = follower.run(job, number, log, start.unwrap_or_default()).await {
             tracing::warn!(?error, "failed to stream a log");
         }
@@ -78,6 +81,7 @@ impl<E: Into<ApiError>> From<E> for Stop {
 
 struct Follower {
     app: Shared,
+    tenant: TenantId,
     outlet: Outlet,
     wakes: watch::Receiver<u64>,
     looked: Instant,
@@ -92,7 +96,7 @@ impl Follower {
         let attempt = log.as_ref().map(|log| log.number);
         let mut offset = start;
         if let Some(log) = log {
-            let mut reader = LogReader::new(self.app.clone(), log, start);
+            let mut reader = LogReader::new(self.app.clone(), self.tenant, log, start);
             let mut text = Text::default();
             loop {
                 match reader.next().await? {
@@ -111,7 +115,7 @@ impl Follower {
     async fn first_attempt(&mut self, job: JobId, number: Option<i16>) -> Result<Option<AttemptLog>, Stop> {
         loop {
             let client = self.app.client().await?;
-            let state = job::state(&client, self.app.tenant(), job).await?;
+            let state = job::state(&client, self.tenant, job).await?;
             let log = log_read::of_job(&client, job, number).await?;
             drop(client);
             if log.is_some() || state.is_none_or(drydock_domain::JobState::is_terminal) {

@@ -5,7 +5,7 @@ mod reader;
 mod whole;
 
 use drydock_database::log_read::{self, AttemptLog};
-use drydock_domain::JobId;
+use drydock_domain::{JobId, TenantId};
 
 pub(crate) use self::{follow::*, whole::*};
 use crate::{
@@ -16,12 +16,17 @@ use crate::{
 };
 
 /// Finds the log of `?attempt=`, of the newest attempt by default; none where the job has not been tried yet.
-async fn find(app: &App, ids: &Ids, mut query: Fields) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
+async fn find(
+    app: &App,
+    tenant: TenantId,
+    ids: &Ids,
+    mut query: Fields,
+) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
     let (project, job) = (ids.project()?, ids.job()?);
     let number: Option<i16> = query.optional("attempt", rules::number(1, i16::MAX.into()));
     query.finish(|| Some(()))?;
     let client = app.client().await?;
-    if !log_read::job_exists(&client, app.tenant(), project, job).await? {
+    if !log_read::job_exists(&client, tenant, project, job).await? {
         return Err(ApiError::NO_JOB);
     }
     match log_read::of_job(&client, job, number).await? {

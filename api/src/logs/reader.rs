@@ -6,6 +6,7 @@ use drydock_database::{
     DatabaseError,
     log_read::{self, AttemptLog, Chunk},
 };
+use drydock_domain::TenantId;
 use drydock_storage::{SealedLog, StorageError, StorageErrorKind};
 use futures_util::{StreamExt as _, stream::BoxStream};
 
@@ -29,6 +30,7 @@ pub(super) enum Step {
 /// A place in a log.
 pub(super) struct LogReader {
     app: Shared,
+    tenant: TenantId,
     log: AttemptLog,
     offset: u64,
     /// Number of the last row read.
@@ -38,8 +40,8 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    pub(super) fn new(app: Shared, log: AttemptLog, offset: u64) -> Self {
-        Self { app, log, offset, seq: -1, ready: std::collections::VecDeque::new(), sealed: None }
+    pub(super) fn new(app: Shared, tenant: TenantId, log: AttemptLog, offset: u64) -> Self {
+        Self { app, tenant, log, offset, seq: -1, ready: std::collections::VecDeque::new(), sealed: None }
     }
 
     /// Where the next byte is.
@@ -91,7 +93,7 @@ impl LogReader {
         // Asked first: rows written before the attempt ended are then all seen below.
         self.log = log_read::refresh(&client, self.log.attempt).await?;
         if self.log.object.is_some() {
-            let key = self.app.storage.keys(self.app.tenant()).log(self.log.attempt);
+            let key = self.app.storage.keys(self.tenant).log(self.log.attempt);
             let log = SealedLog::open(&self.app.storage, key).await?;
             self.sealed = Some(log.read(self.offset..log.len()).flat_map(pieces).boxed());
             return Ok(None);
@@ -141,7 +143,7 @@ impl LogReader {
     }
 
     async fn segment(&mut self, chunk: &Chunk) -> Result<Bytes, StorageError> {
-        let keys = self.app.storage.keys(self.app.tenant());
+        let keys = self.app.storage.keys(self.tenant);
         let key = keys.log_segment(self.log.attempt, chunk.seq.unsigned_abs().into());
         self.app.storage.get(&key, chunk.length.unsigned_abs().into()).await
     }

@@ -10,6 +10,7 @@ use futures_util::stream;
 
 use super::reader::{LogReader, Step};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{ByteRange, Ids, Query},
     files::content_range,
@@ -28,17 +29,18 @@ use crate::{
 )]
 pub(crate) async fn read_log(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let (_, _, log) = super::find(&app, &ids, query.fields()).await?;
+    let (_, _, log) = super::find(&app, caller.tenant, &ids, query.fields()).await?;
     let Some(log) = log else {
         return respond(&headers, 0, |_| Body::empty());
     };
-    let mut reader = LogReader::new(app.clone(), log.clone(), 0);
+    let mut reader = LogReader::new(app.clone(), caller.tenant, log.clone(), 0);
     let size = reader.available().await?;
-    respond(&headers, size, |range| bytes(LogReader::new(app.clone(), log, range.start), range.end))
+    respond(&headers, size, |range| bytes(LogReader::new(app.clone(), caller.tenant, log, range.start), range.end))
 }
 
 fn respond(

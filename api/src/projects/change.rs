@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{request::offer, views::ProjectView};
 use crate::{
     agents::Offer,
+    auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody},
     jobs::ISOLATIONS,
@@ -42,6 +43,7 @@ pub(crate) struct ProjectChangeBody {
 )]
 pub(crate) async fn change_project(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     body: JsonBody,
 ) -> Result<Json<ProjectView>, ApiError> {
@@ -52,10 +54,10 @@ pub(crate) async fn change_project(
     };
     let change = read(body.value, &offer)?;
     let client = app.client().await?;
-    if !project::change(&client, app.tenant(), id, &change).await? {
+    if !project::change(&client, caller.tenant, id, &change).await? {
         return Err(ApiError::NO_PROJECT);
     }
-    let row = project::find(&client, app.tenant(), id).await?;
+    let row = project::find(&client, caller.tenant, id).await?;
     Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
 }
 

@@ -20,6 +20,7 @@ use super::{
     views::ProjectView,
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{JsonBody, Query},
     jobs::{DEFAULT_ISOLATION, accepted_response, idempotency, key_reused, until_final},
@@ -54,6 +55,7 @@ pub(crate) struct NewProjectBody {
 )]
 pub(crate) async fn create_project(
     State(app): State<Shared>,
+    caller: Caller,
     query: Query,
     headers: HeaderMap,
     body: JsonBody,
@@ -68,7 +70,7 @@ pub(crate) async fn create_project(
     let request = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let request = fields.finish(|| request)?;
     let title = request.instruction.title();
-    let new = request.into_new(&app);
+    let new = request.into_new(&app, caller.tenant);
     let mut first = first_job(&new, title);
     first.idempotency = idempotency(&headers, "POST /projects", &raw)?;
     let mut client = app.client().await?;
@@ -85,12 +87,12 @@ pub(crate) async fn create_project(
     };
     let gone = || ApiError::Internal(format!("job {job} was accepted but cannot be read"));
     let id: ProjectId = match replayed {
-        true => job::find(&client, app.tenant(), job).await?.ok_or_else(gone)?.project_id,
+        true => job::find(&client, caller.tenant, job).await?.ok_or_else(gone)?.project_id,
         false => new.id,
     };
     drop(client);
-    until_final(&app, job, wait).await?;
-    let row = project::find(&app.client().await?, app.tenant(), id).await?.ok_or_else(gone)?;
+    until_final(&app, caller.tenant, job, wait).await?;
+    let row = project::find(&app.client().await?, caller.tenant, id).await?.ok_or_else(gone)?;
     let mut view = ProjectView::from(row);
     view.job_id = Some(job);
     Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/projects/{id}"), replayed, &view))

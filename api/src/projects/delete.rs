@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use drydock_database::project::{self, Deleted};
 
-use crate::{error::ApiError, extract::Ids, state::Shared};
+use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
 
 /// Jobs cancelled in one transaction: their rows are locked together.
 const BATCH: i32 = 500;
@@ -14,11 +14,15 @@ const BATCH: i32 = 500;
     params(("id" = uuid::Uuid, Path)),
     responses((status = 204, description = "It is deleted, by this or before"), (status = 404))
 )]
-pub(crate) async fn delete_project(State(app): State<Shared>, ids: Ids) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete_project(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+) -> Result<StatusCode, ApiError> {
     let id = ids.project()?;
     let client = app.client().await?;
     loop {
-        let deleted = project::delete(&client, app.tenant(), id, BATCH).await?;
+        let deleted = project::delete(&client, caller.tenant, id, BATCH).await?;
         app.waker.wake_all();
         match deleted {
             Deleted::Done => return Ok(StatusCode::NO_CONTENT),

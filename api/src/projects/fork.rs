@@ -13,6 +13,7 @@ use drydock_domain::{Instruction, ProjectId};
 
 use super::views::ProjectView;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, OptionalJson},
     jobs::{accepted_response, idempotency, key_reused},
@@ -48,6 +49,7 @@ pub(crate) struct ForkBody {
 )]
 pub(crate) async fn fork_project(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -67,13 +69,13 @@ pub(crate) async fn fork_project(
         idempotency: idempotency(&headers, &format!("POST /projects/{origin}/fork"), &body.raw)?,
     };
     let client = app.client().await?;
-    let (id, replayed) = match version::fork(&client, app.tenant(), &new).await? {
+    let (id, replayed) = match version::fork(&client, caller.tenant, &new).await? {
         Forked::New(id) => (id, false),
         Forked::Replayed(id) => (id, true),
         Forked::KeyReused => return Err(key_reused()),
         Forked::Missing(missing) => return Err(missing.into()),
     };
-    let row = project::find(&client, app.tenant(), id).await?;
+    let row = project::find(&client, caller.tenant, id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("project {id} was made but cannot be read")))?;
     Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/projects/{id}"), replayed, &ProjectView::from(row)))
 }

@@ -24,6 +24,7 @@ use super::{
     views::ProjectView,
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::Query,
     state::{App, Shared},
@@ -68,6 +69,7 @@ struct ImportQuery {
 )]
 pub(crate) async fn import_project(
     State(app): State<Shared>,
+    caller: Caller,
     query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -76,7 +78,7 @@ pub(crate) async fn import_project(
     let mut fields = query.fields();
     let labels = |fields: &mut Fields| fields.optional("labels", rules::label_pairs);
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
-    let new = fields.finish(|| asked)?.into_new(&app);
+    let new = fields.finish(|| asked)?.into_new(&app, caller.tenant);
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media);
     if kind.is_some_and(|kind| !ARCHIVES.contains(&kind.as_str())) {
         return Err(ApiError::UnsupportedMediaType("Content-Type should be application/x-tar, gzip or zstd"));
@@ -90,7 +92,7 @@ pub(crate) async fn import_project(
         let detail = "What was stored of the archive was collected before it was named: send it again";
         return Err(ApiError::Unavailable { detail, cause: None });
     }
-    let row = project::find(&client, app.tenant(), new.id).await?;
+    let row = project::find(&client, caller.tenant, new.id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("project {} was imported but cannot be read", new.id)))?;
     let location = format!("/api/v1/projects/{}", new.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProjectView::from(row))).into_response())

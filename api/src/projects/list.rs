@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::views::ProjectView;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Paging, Query},
     state::Shared,
@@ -29,11 +30,15 @@ pub(crate) struct ProjectList {
     ),
     responses((status = 200, body = ProjectList))
 )]
-pub(crate) async fn list_projects(State(app): State<Shared>, query: Query) -> Result<Json<ProjectList>, ApiError> {
+pub(crate) async fn list_projects(
+    State(app): State<Shared>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<ProjectList>, ApiError> {
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = project::list(&app.client().await?, app.tenant(), paging.after, paging.limit).await?;
+    let Page { items, next } = project::list(&app.client().await?, caller.tenant, paging.after, paging.limit).await?;
     Ok(Json(ProjectList {
         items: items.into_iter().map(ProjectView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

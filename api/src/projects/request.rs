@@ -1,7 +1,7 @@
 //! What a new project may say, whether in a body or in the query string of an import.
 
 use drydock_database::project::NewProject;
-use drydock_domain::{Instruction, Isolation, ProjectId};
+use drydock_domain::{Instruction, Isolation, ProjectId, TenantId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -53,10 +53,10 @@ impl ProjectRequest {
     }
 
     /// The row to write.
-    pub(super) fn into_new(self, app: &App) -> NewProject {
+    pub(super) fn into_new(self, app: &App, tenant: TenantId) -> NewProject {
         NewProject {
             id: ProjectId::generate(),
-            tenant: app.tenant(),
+            tenant,
             instruction: self.instruction.as_str().to_owned(),
             agent: self.agent.unwrap_or_else(|| app.config.default_agent.clone()),
             pool: self.pool.unwrap_or_else(|| app.config.default_pool.clone()),

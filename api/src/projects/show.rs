@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use drydock_database::project;
 
 use super::views::ProjectView;
-use crate::{error::ApiError, extract::Ids, state::Shared};
+use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
 
 /// Show a project
 #[utoipa::path(
@@ -12,7 +12,11 @@ use crate::{error::ApiError, extract::Ids, state::Shared};
     params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = ProjectView), (status = 404))
 )]
-pub(crate) async fn show_project(State(app): State<Shared>, ids: Ids) -> Result<Json<ProjectView>, ApiError> {
-    let row = project::find(&app.client().await?, app.tenant(), ids.project()?).await?;
+pub(crate) async fn show_project(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+) -> Result<Json<ProjectView>, ApiError> {
+    let row = project::find(&app.client().await?, caller.tenant, ids.project()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
 }

@@ -9,6 +9,7 @@ use super::{
     views::ScheduleView,
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody},
     jobs::{NewJobBody, offer},
@@ -42,6 +43,7 @@ pub(crate) struct ScheduleChange {
 )]
 pub(crate) async fn change_schedule(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     body: JsonBody,
 ) -> Result<Json<ScheduleView>, ApiError> {
@@ -50,10 +52,10 @@ pub(crate) async fn change_schedule(
     let change = Given::read(body.value, &offer)?;
     let client = app.client().await?;
     for _ in 0..TRIES {
-        let row = schedule::find(&client, app.tenant(), id).await?.ok_or(ApiError::NO_SCHEDULE)?;
-        if schedule::update(&client, app.tenant(), &changed(row, &change)?).await? {
+        let row = schedule::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_SCHEDULE)?;
+        if schedule::update(&client, caller.tenant, &changed(row, &change)?).await? {
             app.waker.wake(drydock_database::wake::Channel::Work);
-            let row = schedule::find(&client, app.tenant(), id).await?.ok_or(ApiError::NO_SCHEDULE)?;
+            let row = schedule::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_SCHEDULE)?;
             return Ok(Json(row.into()));
         }
     }

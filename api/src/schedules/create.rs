@@ -9,15 +9,16 @@ use drydock_database::schedule::{self, Created, NewSchedule};
 use drydock_domain::ScheduleId;
 
 use super::{
-    request::{ScheduleRequest, first, refused},
+    request::{ScheduleRequest, first},
     views::ScheduleView,
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::JsonBody,
     jobs::{NewJobBody, accepted_response, idempotency, key_reused, offer},
     state::Shared,
-    validate::Fault,
+    validate::{Fault, refused},
 };
 
 /// Body of a new schedule, for the document; `request` has the rules.
@@ -47,6 +48,7 @@ pub(crate) struct NewScheduleBody {
 )]
 pub(crate) async fn create_schedule(
     State(app): State<Shared>,
+    caller: Caller,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
@@ -67,14 +69,14 @@ pub(crate) async fn create_schedule(
         paused: request.paused,
         idempotency: idempotency(&headers, "POST /schedules", &raw)?,
     };
-    let (id, replayed) = match schedule::create(&mut client, app.tenant(), &new).await? {
+    let (id, replayed) = match schedule::create(&mut client, caller.tenant, &new).await? {
         Created::New(id) => (id, false),
         Created::Replayed(id) => (id, true),
         Created::KeyReused => return Err(key_reused()),
         Created::NoProject => return Err(refused("project_id", Fault::value("Project not found"))),
     };
     app.waker.wake(drydock_database::wake::Channel::Work);
-    let row = schedule::find(&client, app.tenant(), id).await?.ok_or(ApiError::NO_SCHEDULE)?;
+    let row = schedule::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_SCHEDULE)?;
     let view = ScheduleView::from(row);
     Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/schedules/{id}"), replayed, &view))
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{request::project, views::ScheduleView};
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Paging, Query},
     state::Shared,
@@ -30,13 +31,17 @@ pub(crate) struct ScheduleList {
     ),
     responses((status = 200, body = ScheduleList))
 )]
-pub(crate) async fn list_schedules(State(app): State<Shared>, query: Query) -> Result<Json<ScheduleList>, ApiError> {
+pub(crate) async fn list_schedules(
+    State(app): State<Shared>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<ScheduleList>, ApiError> {
     let mut fields = query.fields();
     let project = fields.optional("project_id", project);
     let paging = Paging::take(&mut fields);
     let project = fields.finish(|| Some(project))?;
     let client = app.client().await?;
-    let Page { items, next } = schedule::list(&client, app.tenant(), project, paging.after, paging.limit).await?;
+    let Page { items, next } = schedule::list(&client, caller.tenant, project, paging.after, paging.limit).await?;
     Ok(Json(ScheduleList {
         items: items.into_iter().map(ScheduleView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

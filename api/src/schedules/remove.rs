@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use drydock_database::schedule;
 
-use crate::{error::ApiError, extract::Ids, state::Shared};
+use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
 
 /// Delete a schedule
 #[utoipa::path(
@@ -11,8 +11,12 @@ use crate::{error::ApiError, extract::Ids, state::Shared};
     params(("id" = uuid::Uuid, Path)),
     responses((status = 204), (status = 404))
 )]
-pub(crate) async fn delete_schedule(State(app): State<Shared>, ids: Ids) -> Result<StatusCode, ApiError> {
-    if schedule::delete(&app.client().await?, app.tenant(), ids.schedule()?).await? {
+pub(crate) async fn delete_schedule(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+) -> Result<StatusCode, ApiError> {
+    if schedule::delete(&app.client().await?, caller.tenant, ids.schedule()?).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::NO_SCHEDULE)

@@ -8,7 +8,7 @@ use crate::{
     agents::Offer,
     error::ApiError,
     jobs::{Asked, JobRequest},
-    validate::{Fault, Fields, rules},
+    validate::{Fault, Fields, refused, rules},
 };
 
 /// Longest name, in characters.
@@ -93,19 +93,6 @@ pub(super) fn first(cron: &str, time_zone: &str, now: DateTime<Utc>) -> Result<D
     schedule.next_after(now).ok_or_else(|| {
         refused("cron", Fault::value("Input should be a cron expression that has a time to come, unlike '0 0 30 2 *'"))
     })
-}
-
-/// One field of the body that only the database, or the clock, could refuse.
-pub(super) fn refused(name: &'static str, fault: Fault) -> ApiError {
-    let mut fields = match Fields::body(Value::Object(serde_json::Map::new())) {
-        Ok(fields) => fields,
-        Err(error) => return error,
-    };
-    fields.refuse(name, fault);
-    fields
-        .finish(|| None::<()>)
-        .err()
-        .unwrap_or_else(|| ApiError::Internal("a refused field was not reported".to_owned()))
 }
 
 fn cron(value: &Value) -> Result<String, Fault> {

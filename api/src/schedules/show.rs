@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use drydock_database::schedule;
 
 use super::views::ScheduleView;
-use crate::{error::ApiError, extract::Ids, state::Shared};
+use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
 
 /// Show a schedule
 #[utoipa::path(
@@ -12,7 +12,11 @@ use crate::{error::ApiError, extract::Ids, state::Shared};
     params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = ScheduleView), (status = 404))
 )]
-pub(crate) async fn show_schedule(State(app): State<Shared>, ids: Ids) -> Result<Json<ScheduleView>, ApiError> {
-    let row = schedule::find(&app.client().await?, app.tenant(), ids.schedule()?).await?;
+pub(crate) async fn show_schedule(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+) -> Result<Json<ScheduleView>, ApiError> {
+    let row = schedule::find(&app.client().await?, caller.tenant, ids.schedule()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_SCHEDULE)?.into()))
 }

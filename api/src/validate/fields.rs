@@ -139,3 +139,11 @@ impl Fields {
         outcome.map_err(|fault| self.refuse(name, fault)).ok()
     }
 }
+
+/// One field of the body that only the database, or the clock, could refuse.
+pub(crate) fn refused(name: &'static str, fault: Fault) -> ApiError {
+    let mut fields = Fields::new("body", Map::new());
+    fields.refuse(name, fault);
+    let unreported = || ApiError::Internal("a refused field was not reported".to_owned());
+    fields.finish(|| None::<()>).err().unwrap_or_else(unreported)
+}

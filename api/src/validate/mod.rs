@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::fields::Fields;
+pub(crate) use self::fields::{Fields, refused};
 
 /// One fault of one field: a row of `detail`.
 #[derive(Clone, Debug, PartialEq)]

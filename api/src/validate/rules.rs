@@ -25,6 +25,11 @@ pub(crate) const MAX_ARG_CHARS: usize = 32_768;
 /// Longest name of an agent or pool, in characters.
 pub(crate) const MAX_NAME: usize = 64;
 
+/// Longest name of a key or a user, in characters.
+pub(crate) const MAX_TITLE_NAME: usize = 100;
+/// Longest address, in characters (RFC 5321 §4.5.3.1.3, without the angle brackets).
+const MAX_EMAIL: usize = 254;
+
 /// What passes between a field and its rule.
 type Checked<T> = Result<T, Fault>;
 
@@ -65,6 +70,39 @@ pub(crate) fn name(value: &Value) -> Checked<String> {
     } else {
         Err(Fault::new("string_pattern_mismatch", "String should match pattern '^[A-Za-z0-9._-]+$'"))
     }
+}
+
+/// A name for people: no control characters, nothing but white space is none.
+pub(crate) fn title(value: &Value) -> Checked<String> {
+    let name = text(1, MAX_TITLE_NAME)(value)?;
+    match name.trim() {
+        "" => Err(too_short(1)),
+        _ if name.contains(char::is_control) => Err(Fault::value("String should not hold control characters")),
+        trimmed => Ok(trimmed.to_owned()),
+    }
+}
+
+/// An e-mail address, as far as one can be told from its text.
+pub(crate) fn email(value: &Value) -> Checked<String> {
+    let text = text(3, MAX_EMAIL)(value)?;
+    let parts = text.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if parts.is_some() && plain { Ok(text) } else { Err(Fault::value("Input should be an e-mail address")) }
+}
+
+/// Words of `T`, a list that may be empty; `listed` is how they are told.
+pub(crate) fn words<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Checked<Vec<T>> {
+    move |value| {
+        let list = value.as_array().ok_or_else(|| Fault::new("list_type", "Input should be a valid list"))?;
+        let words = list.iter().enumerate();
+        words.map(|(at, word)| one_of(listed)(word).map_err(|fault| fault.at(at))).collect()
+    }
+}
+
+/// An id.
+pub(crate) fn uuid<T: FromStr>(value: &Value) -> Checked<T> {
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID"))
 }
 
 /// One of the words of `T`; `listed` is how they are told.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::views::VersionView;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, MAX_PAGE, Query},
     state::Shared,
@@ -35,6 +36,7 @@ pub(crate) struct VersionList {
 )]
 pub(crate) async fn list_versions(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     query: Query,
 ) -> Result<Json<VersionList>, ApiError> {
@@ -44,8 +46,9 @@ pub(crate) async fn list_versions(
     let before = fields.optional("cursor", rules::number(1, i32::MAX.into()));
     fields.finish(|| Some(()))?;
     let client = app.client().await?;
-    project::find(&client, app.tenant(), project).await?.ok_or(ApiError::NO_PROJECT)?;
-    let Page { items, next } = version::list(&client, app.tenant(), project, before.unwrap_or(i32::MAX), limit).await?;
+    project::find(&client, caller.tenant, project).await?.ok_or(ApiError::NO_PROJECT)?;
+    let Page { items, next } =
+        version::list(&client, caller.tenant, project, before.unwrap_or(i32::MAX), limit).await?;
     Ok(Json(VersionList {
         items: items.into_iter().map(VersionView::from).collect(),
         next_cursor: next.map(|number| number.to_string()),

@@ -7,10 +7,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use drydock_database::version::{self, Restored};
-use drydock_domain::ProjectId;
+use drydock_domain::{ProjectId, TenantId};
 
 use super::views::VersionView;
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Expected, Ids, OptionalJson, head_tag},
     state::{App, Shared},
@@ -37,6 +38,7 @@ use crate::{
 )]
 pub(crate) async fn restore_version(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -44,13 +46,13 @@ pub(crate) async fn restore_version(
     let (project, number) = (ids.project()?, ids.version("n")?);
     Fields::body(body.value)?.finish(|| Some(()))?;
     let expected = Expected::read(&headers);
-    let restored = version::restore(&app.client().await?, app.tenant(), project, number, expected.numbers()).await?;
+    let restored = version::restore(&app.client().await?, caller.tenant, project, number, expected.numbers()).await?;
     match restored {
-        Restored::New(head) => answer(&app, project, head, StatusCode::CREATED).await,
+        Restored::New(head) => answer(&app, caller.tenant, project, head, StatusCode::CREATED).await,
         Restored::Same(0) | Restored::Empty => {
             Err(ApiError::Conflict("Version 0 is the empty one: there is nothing to restore".into()))
         }
-        Restored::Same(head) => answer(&app, project, head, StatusCode::OK).await,
+        Restored::Same(head) => answer(&app, caller.tenant, project, head, StatusCode::OK).await,
         Restored::Moved(head) => {
             let detail = format!("The newest version is {head}: look at it, then send If-Match: \"{head}\"");
             Err(ApiError::PreconditionFailed(detail.into()))
@@ -59,8 +61,14 @@ pub(crate) async fn restore_version(
     }
 }
 
-async fn answer(app: &App, project: ProjectId, head: i32, status: StatusCode) -> Result<Response, ApiError> {
-    let page = version::list(&app.client().await?, app.tenant(), project, head.saturating_add(1), 1).await?;
+async fn answer(
+    app: &App,
+    tenant: TenantId,
+    project: ProjectId,
+    head: i32,
+    status: StatusCode,
+) -> Result<Response, ApiError> {
+    let page = version::list(&app.client().await?, tenant, project, head.saturating_add(1), 1).await?;
     let row = page.items.into_iter().find(|row| row.number == head);
     let row = row.ok_or_else(|| ApiError::Internal(format!("version {head} of {project} cannot be read")))?;
     let mut response = (status, Json(VersionView::from(row))).into_response();

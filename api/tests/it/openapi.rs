@@ -7,13 +7,15 @@ use reqwest::Method;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 32] = [
+const ROUTES: [(&str, &[&str]); 37] = [
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),
     ("/api/v1/jobs/{id}/cancel", &["post"]),
     ("/api/v1/jobs/{id}/events", &["get"]),
     ("/api/v1/jobs/{id}/retry", &["post"]),
+    ("/api/v1/keys", &["get", "post"]),
+    ("/api/v1/keys/{id}", &["get", "delete"]),
     ("/api/v1/limits", &["get"]),
     ("/api/v1/projects", &["get", "post"]),
     ("/api/v1/projects/import", &["post"]),
@@ -30,6 +32,9 @@ const ROUTES: [(&str, &[&str]); 32] = [
     ("/api/v1/projects/{id}/versions/{n}/restore", &["post"]),
     ("/api/v1/schedules", &["get", "post"]),
     ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
+    ("/api/v1/tenants", &["get", "post"]),
+    ("/api/v1/users", &["get", "post"]),
+    ("/api/v1/whoami", &["get"]),
     ("/api/v1/workers", &["get"]),
     ("/api/v1/{project_id}/files", &["get"]),
     ("/api/v1/{project_id}/files/{path}", &["get"]),

@@ -50,7 +50,7 @@ impl Versions<'_> {
         match (entry.map(|entry| (&entry.kind, &entry.path)), &version.manifest) {
             (Some((EntryKind::Symlink { target }, _)), _) => Ok(target.as_bytes().to_vec()),
             (Some((EntryKind::File { .. }, path)), Some(manifest)) => {
-                let file = read_file(&self.app.storage, self.app.tenant(), manifest, path, None)?;
+                let file = read_file(&self.app.storage, version.tenant, manifest, path, None)?;
                 Ok(file.stream.map_ok(|part| part.to_vec()).try_concat().await?)
             }
             _ => Ok(Vec::new()),

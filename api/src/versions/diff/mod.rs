@@ -40,6 +40,7 @@ pub(crate) use self::{
     view::DiffView,
 };
 use crate::{
+    auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     files::{Loaded, Subtree, load_version, path_cursor},
@@ -69,6 +70,7 @@ use crate::{
 )]
 pub(crate) async fn diff_versions(
     State(app): State<Shared>,
+    caller: Caller,
     ids: Ids,
     headers: HeaderMap,
     query: Query,
@@ -76,7 +78,10 @@ pub(crate) async fn diff_versions(
     let project = ids.project()?;
     let (from, to) = (ids.version("a")?, ids.version("b")?);
     let asked = Asked::take(query.fields())?;
-    let (old, new) = (load_version(&app, project, from).await?, load_version(&app, project, to).await?);
+    let (old, new) = (
+        load_version(&app, caller.tenant, project, from).await?,
+        load_version(&app, caller.tenant, project, to).await?,
+    );
     let versions = Versions { app: &app, old: &old, new: &new };
     let found = Found::between(&versions, asked.below).await?;
     let total = found.changes.len();

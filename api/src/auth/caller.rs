@@ -1,0 +1,73 @@
+//! `Caller`: whom a request acts for, and what it may.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use drydock_domain::{ApiKeyId, Role, Scope, Scopes, TenantId, UserId};
+
+use crate::error::ApiError;
+
+/// Who asks. Handlers take it as an argument.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Whose things it sees.
+    pub(crate) tenant: TenantId,
+    pub(crate) actor: Actor,
+    pub(crate) role: Role,
+    pub(crate) scopes: Scopes,
+}
+
+/// By what right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// No key exists yet, and only this host reaches the API, or somebody said that is fine.
+    Anyone,
+    /// A key, and who uses it.
+    Key { id: ApiKeyId, user: Option<UserId> },
+}
+
+impl Caller {
+    /// Whoever asks while no key exists.
+    pub(super) const ANYONE: Self =
+        Self { tenant: TenantId::DEFAULT, actor: Actor::Anyone, role: Role::Admin, scopes: Scopes::ALL };
+
+    /// Refuses a caller without one of `needed`.
+    ///
+    /// # Errors
+    /// 403, with what is missing.
+    pub(super) fn must_hold(&self, needed: &[Scope]) -> Result<(), ApiError> {
+        let missing = Scopes::of(needed).without(self.scopes);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let plural = if missing.iter().count() == 1 { "scope" } else { "scopes" };
+        let detail =
+            format!("This needs the {plural} {missing}, which a key of role '{}' {}", self.role, self.lack(missing));
+        Err(ApiError::Forbidden(detail.into()))
+    }
+
+    /// Whether its role has none of it, or this key was made without.
+    fn lack(&self, missing: Scopes) -> &'static str {
+        if (self.role.scopes() & missing).is_empty() { "does not have" } else { "has, and this key was made without" }
+    }
+
+    /// Refuses to give away rights that the caller has not.
+    ///
+    /// # Errors
+    /// 403, with what is missing.
+    pub(crate) fn may_give(&self, given: Scopes) -> Result<(), ApiError> {
+        let more = given.without(self.scopes);
+        if more.is_empty() {
+            return Ok(());
+        }
+        let detail = format!("Nobody gives rights beyond their own: this would give {more}");
+        Err(ApiError::Forbidden(detail.into()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let missing = || ApiError::Internal("a public route asks who calls".to_owned());
+        parts.extensions.get().copied().ok_or_else(missing)
+    }
+}

@@ -1,0 +1,87 @@
+//! Open mode: while no key exists, whoever reaches the API may do everything. It ends with the first key and never comes back while the
+//! process runs: a key that is revoked or expired still exists.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use drydock_database::{Database, DatabaseError, api_key};
+use drydock_runtime::{config::ConfigError, exit::Exit};
+use tokio::{sync::Mutex, time::Instant};
+
+/// How long it may be believed that there is still no key.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whether keys are asked for.
+pub(crate) struct Gate {
+    database: Database,
+    /// Set once, when a key is known to exist.
+    closed: AtomicBool,
+    /// When it was last seen that there is no key.
+    looked: Mutex<Instant>,
+}
+
+impl Gate {
+    /// Looks whether keys exist, and says at start what that means.
+    ///
+    /// # Errors
+    /// There is none, others can reach `address`, and `insecure_open` does not allow that; or the database does not answer.
+    pub(crate) async fn at_start(database: &Database, address: SocketAddr, insecure_open: bool) -> Result<Self, Exit> {
+        let looked = Instant::now();
+        let keys = api_key::exists(&database.client().await?).await?;
+        match (keys, address.ip().is_loopback(), insecure_open) {
+            (true, _, true) => tracing::warn!(
+                "DRYDOCK_INSECURE_OPEN is set and changes nothing: keys exist, so every request needs one"
+            ),
+            (true, _, false) => tracing::info!("keys exist, so every request needs one"),
+            (false, _, true) => {
+                tracing::warn!(
+                    "DRYDOCK_INSECURE_OPEN is set and no keys exist: whoever reaches {address} may do everything"
+                );
+            }
+            (false, true, false) => {
+                tracing::warn!("no keys exist, so every request may do everything, until the first key is made")
+            }
+            (false, false, false) => return Err(refused(address).into()),
+        }
+        Ok(Self { database: database.clone(), closed: AtomicBool::new(keys), looked: Mutex::new(looked) })
+    }
+
+    /// Whether a request without a key may pass.
+    ///
+    /// # Errors
+    /// It is time to look again, and the database does not answer.
+    pub(super) async fn is_open(&self) -> Result<bool, DatabaseError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let mut looked = self.looked.lock().await;
+        if looked.elapsed() >= LOOK && !self.closed.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            if api_key::exists(&self.database.client().await?).await? {
+                self.close();
+            }
+            *looked = now;
+        }
+        Ok(!self.closed.load(Ordering::Relaxed))
+    }
+
+    /// A key exists, from now on.
+    pub(crate) fn close(&self) {
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            tracing::info!("a key exists: from now on every request needs one");
+        }
+    }
+}
+
+fn refused(address: SocketAddr) -> ConfigError {
+    ConfigError::Invalid {
+        name: "DRYDOCK_API_ADDR",
+        reason: format!(
+            "others can reach {address}, and no keys exist by which to know them: run `drydock admin bootstrap` to make the first one, \
+             use a loopback address, or set DRYDOCK_INSECURE_OPEN=true on a private network"
+        ),
+    }
+}

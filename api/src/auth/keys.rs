@@ -1,0 +1,167 @@
+//! Which keys count, with little asking: a key that was read is believed for some seconds, so that a busy one costs one read in that time.
+//!
+//! Guessing must not cost much either. Prefixes that nobody has are remembered as such, in a cache of their own that pushes no real key out;
+//! and prefixes not seen before are looked up a few at a time, at most [`STRANGERS`] in each [`PAUSE`]. Keys in use do not wait for those.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use drydock_database::{
+    Database,
+    api_key::{self, Presented, Standing},
+};
+use drydock_domain::{ApiKey, KeyPrefix};
+use drydock_runtime::{exit::chain, tasks};
+use quick_cache::sync::Cache;
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::{Instant, sleep, timeout},
+};
+
+use super::caller::{Actor, Caller};
+use crate::error::ApiError;
+
+/// Keys kept, some 300 bytes each; and prefixes that nobody has.
+const KNOWN: usize = 10_000;
+const UNKNOWN: usize = 10_000;
+/// Lookups at once of prefixes not seen before, and how long one that found nothing holds its place.
+const STRANGERS: usize = 8;
+const PAUSE: Duration = Duration::from_millis(25);
+/// How long to wait for such a place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The keys this process has met.
+pub(crate) struct Keys {
+    database: Database,
+    /// How long a read is believed.
+    fresh: Duration,
+    known: Cache<KeyPrefix, Arc<Known>>,
+    unknown: Cache<KeyPrefix, Instant>,
+    strangers: Arc<Semaphore>,
+}
+
+struct Known {
+    key: Presented,
+    read_at: Instant,
+    /// Of requests that find it too old, one reads it again.
+    renewing: Mutex<()>,
+    touched: AtomicBool,
+}
+
+impl Keys {
+    pub(crate) fn new(database: &Database, fresh: Duration) -> Self {
+        Self {
+            database: database.clone(),
+            fresh,
+            known: Cache::new(KNOWN),
+            unknown: Cache::new(UNKNOWN),
+            strangers: Arc::new(Semaphore::new(STRANGERS)),
+        }
+    }
+
+    /// Who presents `key`.
+    ///
+    /// # Errors
+    /// 401: it is unknown, which includes a wrong secret, or counts no more, which is told only to who has the secret. 503: it cannot be
+    /// looked up now.
+    pub(super) async fn verify(&self, key: &ApiKey) -> Result<Caller, ApiError> {
+        let known = self.find(key.prefix()).await?;
+        let known = known.filter(|known| known.key.hash == key.hash()).ok_or(UNKNOWN_KEY)?;
+        known.check()?;
+        if known.key.touch && !known.touched.swap(true, Ordering::Relaxed) {
+            self.touch(&known.key);
+        }
+        let Presented { id, tenant, user, role, scopes, .. } = known.key;
+        Ok(Caller { tenant, actor: Actor::Key { id, user }, role, scopes })
+    }
+
+    /// Believes nothing any more of this prefix.
+    pub(crate) fn forget(&self, prefix: KeyPrefix) {
+        self.known.remove(&prefix);
+        self.unknown.remove(&prefix);
+    }
+
+    async fn find(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
+        let Some(known) = self.known.get(&prefix) else { return self.meet(prefix).await };
+        if known.read_at.elapsed() < self.fresh {
+            return Ok(Some(known));
+        }
+        let _turn = known.renewing.lock().await;
+        match self.fresh(prefix) {
+            Some(renewed) => Ok(Some(renewed)),
+            None => self.read(prefix).await,
+        }
+    }
+
+    /// A prefix this process has not met, or has forgotten.
+    async fn meet(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
+        if self.unknown.get(&prefix).is_some_and(|at| at.elapsed() < self.fresh) {
+            return Ok(None);
+        }
+        let place = timeout(PATIENCE, Arc::clone(&self.strangers).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(CROWDED) };
+        if let Some(known) = self.fresh(prefix) {
+            return Ok(Some(known));
+        }
+        let at = Instant::now();
+        let found = self.read(prefix).await?;
+        if found.is_none() {
+            self.unknown.insert(prefix, at);
+            tasks::spawn("unknown key", async move {
+                sleep(PAUSE).await;
+                drop(place);
+            });
+        }
+        Ok(found)
+    }
+
+    fn fresh(&self, prefix: KeyPrefix) -> Option<Arc<Known>> {
+        self.known.get(&prefix).filter(|known| known.read_at.elapsed() < self.fresh)
+    }
+
+    async fn read(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
+        // Before it is asked: what is said is at least as new.
+        let read_at = Instant::now();
+        let found = api_key::by_prefix(&self.database.client().await?, prefix).await?;
+        let Some(key) = found else {
+            self.known.remove(&prefix);
+            return Ok(None);
+        };
+        let known = Arc::new(Known { key, read_at, renewing: Mutex::default(), touched: AtomicBool::default() });
+        self.known.insert(prefix, Arc::clone(&known));
+        Ok(Some(known))
+    }
+
+    /// Off the request's path; lost where the database is away, which the next minute mends.
+    fn touch(&self, key: &Presented) {
+        let (database, id) = (self.database.clone(), key.id);
+        tasks::spawn("note a key's use", async move {
+            let noted = async { api_key::touch(&database.client().await?, id).await }.await;
+            if let Err(error) = noted {
+                tracing::warn!(key.id = %id, "failed to note a key's use: {}", chain(&error));
+            }
+        });
+    }
+}
+
+const UNKNOWN_KEY: ApiError = ApiError::Unauthorized("Unknown API key");
+const CROWDED: ApiError =
+    ApiError::Unavailable { detail: "Too many unknown API keys are being presented", cause: None };
+
+impl Known {
+    fn check(&self) -> Result<(), ApiError> {
+        let expired = Err(ApiError::Unauthorized("API key has expired"));
+        match self.key.standing {
+            Standing::Valid(Some(left)) if self.read_at.elapsed() >= left => expired,
+            Standing::Valid(_) => Ok(()),
+            Standing::Expired => expired,
+            Standing::Revoked => Err(ApiError::Unauthorized("API key is revoked")),
+            Standing::Disabled => Err(ApiError::Unauthorized("The user of this API key is disabled")),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Who asks, and what they may: every request is turned into a [`Caller`] before a handler sees it, by one table of what each route needs.
+//!
+//! `bearer` reads the header, `keys` knows which keys count, `gate` whether any key exists at all, `table` what a route needs, and
+//! `layer` puts them together.
+
+mod bearer;
+mod caller;
+mod gate;
+mod keys;
+mod layer;
+mod table;
+
+pub(crate) use self::{
+    caller::{Actor, Caller},
+    gate::Gate,
+    keys::Keys,
+    layer::authenticate,
+};
