@@ -6,7 +6,7 @@ use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
 use drydock_storage::{StorageError, StorageErrorKind};
 
-use crate::{Exit, client::ClientError};
+use crate::{Exit, client::ClientError, contexts::ContextsError};
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum CliError {
     /// A setting is missing or wrong.
     #[error("cannot use the settings")]
     Settings(#[from] drydock_runtime::config::ConfigError),
+    /// The contexts cannot be used.
+    #[error(transparent)]
+    Contexts(#[from] ContextsError),
+    /// The key that is to be sent cannot be read.
+    #[error("cannot read the key")]
+    Key(#[source] io::Error),
     /// The database could not be asked, or refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -49,7 +55,7 @@ impl CliError {
         match self {
             Self::Client(error) => error.exit(),
             Self::Usage(_) | Self::Input(_) => Exit::Usage,
-            Self::Settings(_) => Exit::Config,
+            Self::Settings(_) | Self::Contexts(_) | Self::Key(_) => Exit::Config,
             Self::Database(error) => match error {
                 DatabaseError::Url(_) => Exit::Config,
                 DatabaseError::Schema { .. } | DatabaseError::Migrate(_) | DatabaseError::Different(_) => {

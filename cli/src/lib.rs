@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod client;
 pub mod command;
+pub mod contexts;
 mod error;
 mod exit;
 pub mod output;

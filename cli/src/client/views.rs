@@ -314,3 +314,75 @@ pub struct FileDiff {
     /// Why lines were not compared.
     pub omitted: Option<String>,
 }
+
+/// A key.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// The part of it that is no secret.
+    pub prefix: String,
+    /// What it may.
+    pub role: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A key that was just made.
+#[derive(Clone, Deserialize)]
+pub struct NewKey {
+    /// Its id.
+    pub id: String,
+    /// The key itself.
+    pub key: String,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Whoami {
+    /// Whose things are seen.
+    pub tenant: Named,
+    /// What it is there for.
+    pub role: String,
+    /// What it may.
+    pub scopes: Vec<String>,
+    /// The key; none while no key exists.
+    pub key: Option<WhoamiKey>,
+    /// Who uses the key.
+    pub user: Option<WhoamiUser>,
+}
+
+/// Something with a name.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+}
+
+/// The key that asks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WhoamiKey {
+    /// What it is for.
+    pub name: String,
+    /// The part of it that is no secret.
+    pub prefix: String,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The user whose key asks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WhoamiUser {
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+}

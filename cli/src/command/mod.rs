@@ -2,10 +2,14 @@
 //! it ended.
 
 mod admin;
+mod connection;
+mod contexts;
 mod doctor;
 mod job;
+mod key;
 mod labels;
 mod list;
+mod login;
 mod project;
 mod schedule;
 mod version;
@@ -15,18 +19,21 @@ mod workers;
 use std::{sync::Arc, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use drydock_runtime::{
-    config::{optional_secret, positive_duration},
-    exit::chain,
-};
+use drydock_runtime::{config::positive_duration, exit::chain};
 use tokio::time::Instant;
 
-use crate::{CliError, Exit, client::Client, output::Output};
+use self::connection::{Connection, Resolved};
+use crate::{
+    CliError, Exit,
+    client::{Client, ClientError},
+    output::Output,
+};
 
 const ENVIRONMENT: &str = "\
 Environment:
   DRYDOCK_API_URL        the server (--server)
   DRYDOCK_API_KEY        the key to send; or DRYDOCK_API_KEY_FILE, a file that holds it
+  DRYDOCK_CONTEXT        the context (--context), of those in DRYDOCK_CONFIG, by default ~/.config/drydock/config.toml
   DRYDOCK_DATABASE_URL   the database, for `drydock admin` and `doctor`; or DRYDOCK_DATABASE_URL_FILE
   DRYDOCK_AMQP_URL       the broker, for `drydock doctor`; or DRYDOCK_AMQP_URL_FILE
   DRYDOCK_S3_…, AWS_…    object storage, for `drydock admin gc` and `doctor`; as the services have them
@@ -58,16 +65,8 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// The server
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "DRYDOCK_API_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    server: String,
+    #[command(flatten)]
+    connection: Connection,
     /// Write the API's JSON, exactly; where a call fails, its error body goes to standard error
     #[arg(long, global = true)]
     json: bool,
@@ -110,6 +109,18 @@ enum Command {
     /// The operator's commands, which need the database itself
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Ask with a key from now on
+    Login(login::LoginArgs),
+    /// Forget the key
+    Logout(login::LogoutArgs),
+    /// Show who this is to the server, and what it may
+    Whoami(login::WhoamiArgs),
+    /// Contexts: servers by name, each with a key
+    #[command(subcommand, visible_alias = "contexts")]
+    Context(contexts::ContextCommand),
+    /// API keys: create, list, revoke
+    #[command(subcommand, visible_alias = "keys")]
+    Key(key::KeyCommand),
     /// Look at everything between this command and a job: the API, the servers behind it, the workers
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
@@ -121,15 +132,15 @@ enum Command {
 /// What every command works with.
 #[derive(Debug)]
 struct Context {
-    server: String,
+    connection: Connection,
     output: Arc<Output>,
 }
 
 impl Context {
     fn client(&self) -> Result<Client, CliError> {
-        let key = optional_secret("DRYDOCK_API_KEY")?;
+        let Resolved { server, key } = self.connection.resolve()?;
         let output = Arc::clone(&self.output);
-        Ok(Client::new(&self.server, key.as_ref())?.with_notice(Arc::new(move |text| output.note(text))))
+        Ok(Client::new(&server, key.as_ref())?.with_notice(Arc::new(move |text| output.note(text))))
     }
 }
 
@@ -137,7 +148,7 @@ impl Context {
 pub async fn run(cli: Cli) -> Exit {
     let Cli { global, timeout, command } = cli;
     let output = Arc::new(Output::new(global.json, global.quiet));
-    let context = Context { server: global.server, output: Arc::clone(&output) };
+    let context = Context { connection: global.connection, output: Arc::clone(&output) };
     let timeout = command.timeout().or(timeout);
     let bounded = async {
         let work = dispatch(&context, command, timeout.map(|time| Instant::now() + time));
@@ -167,6 +178,11 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Workers(args) => workers::run(context, args).await,
         Command::Admin(command) => admin::run(context, command).await,
+        Command::Login(_) => login::login(context).await,
+        Command::Logout(_) => login::logout(context),
+        Command::Whoami(_) => login::whoami(context).await,
+        Command::Context(command) => contexts::run(context, command),
+        Command::Key(command) => key::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
     }
@@ -186,7 +202,10 @@ impl Command {
             Self::Schedule(command) => command.timeout(),
             Self::Workers(args) => args.patience.timeout,
             Self::Doctor(args) => args.patience.timeout,
-            Self::Admin(_) | Self::Version(_) => None,
+            Self::Login(args) => args.patience.timeout,
+            Self::Whoami(args) => args.patience.timeout,
+            Self::Key(command) => command.timeout(),
+            Self::Admin(_) | Self::Version(_) | Self::Logout(_) | Self::Context(_) => None,
         }
     }
 }
@@ -201,6 +220,11 @@ fn failed(output: &Output, error: &CliError) -> Exit {
         _ if exit == Exit::Ok => {}
         Some(body) if output.is_json() => output.warn(&String::from_utf8_lossy(body)),
         _ => error_text(output, error),
+    }
+    if let CliError::Client(ClientError::Refused(refusal)) = error
+        && refusal.status.as_u16() == 401
+    {
+        output.note("to ask with a key: drydock login, or set DRYDOCK_API_KEY or DRYDOCK_API_KEY_FILE");
     }
     exit
 }

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 38] = [
+const LEAVES: [&[&str]; 49] = [
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -35,6 +35,17 @@ const LEAVES: [&[&str]; 38] = [
     &["schedule", "pause"],
     &["schedule", "resume"],
     &["schedule", "rm"],
+    &["login"],
+    &["logout"],
+    &["whoami"],
+    &["context", "ls"],
+    &["context", "use"],
+    &["context", "show"],
+    &["context", "rm"],
+    &["key", "create"],
+    &["key", "ls"],
+    &["key", "revoke"],
+    &["admin", "bootstrap"],
     &["admin", "migrate"],
     &["admin", "gc"],
     &["admin", "retention"],
@@ -98,6 +109,11 @@ fn the_forms_in_use_parse() {
         "pull P dir --version 3 --force",
         "schedule create P --cron @daily --name n -- make",
         "schedules ls P",
+        "login --context c --token-file -",
+        "key create ci --role member --scope jobs:read --scope jobs:write --expires 90d",
+        "keys list",
+        "context list",
+        "admin bootstrap --tenant t --name n --again",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -116,6 +132,10 @@ fn the_forms_in_use_parse() {
         "restore P",
         "pull P",
         "job submit P -i x --api-key secret",
+        "login dd_secret",
+        "key create ci",
+        "key create ci --role king",
+        "key revoke",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }

@@ -7,6 +7,7 @@ mod exit_codes;
 mod gc;
 mod harness;
 mod jobs;
+mod keys;
 mod logs;
 mod projects;
 mod schedules;

@@ -1,5 +1,6 @@
 //! `drydock admin`: what needs the database itself, and for stored files object storage.
 
+mod bootstrap;
 mod gc;
 mod migrate;
 mod retention;
@@ -11,6 +12,10 @@ use crate::{CliError, Exit};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AdminCommand {
+    /// Make the first key, an admin's
+    ///
+    /// Where there is a key already it is refused, unless --again is given; of several at once, one makes it.
+    Bootstrap(bootstrap::BootstrapArgs),
     /// Bring the database to the schema of this build
     ///
     /// Safe to run again and beside running services. A database that was made by other means is compared: an identical one is
@@ -27,6 +32,7 @@ pub(super) enum AdminCommand {
 
 pub(super) async fn run(context: &Context, command: AdminCommand) -> Result<Exit, CliError> {
     match command {
+        AdminCommand::Bootstrap(args) => bootstrap::run(context, args).await,
         AdminCommand::Migrate(args) => migrate::run(context, args).await,
         AdminCommand::Gc(args) => gc::run(context, *args).await,
         AdminCommand::Retention(args) => retention::run(context, args).await,

@@ -101,7 +101,11 @@ async fn auth(client: &Client) -> Finding {
         Ok(_) => Finding::ok("auth", "the API lets this command in"),
         Err(ClientError::Refused(refusal)) if matches!(refusal.status.as_u16(), 401 | 403) => {
             let what = ClientError::Refused(refusal).to_string();
-            Finding::failure("auth", what, "set DRYDOCK_API_KEY or DRYDOCK_API_KEY_FILE to a key of this API")
+            Finding::failure(
+                "auth",
+                what,
+                "drydock login, or set DRYDOCK_API_KEY or DRYDOCK_API_KEY_FILE to a key of this API",
+            )
         }
         Err(error) => Finding::failure("auth", chain(&error), "look at the API's log"),
     }
