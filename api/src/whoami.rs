@@ -70,7 +70,7 @@ pub(crate) async fn whoami(State(app): State<Shared>, caller: Caller) -> Result<
         key: None,
         user: None,
     };
-    if let Actor::Key { id, user } = caller.actor {
+    if let Actor::Key { id, user, .. } = caller.actor {
         let row = api_key::find(&client, caller.tenant, id).await?.ok_or_else(gone)?;
         view.actor = "key";
         view.key = Some(KeyName { id, name: row.name, prefix: row.prefix.to_string(), expires_at: row.expires_at });

@@ -1,9 +1,9 @@
 //! `Caller`: whom a request acts for, and what it may.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use drydock_domain::{ApiKeyId, Role, Scope, Scopes, TenantId, UserId};
+use drydock_domain::{ApiKeyId, KeyPrefix, Role, Scope, Scopes, TenantId, UserId};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, state::App};
 
 /// Who asks. Handlers take it as an argument.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +21,21 @@ pub(crate) enum Actor {
     /// No key exists yet, and only this host reaches the API, or somebody said that is fine.
     Anyone,
     /// A key, and who uses it.
-    Key { id: ApiKeyId, user: Option<UserId> },
+    Key { id: ApiKeyId, prefix: KeyPrefix, user: Option<UserId> },
 }
 
 impl Caller {
     /// Whoever asks while no key exists.
     pub(super) const ANYONE: Self =
         Self { tenant: TenantId::DEFAULT, actor: Actor::Anyone, role: Role::Admin, scopes: Scopes::ALL };
+
+    /// Whether it would be let in now as well: for what goes on after a request was let in. Where nobody can tell, it goes on.
+    pub(crate) async fn is_still_let_in(&self, app: &App) -> bool {
+        match self.actor {
+            Actor::Anyone => app.gate.is_open().await.unwrap_or(true),
+            Actor::Key { prefix, .. } => app.keys.counts(prefix).await.unwrap_or(true),
+        }
+    }
 
     /// Refuses a caller without one of `needed`.
     ///

@@ -77,7 +77,15 @@ impl Keys {
             self.touch(&known.key);
         }
         let Presented { id, tenant, user, role, scopes, .. } = known.key;
-        Ok(Caller { tenant, actor: Actor::Key { id, user }, role, scopes })
+        Ok(Caller { tenant, actor: Actor::Key { id, prefix: key.prefix(), user }, role, scopes })
+    }
+
+    /// Whether the key with this prefix counts.
+    ///
+    /// # Errors
+    /// 503: it cannot be looked up now.
+    pub(super) async fn counts(&self, prefix: KeyPrefix) -> Result<bool, ApiError> {
+        Ok(self.find(prefix).await?.is_some_and(|known| known.check().is_ok()))
     }
 
     /// Believes nothing any more of this prefix.

@@ -37,7 +37,7 @@ pub(crate) async fn all_events(
         None => event::now(&app.client().await?).await?,
     };
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, caller.tenant, outlet, after))
+    stream::open(&app, caller, Format::wanted(&headers), move |outlet| follow(source, caller.tenant, outlet, after))
 }
 
 async fn follow(app: Shared, tenant: TenantId, mut outlet: Outlet, mut after: EventCursor) {

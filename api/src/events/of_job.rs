@@ -41,7 +41,9 @@ pub(crate) async fn job_events(
     let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
     job::state(&app.client().await?, caller.tenant, job).await?.ok_or(ApiError::NO_JOB)?;
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| follow(source, outlet, job, after.unwrap_or_default()))
+    stream::open(&app, caller, Format::wanted(&headers), move |outlet| {
+        follow(source, outlet, job, after.unwrap_or_default())
+    })
 }
 
 async fn follow(app: Shared, mut outlet: Outlet, job: JobId, mut after: EventCursor) {

@@ -51,7 +51,7 @@ pub(crate) async fn follow_log(
     let start: Option<u64> = stream::resume_after(&headers, after.fields(), "a byte offset")?;
     let (job, number, log) = super::find(&app, caller.tenant, &ids, rest.fields()).await?;
     let source = app.clone();
-    stream::open(&app, Format::wanted(&headers), move |outlet| async move {
+    stream::open(&app, caller, Format::wanted(&headers), move |outlet| async move {
         let mut follower =
             Follower { wakes: source.feed.wakes(), app: source, tenant: caller.tenant, outlet, looked: Instant::now() };
         if let Err(Stop::Failed(error)) = follower.run(job, number, log, start.unwrap_or_default()).await {

@@ -1,5 +1,5 @@
 //! Streams that stay open: one producer task behind a small buffer, so that a slow client slows its own reading of the
-//! database and nothing else. Ends when the client goes, when the service stops, or with an `end` frame.
+//! database and nothing else. Ends when the client goes or may ask no more, when the service stops, or with an `end` frame.
 
 mod frame;
 mod resume;
@@ -23,14 +23,14 @@ pub(crate) use self::{
     frame::{Format, Frame, media},
     resume::resume_after,
 };
-use crate::{error::ApiError, metrics::ApiMetrics, state::App};
+use crate::{auth::Caller, error::ApiError, metrics::ApiMetrics, state::App};
 
 /// Frames made ahead of the client.
 const AHEAD: usize = 8;
 /// Shorter than the idle limits of common proxies.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The client is gone or the service stops: the producer should end.
+/// The client is gone or may ask no more, or the service stops: the producer should end.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
@@ -40,7 +40,26 @@ pub(crate) struct Outlet {
     format: Format,
     shutdown: Shutdown,
     quiet_until: Instant,
+    listener: Listener,
     _place: Place,
+}
+
+/// Who asked, and when it is to be looked again whether they still may: a stream outlives the key that opened it.
+struct Listener {
+    app: Arc<App>,
+    caller: Caller,
+    look_at: Instant,
+}
+
+impl Listener {
+    /// Looks, where it is time to.
+    async fn check(&mut self) -> Result<(), Closed> {
+        if Instant::now() < self.look_at {
+            return Ok(());
+        }
+        self.look_at = Instant::now() + self.app.config.key_cache;
+        if self.caller.is_still_let_in(&self.app).await { Ok(()) } else { Err(Closed) }
+    }
 }
 
 /// An open stream, as the cap and the gauge count it.
@@ -62,6 +81,7 @@ impl Outlet {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.listener.check().await?;
         self.quiet_until = Instant::now() + HEARTBEAT;
         tokio::select! {
             sent = self.sender.send(bytes) => sent.map_err(|_| Closed),
@@ -77,6 +97,7 @@ impl Outlet {
                 () = &mut news => return Ok(()),
                 () = self.sender.closed() => return Err(Closed),
                 () = self.shutdown.triggered() => return Err(Closed),
+                () = tokio::time::sleep_until(self.listener.look_at) => self.listener.check().await?,
                 () = tokio::time::sleep_until(self.quiet_until) => self.send(&Frame::Heartbeat).await?,
             }
         }
@@ -84,7 +105,7 @@ impl Outlet {
 }
 
 /// Opens a stream that `produce` fills, or refuses when all places are taken.
-pub(crate) fn open<F, Fut>(app: &Arc<App>, format: Format, produce: F) -> Result<Response, ApiError>
+pub(crate) fn open<F, Fut>(app: &Arc<App>, caller: Caller, format: Format, produce: F) -> Result<Response, ApiError>
 where
     F: FnOnce(Outlet) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
@@ -95,7 +116,9 @@ where
     let place = Place { metrics: app.metrics.clone(), _permit: permit };
     let (sender, receiver) = mpsc::channel(AHEAD);
     let quiet_until = Instant::now() + HEARTBEAT;
-    let outlet = Outlet { sender, format, shutdown: app.shutdown.clone(), quiet_until, _place: place };
+    let look_at = Instant::now() + app.config.key_cache;
+    let listener = Listener { app: Arc::clone(app), caller, look_at };
+    let outlet = Outlet { sender, format, shutdown: app.shutdown.clone(), quiet_until, listener, _place: place };
     let producer = produce(outlet);
     tasks::spawn("stream", producer);
     let head = stream::iter(Some(Ok::<_, std::convert::Infallible>(format.encode(&Frame::Retry))));

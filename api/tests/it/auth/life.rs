@@ -166,6 +166,22 @@ async fn a_revoked_key_ends_here_at_once_and_elsewhere_within_the_memorys_time()
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_key_that_opened_it() {
+    let api = Api::start_with(&["--key-cache", "200ms"]).await;
+    let bearer = |key: &str| format!("Bearer {key}");
+    let mut anyones = api.stream("/events", &[]).await;
+    let admin = api.first_key().await;
+    let Made { id, key } = api.key(&admin.key, &json!({"name": "short", "role": "viewer"})).await;
+    let mut theirs = api.stream("/events", &[("authorization", &bearer(&key))]).await;
+    let mut ours = api.stream("/events", &[("authorization", &bearer(&admin.key))]).await;
+    assert!(anyones.next().await.is_none(), "nobody may ask without a key any more");
+    api.with(&admin.key, Method::DELETE, &format!("/keys/{id}"), &Value::Null).await.expect(204);
+    assert!(theirs.next().await.is_none());
+    api.post_as(&admin.key, "/projects", &json!({"instruction": "make news"})).await.expect(201);
+    assert!(ours.next().await.is_some(), "others go on");
+}
+
+#[tokio::test]
 async fn the_keys_of_a_disabled_user_end() {
     let api = Api::start_with(&["--key-cache", "100ms"]).await;
     let admin = api.first_key().await;

@@ -152,6 +152,11 @@ async fn without_a_key_nothing_is_told() {
     assert_eq!(api.get("/nothing").await.expect(404).text("detail"), "Route not found");
     let head = api.request(Method::HEAD, "/projects").send().await.unwrap();
     assert_eq!(head.status(), 401);
+    let page = |method| api.request(method, "/projects").header("origin", "http://localhost:3000");
+    let asks = page(Method::OPTIONS).header("access-control-request-method", "POST").send().await.unwrap();
+    assert_eq!(asks.status(), 200, "a browser asks without a key whether it may send one");
+    let refused = Answer::of(page(Method::GET)).await.expect(401);
+    assert_eq!(refused.header("access-control-allow-origin"), Some("http://localhost:3000"), "and may read why not");
 }
 
 #[tokio::test]
