@@ -149,6 +149,32 @@ async fn a_use_is_noted_once_a_minute() {
 }
 
 #[tokio::test]
+async fn a_bootstrap_waits_for_one_that_is_just_under_way() {
+    const WAITS: &str = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'api_key'::regclass";
+    let database = drydock_testing::database().await;
+    let (mut first, second) = (database.client().await.unwrap(), database.client().await.unwrap());
+    let observer = database.client().await.unwrap();
+    let key = || {
+        let key = ApiKey::generate();
+        (ApiKeyId::generate(), key.prefix(), key.hash())
+    };
+    let transaction = first.transaction().await.unwrap();
+    assert_eq!(api_key::bootstrap(&transaction, key(), "default", "a", false).await.unwrap(), Bootstrapped::Made);
+    let mut other = std::pin::pin!(api_key::bootstrap(&second, key(), "default", "b", false));
+    let waits = drydock_testing::until("it waits", Duration::from_secs(20), async || {
+        (!observer.query(WAITS, &[]).await.unwrap().is_empty()).then_some(())
+    });
+    let outcome = tokio::select! {
+        outcome = &mut other => outcome,
+        () = waits => {
+            transaction.commit().await.unwrap();
+            other.await
+        }
+    };
+    assert_eq!(outcome.unwrap(), Bootstrapped::KeysExist);
+}
+
+#[tokio::test]
 async fn of_many_bootstraps_at_once_one_makes_the_key() {
     let database = drydock_testing::database().await;
     let client = database.client().await.unwrap();
