@@ -2,6 +2,7 @@
 
 mod agents;
 mod aliases;
+mod batches;
 pub mod config;
 mod error;
 mod events;

@@ -4,11 +4,12 @@ use axum::{Json, extract::State};
 use drydock_database::{page::Page, schedule};
 use serde::Serialize;
 
-use super::{request::project, views::ScheduleView};
+use super::views::ScheduleView;
 use crate::{
     error::ApiError,
     extract::{Paging, Query},
     state::Shared,
+    validate::rules,
 };
 
 /// A page of schedules.
@@ -32,7 +33,7 @@ pub(crate) struct ScheduleList {
 )]
 pub(crate) async fn list_schedules(State(app): State<Shared>, query: Query) -> Result<Json<ScheduleList>, ApiError> {
     let mut fields = query.fields();
-    let project = fields.optional("project_id", project);
+    let project = fields.optional("project_id", rules::id);
     let paging = Paging::take(&mut fields);
     let project = fields.finish(|| Some(project))?;
     let client = app.client().await?;

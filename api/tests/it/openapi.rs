@@ -7,7 +7,18 @@ use reqwest::Method;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 32] = [
+const ROUTES: [(&str, &[&str]); 43] = [
+    ("/api/v1/batches", &["get", "post"]),
+    ("/api/v1/batches/{id}", &["get", "patch"]),
+    ("/api/v1/batches/{id}/cancel", &["post"]),
+    ("/api/v1/batches/{id}/close", &["post"]),
+    ("/api/v1/batches/{id}/events", &["get"]),
+    ("/api/v1/batches/{id}/failures", &["get"]),
+    ("/api/v1/batches/{id}/jobs", &["post"]),
+    ("/api/v1/batches/{id}/pause", &["post"]),
+    ("/api/v1/batches/{id}/results", &["get"]),
+    ("/api/v1/batches/{id}/resume", &["post"]),
+    ("/api/v1/batches/{id}/retry-failed", &["post"]),
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),

@@ -20,7 +20,7 @@ pub use self::ignore::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules};
 pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
-pub use ids::{AttemptId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
+pub use ids::{AttemptId, BatchId, JobId, ProjectId, ScheduleId, TenantId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
 pub use object::ObjectKind;
 pub use path::{PathError, RelativePath};
