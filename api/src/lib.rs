@@ -3,6 +3,7 @@
 mod agents;
 mod aliases;
 mod auth;
+mod batches;
 pub mod config;
 mod error;
 mod events;

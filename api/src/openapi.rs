@@ -2,23 +2,52 @@
 
 use axum::{
     extract::State,
-    http::header,
+    http::{Method, header},
     response::{Html, IntoResponse, Response},
 };
 use bytes::Bytes;
-use utoipa::openapi::{Info, OpenApi, PathItem, Paths};
+use drydock_domain::Scope;
+use utoipa::openapi::{
+    Info, OpenApi, PathItem, Paths,
+    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
 
-use crate::state::Shared;
+use crate::{auth, state::Shared};
 
 const DOCS: &str = include_str!("docs.html");
+const SCHEME: &str = "key";
 
 /// Completes what the routes said of themselves.
 pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error> {
     let mut info = Info::new("Drydock", drydock_runtime::build_info::VERSION);
     info.description = Some("Runs coding agents on project workspaces.".to_owned());
     openapi.info = info;
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `dd_…`")).build();
+    let components = openapi.components.get_or_insert_default();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
+    guard(&mut openapi.paths);
     openapi.paths.paths = plain(std::mem::take(&mut openapi.paths));
     Ok(serde_json::to_vec(&openapi)?.into())
+}
+
+/// Tells of each operation what it needs, from the table that decides it.
+fn guard(paths: &mut Paths) {
+    for (path, item) in &mut paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let needed = auth::needed(&method, path);
+            let scopes = |needed: &[Scope]| SecurityRequirement::new(SCHEME, needed.iter().map(|scope| scope.as_str()));
+            if let Some(operation) = operation {
+                operation.security = Some(needed.map(scopes).into_iter().collect());
+            }
+        }
+    }
 }
 
 /// The router's word for "and all that follows" is unknown to OpenAPI.

@@ -12,8 +12,8 @@ use crate::aliases::{
     alias_submit_job,
 };
 use crate::{
-    auth, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi, operations::Operations,
-    projects, schedules, state::Shared, tenants, users, versions, whoami, workers,
+    auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
+    operations::Operations, projects, schedules, state::Shared, tenants, users, versions, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -39,6 +39,17 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::diff_versions))
         .routes(routes!(versions::restore_version))
+        .routes(routes!(batches::create_batch, batches::list_batches))
+        .routes(routes!(batches::show_batch, batches::change_batch))
+        .routes(routes!(batches::submit_lines))
+        .routes(routes!(batches::batch_results))
+        .routes(routes!(batches::batch_failures))
+        .routes(routes!(batches::batch_events))
+        .routes(routes!(batches::close_batch))
+        .routes(routes!(batches::pause_batch))
+        .routes(routes!(batches::resume_batch))
+        .routes(routes!(batches::cancel_batch))
+        .routes(routes!(batches::retry_failed))
         .routes(routes!(schedules::create_schedule, schedules::list_schedules))
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(workers::list_workers))

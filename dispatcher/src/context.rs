@@ -32,13 +32,15 @@ pub(crate) struct Wakes {
     pub(crate) tickets: Arc<Notify>,
     /// A wait may be over.
     pub(crate) waits: Arc<Notify>,
+    /// A batch may have jobs to let go.
+    pub(crate) batches: Arc<Notify>,
     /// A running job may be cancelled.
     pub(crate) hints: Arc<Notify>,
 }
 
 impl Wakes {
     pub(crate) fn all(&self) {
-        for wake in [&self.tickets, &self.waits, &self.hints] {
+        for wake in [&self.tickets, &self.waits, &self.batches, &self.hints] {
             wake.notify_one();
         }
     }

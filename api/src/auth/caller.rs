@@ -52,9 +52,9 @@ impl Caller {
         Err(ApiError::Forbidden(detail.into()))
     }
 
-    /// Whether its role has none of it, or this key was made without.
+    /// Whether its role has none of it, or this key less than its role.
     fn lack(&self, missing: Scopes) -> &'static str {
-        if (self.role.scopes() & missing).is_empty() { "does not have" } else { "has, and this key was made without" }
+        if (self.role.scopes() & missing).is_empty() { "does not have" } else { "has, but not this one" }
     }
 
     /// Refuses to give away rights that the caller has not.

@@ -43,7 +43,11 @@ pub(crate) async fn authenticate(State(app): State<Shared>, mut request: Request
 /// A key that is presented is judged even where none is asked for: whoever sends one means it.
 async fn admit(app: &App, headers: &HeaderMap, access: Access) -> Result<Caller, ApiError> {
     let caller = match bearer::read(headers)? {
-        Some(key) => app.keys.verify(&key).await?,
+        Some(key) => {
+            let caller = app.keys.verify(&key).await?;
+            app.gate.close();
+            caller
+        }
         None if app.gate.is_open().await? => Caller::ANYONE,
         None => return Err(MISSING_KEY),
     };

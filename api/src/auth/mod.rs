@@ -15,4 +15,5 @@ pub(crate) use self::{
     gate::Gate,
     keys::Keys,
     layer::authenticate,
+    table::needed,
 };

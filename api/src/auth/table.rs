@@ -36,6 +36,20 @@ const WRITE_KEYS: Access = Needs(&[KeysWrite]);
 
 /// Method, path as the router has it, need. HEAD is as GET.
 const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/api/v1/batches", READ_JOBS),
+    ("POST", "/api/v1/batches", WRITE_JOBS),
+    ("GET", "/api/v1/batches/{id}", READ_JOBS),
+    ("PATCH", "/api/v1/batches/{id}", WRITE_JOBS),
+    ("POST", "/api/v1/batches/{id}/cancel", WRITE_JOBS),
+    ("POST", "/api/v1/batches/{id}/close", WRITE_JOBS),
+    ("GET", "/api/v1/batches/{id}/events", READ_JOBS),
+    ("GET", "/api/v1/batches/{id}/failures", READ_JOBS),
+    // Its lines may fork projects.
+    ("POST", "/api/v1/batches/{id}/jobs", Needs(&[ProjectsWrite, JobsWrite])),
+    ("POST", "/api/v1/batches/{id}/pause", WRITE_JOBS),
+    ("GET", "/api/v1/batches/{id}/results", READ_JOBS),
+    ("POST", "/api/v1/batches/{id}/resume", WRITE_JOBS),
+    ("POST", "/api/v1/batches/{id}/retry-failed", WRITE_JOBS),
     ("GET", "/api/v1/events", READ_JOBS),
     ("GET", "/api/v1/jobs", READ_JOBS),
     ("GET", "/api/v1/jobs/{id}", READ_JOBS),
@@ -103,6 +117,15 @@ pub(super) fn rule(method: &Method, path: &str) -> Rule {
         others.push("HEAD");
     }
     if others.is_empty() { Rule::Missing } else { Rule::OtherMethods(others) }
+}
+
+/// The scopes that a route asks for; none where it asks for no key.
+pub(crate) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
+    match rule(method, path) {
+        Rule::This(Needs(scopes)) => Some(scopes),
+        Rule::This(Public) => None,
+        Rule::This(Signed) | Rule::OtherMethods(_) | Rule::Missing => Some(&[]),
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ impl ApiError {
     pub(crate) const INVALID_PATH: Self = Self::BadRequest(Cow::Borrowed("Invalid path"));
     pub(crate) const NO_PROJECT: Self = Self::NotFound("Project not found");
     pub(crate) const NO_JOB: Self = Self::NotFound("Job not found");
+    pub(crate) const NO_BATCH: Self = Self::NotFound("Batch not found");
     pub(crate) const NO_SCHEDULE: Self = Self::NotFound("Schedule not found");
     pub(crate) const NO_KEY: Self = Self::NotFound("Key not found");
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
@@ -111,6 +112,16 @@ impl ApiError {
             Self::Unavailable { detail, cause } => Self::Unavailable { detail, cause: cause.clone() },
             other => Self::Internal(format!("{other:?}")),
         }
+    }
+
+    /// Whether it says nothing of the request: the same one may work at another time.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status().is_server_error()
+    }
+
+    /// The word and the detail, for one of many in an answer.
+    pub(crate) fn in_short(&self) -> (&'static str, Value) {
+        (Kind::of(self.status()).error, self.detail().unwrap_or_default())
     }
 
     const fn status(&self) -> StatusCode {

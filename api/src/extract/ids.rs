@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use drydock_domain::{ApiKeyId, JobId, ProjectId, ScheduleId};
+use drydock_domain::{ApiKeyId, BatchId, JobId, ProjectId, ScheduleId};
 
 use crate::error::ApiError;
 
@@ -35,6 +35,11 @@ impl Ids {
     /// `{job_id}` below a project, else `{id}`.
     pub(crate) fn job(&self) -> Result<JobId, ApiError> {
         self.get("job_id").or_else(|| self.get("id")).and_then(|id| id.parse().ok()).ok_or(ApiError::NO_JOB)
+    }
+
+    /// `{id}` of a batch.
+    pub(crate) fn batch(&self) -> Result<BatchId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_BATCH)
     }
 
     /// `{id}` of a schedule.

@@ -60,6 +60,8 @@ struct JobQuery {
     detail: Option<String>,
     /// `initial_project`, `edit`, `command`; repeated or with commas.
     r#type: Option<String>,
+    /// The id of a batch.
+    batch: Option<uuid::Uuid>,
     /// `name=value`; repeated for several.
     label: Option<String>,
     /// Accepted at or after this time.
@@ -103,12 +105,13 @@ async fn page(app: &App, tenant: TenantId, query: Query, filter: JobFilter) -> R
     let details = fields.optional("detail", rules::some_words(&DETAILS)).unwrap_or_default();
     let types = fields.optional("type", rules::some_of::<JobType>(JOB_TYPES)).unwrap_or_default();
     let labels = fields.optional("label", rules::label_pairs);
+    let batch = fields.optional("batch", rules::id);
     let since = fields.optional("since", rules::timestamp);
     let paging = Paging::take(&mut fields);
     let states = statuses.into_iter().flat_map(Status::states).collect();
     let labels = labels.as_ref().and_then(Value::as_object).into_iter().flatten();
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-    let filter = fields.finish(|| Some(JobFilter { states, details, types, labels, since, ..filter }))?;
+    let filter = fields.finish(|| Some(JobFilter { batch, states, details, types, labels, since, ..filter }))?;
     let Page { items, next } = job::list(&app.client().await?, tenant, &filter, paging.after, paging.limit).await?;
     Ok(Json(JobList {
         items: items.into_iter().map(JobView::from).collect(),

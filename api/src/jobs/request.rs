@@ -51,6 +51,8 @@ pub(crate) struct JobRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Once,
+    /// As a line of a batch: without dependencies.
+    InBatch,
     /// Without a time and dependencies: those are of one job.
     BySchedule,
 }
@@ -74,9 +76,8 @@ impl JobRequest {
             if command { Ok(name) } else { offer.fault(&name).map_or(Ok(name), Err) }
         });
         let priority = fields.optional("priority", rules::number(0, 9));
-        let once = asked == Asked::Once;
-        let run_at = if once { fields.optional("run_at", rules::timestamp) } else { None };
-        let depends_on = if once { fields.optional("depends_on", rules::jobs) } else { None };
+        let run_at = if asked == Asked::BySchedule { None } else { fields.optional("run_at", rules::timestamp) };
+        let depends_on = if asked == Asked::Once { fields.optional("depends_on", rules::jobs) } else { None };
         let timeout_s = fields.optional("timeout_s", rules::number(1, MAX_SECONDS));
         let queue_timeout_s = fields.optional("queue_timeout_s", rules::number(1, MAX_SECONDS));
         let silence_timeout_s = fields.optional("silence_timeout_s", rules::number(1, MAX_SECONDS));

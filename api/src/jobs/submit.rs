@@ -24,8 +24,7 @@ use crate::{
 };
 
 /// Body of a new job, for the document; `request` has the rules.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is validated by hand")]
+#[derive(serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct NewJobBody {
     /// `initial_project`, `edit` or `command`.
     job_type: String,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use drydock_database::job::{AttemptRow, JobRow};
-use drydock_domain::{JobId, JobState, JobType, ProjectId, ScheduleId, Status};
+use drydock_domain::{BatchId, JobId, JobState, JobType, ProjectId, ScheduleId, Status};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -51,6 +51,17 @@ pub(crate) struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     schedule_id: Option<ScheduleId>,
+    /// The batch it came with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    batch_id: Option<BatchId>,
+    /// Its line there, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_line: Option<i32>,
+    /// The job that took its line over, once its batch ran it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    retried_by: Option<JobId>,
     /// Why it was cancelled, as said by who did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     cancel_reason: Option<String>,
@@ -144,6 +155,9 @@ impl From<JobRow> for JobView {
             silence_timeout_s: row.silence_timeout_s,
             retry_of: row.retry_of,
             schedule_id: row.schedule_id,
+            batch_id: row.batch_id,
+            batch_line: row.batch_line,
+            retried_by: row.retried_by,
             cancel_reason: row.cancel_reason,
             failure_kind: row.failure_kind,
             summary: row.summary,

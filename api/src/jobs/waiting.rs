@@ -1,14 +1,17 @@
 //! Why a job waits, in words: the first thing that holds it, with what is known of it.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use drydock_database::job::{Admission, BackOff, Lane, Place, Ready, Unmet, Waiting};
+use drydock_database::{
+    batch::PauseReason,
+    job::{Admission, BackOff, Held, Lane, Place, Ready, Unmet, Waiting},
+};
 use drydock_domain::JobId;
 use serde::Serialize;
 
 /// What holds a job that waits.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub(crate) struct WaitingView {
-    /// `run_at`, `dependencies`, `lane`, `back_off`, `no_worker`, `no_agent`, `no_isolation`, `no_labels`, `tenant_limit`,
+    /// `run_at`, `batch`, `dependencies`, `lane`, `back_off`, `no_worker`, `no_agent`, `no_isolation`, `no_labels`, `tenant_limit`,
     /// `pool_full`, `no_dispatcher`, `admission` or `admitted`; new words may come.
     rule: &'static str,
     /// The same for people.
@@ -48,6 +51,7 @@ impl From<Waiting> for WaitingView {
                 Self::new("run_at", format!("not before {}", time(at))).for_seconds(due_in_s)
             }
             Waiting::RunAt(at, _) => Self::new("run_at", format!("due since {}: it goes on in a moment", time(at))),
+            Waiting::Held(held) => Self::new("batch", in_batch(&held)).at(held.place),
             Waiting::Dependencies(unmet) => Self::new("dependencies", dependencies(&unmet)),
             Waiting::Lane(lane) => Self::new("lane", in_lane(&lane)).at(lane.place),
             Waiting::BackOff(pause) => Self::new("back_off", back_off(&pause)).for_seconds(pause.due_in_s),
@@ -55,6 +59,21 @@ impl From<Waiting> for WaitingView {
             Waiting::Admitted(admission) => Self::new("admitted", admitted(&admission)),
         }
     }
+}
+
+fn in_batch(Held { batch, paused, canary, max_running, place }: &Held) -> String {
+    let why = match paused {
+        Some(PauseReason::Asked) => "is paused".to_owned(),
+        Some(PauseReason::Canary) => "is paused: one of its first jobs did not end well".to_owned(),
+        Some(PauseReason::FailureRate) => "is paused: too many of its jobs failed".to_owned(),
+        Some(PauseReason::Budget) => "is paused: its slot time is used up".to_owned(),
+        None if *canary => "waits for its first jobs to end well".to_owned(),
+        None => match max_running {
+            Some(most) => format!("has at most {most} jobs under way"),
+            None => "lets its jobs go as the fleet takes them".to_owned(),
+        },
+    };
+    format!("its batch {batch} {why}; {} among those it holds", position(*place))
 }
 
 fn dependencies(Unmet { jobs, many }: &Unmet) -> String {

@@ -42,7 +42,7 @@ impl KeyRequest {
                 None => Ok(Scopes::from_iter(scopes)),
             }
         });
-        let user = fields.optional("user_id", rules::uuid);
+        let user = fields.optional("user_id", rules::id);
         let lifetime = fields.optional("expires_in_s", rules::number::<u64>(MIN_LIFE, MAX_LIFE));
         let lifetime = lifetime.map(Duration::from_secs);
         // An empty list is as none: all of the role's.

@@ -1,16 +1,15 @@
 //! A key as clients see it.
 
 use axum::{
+    Json,
     http::{HeaderValue, StatusCode, header},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, Utc};
 use drydock_database::api_key::ApiKeyRow;
 use drydock_domain::{ApiKey, ApiKeyId, Role, Scope, UserId};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
-
-use crate::jobs::accepted_response;
 
 /// A key.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -70,8 +69,7 @@ impl From<ApiKeyRow> for KeyView {
 }
 
 /// The answer that holds a secret: nothing on its way may keep it.
-pub(crate) fn secret_response(location: &str, view: &impl Serialize) -> Response {
-    let mut response = accepted_response(StatusCode::CREATED, location, false, view);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+pub(crate) fn secret_response(view: &impl Serialize) -> Response {
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::CREATED, no_store, Json(view)).into_response()
 }

@@ -4,12 +4,13 @@ use axum::{Json, extract::State};
 use drydock_database::{page::Page, schedule};
 use serde::Serialize;
 
-use super::{request::project, views::ScheduleView};
+use super::views::ScheduleView;
 use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Paging, Query},
     state::Shared,
+    validate::rules,
 };
 
 /// A page of schedules.
@@ -37,7 +38,7 @@ pub(crate) async fn list_schedules(
     query: Query,
 ) -> Result<Json<ScheduleList>, ApiError> {
     let mut fields = query.fields();
-    let project = fields.optional("project_id", project);
+    let project = fields.optional("project_id", rules::id);
     let paging = Paging::take(&mut fields);
     let project = fields.finish(|| Some(project))?;
     let client = app.client().await?;

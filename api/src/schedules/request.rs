@@ -42,7 +42,7 @@ impl ScheduleRequest {
     /// Reads a body. `offer` is what is known of the agent its job names.
     pub(super) fn read(body: Value, offer: &Offer) -> Result<Self, ApiError> {
         let mut fields = Fields::body(body)?;
-        let project = fields.required("project_id", project);
+        let project = fields.required("project_id", rules::id);
         let given = Given::take(&mut fields, offer, true)?;
         fields.finish(|| {
             Some(Self {
@@ -79,12 +79,6 @@ impl Given {
         }
         Ok(Self { name, cron, time_zone, missed, paused, job })
     }
-}
-
-/// Which project a list is of.
-pub(super) fn project(value: &Value) -> Result<ProjectId, Fault> {
-    let id = value.as_str().and_then(|text| text.parse().ok());
-    id.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID"))
 }
 
 /// The first time after `now`; a schedule that has none is refused.

@@ -1,6 +1,6 @@
 //! `POST /users`: a person of the caller's tenant, with no role beyond the caller's.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{Json, extract::State, http::StatusCode};
 use drydock_database::user::{self, NewUser};
 use drydock_domain::{Role, UserId};
 
@@ -9,7 +9,6 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::JsonBody,
-    jobs::accepted_response,
     keys::ROLES,
     state::Shared,
     validate::{Fields, rules},
@@ -42,7 +41,7 @@ pub(crate) async fn create_user(
     State(app): State<Shared>,
     caller: Caller,
     body: JsonBody,
-) -> Result<Response, ApiError> {
+) -> Result<(StatusCode, Json<UserView>), ApiError> {
     let mut fields = Fields::body(body.value)?;
     let name = fields.required("name", rules::title);
     let email = fields.required("email", rules::email);
@@ -56,5 +55,5 @@ pub(crate) async fn create_user(
     }
     let row = user::find(&client, tenant, id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("user {id} was made but cannot be read")))?;
-    Ok(accepted_response(StatusCode::CREATED, "/api/v1/users", false, &UserView::from(row)))
+    Ok((StatusCode::CREATED, Json(UserView::from(row))))
 }

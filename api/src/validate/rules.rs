@@ -99,12 +99,6 @@ pub(crate) fn words<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Chec
     }
 }
 
-/// An id.
-pub(crate) fn uuid<T: FromStr>(value: &Value) -> Checked<T> {
-    let parsed = value.as_str().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID"))
-}
-
 /// One of the words of `T`; `listed` is how they are told.
 pub(crate) fn one_of<T: FromStr>(listed: &'static str) -> impl Fn(&Value) -> Checked<T> {
     move |value| {
@@ -229,6 +223,24 @@ pub(crate) fn label_pairs(value: &Value) -> Checked<Value> {
     labels(&object.into())
 }
 
+/// An id of any kind.
+pub(crate) fn id<T: FromStr>(value: &Value) -> Checked<T> {
+    let id = value.as_str().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID"))
+}
+
+/// A share from 0 up to, but not, 1.
+pub(crate) fn share(value: &Value) -> Checked<f64> {
+    match value.as_f64() {
+        None => Err(Fault::new("float_type", "Input should be a valid number")),
+        Some(share) if share < 0.0 => {
+            Err(Fault::new("greater_than_equal", "Input should be greater than or equal to 0"))
+        }
+        Some(share) if share >= 1.0 => Err(Fault::new("less_than", "Input should be less than 1")),
+        Some(share) => Ok(share),
+    }
+}
+
 /// Ids of jobs, each once.
 pub(crate) fn jobs(value: &Value) -> Checked<Vec<JobId>> {
     let list = value.as_array().ok_or_else(|| Fault::new("list_type", "Input should be a valid list"))?;
@@ -238,8 +250,7 @@ pub(crate) fn jobs(value: &Value) -> Checked<Vec<JobId>> {
     }
     let mut ids = Vec::with_capacity(list.len());
     for (at, item) in list.iter().enumerate() {
-        let id = item.as_str().and_then(|text| text.parse().ok());
-        let id = id.ok_or_else(|| Fault::new("uuid_parsing", "Input should be a valid UUID").at(at))?;
+        let id = id(item).map_err(|fault| fault.at(at))?;
         if ids.contains(&id) {
             return Err(Fault::value("the same job is named twice").at(at));
         }

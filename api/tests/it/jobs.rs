@@ -186,11 +186,11 @@ async fn lists_are_filtered() {
         assert_eq!(listed.join(" "), expected, "{query}");
     }
     let bad = api
-        .get("/jobs?status=done&detail=undead&type=x&label=team&since=now&limit=x&cursor=-&batch=1")
+        .get("/jobs?status=done&detail=undead&type=x&label=team&since=now&limit=x&cursor=-&batch=1&shelf=1")
         .await
         .expect(422);
-    let expected = "status: enum, detail: enum, type: enum, label: value_error, since: datetime_parsing, limit: int_parsing, \
-                    cursor: value_error, batch: extra_forbidden";
+    let expected = "status: enum, detail: enum, type: enum, label: value_error, batch: uuid_parsing, since: datetime_parsing, limit: int_parsing, \
+                    cursor: value_error, shelf: extra_forbidden";
     assert_eq!(bad.faults().join(", "), expected);
 }
 

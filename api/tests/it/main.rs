@@ -4,6 +4,7 @@
 
 mod again;
 mod auth;
+mod batches;
 mod cors;
 mod deletion;
 mod errors;

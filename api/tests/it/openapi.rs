@@ -3,11 +3,23 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 37] = [
+const ROUTES: [(&str, &[&str]); 48] = [
+    ("/api/v1/batches", &["get", "post"]),
+    ("/api/v1/batches/{id}", &["get", "patch"]),
+    ("/api/v1/batches/{id}/cancel", &["post"]),
+    ("/api/v1/batches/{id}/close", &["post"]),
+    ("/api/v1/batches/{id}/events", &["get"]),
+    ("/api/v1/batches/{id}/failures", &["get"]),
+    ("/api/v1/batches/{id}/jobs", &["post"]),
+    ("/api/v1/batches/{id}/pause", &["post"]),
+    ("/api/v1/batches/{id}/results", &["get"]),
+    ("/api/v1/batches/{id}/resume", &["post"]),
+    ("/api/v1/batches/{id}/retry-failed", &["post"]),
     ("/api/v1/events", &["get"]),
     ("/api/v1/jobs", &["get"]),
     ("/api/v1/jobs/{id}", &["get"]),
@@ -75,6 +87,10 @@ async fn the_document_and_the_routes_agree() {
         }
     }
     assert_eq!(paths["/api/v1/{project_id}/jobs"]["post"]["deprecated"], true);
+    let security = |path: &str, method: &str| paths[path][method]["security"].clone();
+    assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+    assert_eq!(security("/api/v1/projects", "post"), json!([{"key": ["projects:write", "jobs:write"]}]));
+    assert_eq!((security("/api/v1/limits", "get"), security("/livez", "get")), (json!([{"key": []}]), json!([])));
     let dangling: Vec<String> =
         references(&document).into_iter().filter(|name| document.pointer(&name[1..]).is_none()).collect();
     assert_eq!(dangling, Vec::<String>::new(), "schemas that are not in the document");

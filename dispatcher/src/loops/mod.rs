@@ -1,6 +1,7 @@
 //! The loops, one file each: idempotent, bounded, and told nothing about what changed.
 
 mod ahead;
+mod batches;
 mod collect;
 mod dead;
 mod due;
@@ -47,6 +48,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
         tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),
         tasks::spawn("horizon", Horizon::new(context.clone()).run(every("horizon", repair * 5), stop())),
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
+        spawn(context, woken("batches", repair, SOON, &wakes.batches), batches::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
         spawn(context, every("forget", repair * 10), forget::run_once),

@@ -1,5 +1,6 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
+mod batches;
 mod collection;
 mod locality;
 
@@ -7,7 +8,7 @@ use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use self::{collection::CollectionMetrics, locality::LocalityMetrics};
+use self::{batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics};
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct DispatcherMetrics {
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
     pub(crate) collection: CollectionMetrics,
+    pub(crate) batches: BatchMetrics,
 }
 
 impl DispatcherMetrics {
@@ -53,10 +55,7 @@ impl DispatcherMetrics {
         let (jobs, slots, oldest_transaction_seconds) = of_the_fleet(registry)?;
         Ok(Self {
             leader,
-            transitions: counter(
-                "drydock_dispatcher_leader_transitions_total",
-                "Times this process took or lost the lead.",
-            )?,
+            transitions: counter("drydock_dispatcher_leader_transitions_total", "Times the lead was taken or lost.")?,
             admitted: counter("drydock_dispatcher_jobs_admitted_total", "Jobs admitted.")?,
             redispatched: counter(
                 "drydock_dispatcher_tickets_redispatched_total",
@@ -93,6 +92,7 @@ impl DispatcherMetrics {
             jobs,
             slots,
             collection: CollectionMetrics::register(registry)?,
+            batches: BatchMetrics::register(registry)?,
         })
     }
 

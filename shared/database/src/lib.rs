@@ -3,6 +3,7 @@
 pub mod again;
 pub mod api_key;
 pub mod attempt;
+pub mod batch;
 pub mod config;
 pub mod error;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod pack;
 pub mod page;
 pub mod pool;
 pub mod project;
+mod raw_json;
 pub mod report;
 pub mod retention;
 pub mod schedule;

@@ -59,6 +59,10 @@ id! {
     JobId
 }
 id! {
+    /// Many jobs submitted, watched, cancelled and retried as one thing.
+    BatchId
+}
+id! {
     /// What makes jobs at set times.
     ScheduleId
 }

@@ -22,7 +22,7 @@ pub use access::{ApiKey, ApiKeyError, KeyPrefix, Role, Scope, Scopes, SecretHash
 pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
-pub use ids::{ApiKeyId, AttemptId, JobId, ProjectId, ScheduleId, TenantId, UserId, WorkerId};
+pub use ids::{ApiKeyId, AttemptId, BatchId, JobId, ProjectId, ScheduleId, TenantId, UserId, WorkerId};
 pub use instruction::{Instruction, InstructionError};
 pub use object::ObjectKind;
 pub use path::{PathError, RelativePath};

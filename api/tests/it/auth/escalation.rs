@@ -71,7 +71,7 @@ async fn a_key_may_what_its_role_and_its_list_allow() {
     };
     let keys = only("owner", &["keys:read"]).await;
     api.get_as(&keys, "/keys").await.expect(200);
-    let detail = "This needs the scope projects:read, which a key of role 'owner' has, and this key was made without";
+    let detail = "This needs the scope projects:read, which a key of role 'owner' has, but not this one";
     assert_eq!(api.get_as(&keys, "/projects").await.expect(403).text("detail"), detail);
     let operator = api.key_of_role(&admin, "operator").await;
     api.get_as(&operator, "/workers").await.expect(200);

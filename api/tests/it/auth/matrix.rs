@@ -49,6 +49,7 @@ struct Things {
     project: String,
     job: String,
     schedule: String,
+    batch: String,
     key: String,
 }
 
@@ -61,9 +62,10 @@ async fn things(api: &Api, admin: &Made) -> Things {
     let schedule = json!({"name": "n", "project_id": project, "cron": "@daily",
                           "job": {"job_type": "edit", "instruction": "tidy"}});
     let schedule = api.post_as(&admin.key, "/schedules", &schedule).await.expect(201).text("id");
+    let batch = api.post_as(&admin.key, "/batches", &json!({"name": "many"})).await.expect(201).text("id");
     let body = json!({"job_type": "edit", "instruction": "change it"});
     let job = api.post_as(&admin.key, &format!("/projects/{project}/jobs"), &body).await.expect(202).text("id");
-    Things { project, job, schedule, key: admin.id.clone() }
+    Things { project, job, schedule, batch, key: admin.id.clone() }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -89,6 +91,7 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "projects" => &things.project,
         "jobs" => &things.job,
         "schedules" => &things.schedule,
+        "batches" => &things.batch,
         "keys" => &things.key,
         _ => "",
     };
@@ -122,6 +125,14 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/projects/{id}/versions/{n}/restore", json!({})),
         ("/api/v1/jobs/{id}/cancel", json!({})),
         ("/api/v1/jobs/{id}/retry", json!({})),
+        ("/api/v1/batches", json!({"name": "mine"})),
+        ("/api/v1/batches/{id}", json!({"name": "a stranger's"})),
+        ("/api/v1/batches/{id}/cancel", json!({})),
+        ("/api/v1/batches/{id}/close", json!({})),
+        ("/api/v1/batches/{id}/jobs", json!({"project_id": things.project, "job_type": "edit", "instruction": "x"})),
+        ("/api/v1/batches/{id}/pause", json!({})),
+        ("/api/v1/batches/{id}/resume", json!({})),
+        ("/api/v1/batches/{id}/retry-failed", json!({})),
         ("/api/v1/schedules", json!({"name": "n", "project_id": things.project, "cron": "@daily", "job": job})),
         ("/api/v1/schedules/{id}", json!({"paused": true})),
         ("/api/v1/keys", json!({"name": "mine", "role": "viewer"})),
@@ -186,10 +197,18 @@ async fn what_is_another_tenants_is_not_there() {
     let admin = api.first_key().await;
     let things = things(&api, &admin).await;
     let stranger = api.tenant(&admin.key, "second").await;
-    let paths = ["/projects/P", "/jobs/J", "/schedules/S", "/keys/K", "/projects/P/versions", "/projects/P/files"];
+    let paths = [
+        "/projects/P",
+        "/jobs/J",
+        "/schedules/S",
+        "/batches/B",
+        "/keys/K",
+        "/projects/P/versions",
+        "/projects/P/files",
+    ];
     let paths = paths.map(|path| {
         let path = path.replace('P', &things.project).replace('J', &things.job);
-        path.replace('S', &things.schedule).replace('K', &things.key)
+        path.replace('B', &things.batch).replace('S', &things.schedule).replace('K', &things.key)
     });
     let standing = async || {
         let mut seen = Vec::new();
@@ -224,7 +243,7 @@ async fn lists_and_references_end_at_the_tenant() {
     let user = json!({"name": "Ada", "email": "ada@example.org", "role": "member"});
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let stranger = api.tenant(&admin.key, "second").await;
-    for (list, own) in [("projects", 0), ("jobs", 0), ("schedules", 0), ("users", 0), ("keys", 1)] {
+    for (list, own) in [("projects", 0), ("jobs", 0), ("schedules", 0), ("batches", 0), ("users", 0), ("keys", 1)] {
         let items = async |key: &str| api.get_as(key, &format!("/{list}")).await.expect(200).json();
         let (mine, theirs) = (items(&stranger.key).await, items(&admin.key).await);
         assert_eq!(mine["items"].as_array().unwrap().len(), own, "{list}: {mine}");
@@ -241,5 +260,12 @@ async fn lists_and_references_end_at_the_tenant() {
     refused("/keys", key, "user_id: value_error").await;
     let own = api.post_as(&stranger.key, "/projects", &json!({"instruction": "my own thing"})).await.expect(201);
     let waits = json!({"job_type": "edit", "instruction": "tidy", "depends_on": [things.job]});
+    let batch = api.post_as(&stranger.key, "/batches", &json!({"name": "mine"})).await.expect(201).text("id");
+    let lines = format!("/batches/{batch}/jobs");
+    for place in ["project_id", "fork_of"] {
+        let line = json!({place: things.project, "job_type": "edit", "instruction": "tidy"});
+        let told = api.post_as(&stranger.key, &lines, &line).await.expect(200).json();
+        assert_eq!((&told["accepted"], &told["refused"]), (&json!(0), &json!(1)), "{told}");
+    }
     refused(&format!("/projects/{}/jobs", own.text("id")), waits, "depends_on.0: value_error").await;
 }

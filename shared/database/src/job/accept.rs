@@ -2,20 +2,16 @@
 
 use std::borrow::Borrow;
 
-use bytes::{BufMut as _, BytesMut};
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{Isolation, JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use tokio_postgres::{
-    Row,
-    types::{IsNull, ToSql, Type, to_sql_checked},
-};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::read::JobRow;
-use crate::{DatabaseError, again};
+use crate::{DatabaseError, again, raw_json::RawJson};
 
 const ACCEPT: &str = "SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2) ORDER BY place";
 const OPERATION: &str = "accept jobs";
@@ -35,8 +31,10 @@ pub struct NewJob {
     /// What to do.
     pub instruction: String,
     /// The command line of a `command` job.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
     /// The agent; the project's when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// 0 to 9, highest first.
     pub priority: i16,
@@ -47,10 +45,13 @@ pub struct NewJob {
     /// Repetitions after a failure of the agent.
     pub retries: i16,
     /// Longest run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<i32>,
     /// Longest wait for a worker, from when it is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_timeout_s: Option<i32>,
     /// Longest time without output.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub silence_timeout_s: Option<i32>,
     /// The least isolation accepted; never less than the project's.
     pub min_isolation: Isolation,
@@ -59,12 +60,16 @@ pub struct NewJob {
     /// The user's labels: an object of strings.
     pub labels: serde_json::Value,
     /// Not before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<DateTime<Utc>>,
     /// Jobs that must have completed before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<JobId>,
     /// The job this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
     /// The schedule that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<ScheduleId>,
     /// Makes a repeated request harmless.
     #[serde(flatten)]
@@ -193,7 +198,7 @@ async fn accepted_rows(
     tenant: TenantId,
     jobs: &[impl Borrow<NewJob> + Serialize],
 ) -> Result<Vec<Row>, DatabaseError> {
-    let asked = RawJson(serde_json::to_vec(jobs).map_err(|error| bad(error.to_string()))?);
+    let asked = RawJson::of(&jobs, OPERATION)?;
     let rows = again::rows(conn, OPERATION, ACCEPT, &[&tenant.uuid(), &asked]).await?;
     if rows.len() == jobs.len() {
         Ok(rows)
@@ -222,6 +227,9 @@ fn show(job: &NewJob, row: &Row) -> Result<JobRow, DatabaseError> {
         silence_timeout_s: job.silence_timeout_s,
         retry_of: job.retry_of,
         schedule_id: job.schedule_id,
+        batch_id: None,
+        batch_line: None,
+        retried_by: None,
         cancel_reason: None,
         failure_kind: None,
         summary: None,
@@ -239,25 +247,6 @@ fn show(job: &NewJob, row: &Row) -> Result<JobRow, DatabaseError> {
         finished_at: None,
         attempts: Vec::new(),
     })
-}
-
-/// Text that is JSON already: going through a tree of values would cost as much again as writing it.
-#[derive(Debug)]
-struct RawJson(Vec<u8>);
-
-impl ToSql for RawJson {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        // The version of jsonb's binary form (`jsonb_recv`).
-        out.put_u8(1);
-        out.put_slice(&self.0);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        *kind == Type::JSONB
-    }
-
-    to_sql_checked!();
 }
 
 fn answer(row: &Row) -> Result<Accepted, DatabaseError> {

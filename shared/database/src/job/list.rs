@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{JobState, JobType, ProjectId, TenantId};
+use drydock_domain::{BatchId, JobState, JobType, ProjectId, TenantId};
 
 use super::read::{JobRow, detail, select_job};
 use crate::{
@@ -26,16 +26,22 @@ macro_rules! list {
 }
 
 // A statement each, so that each has the index made for it.
-const OF_TENANT: &str = list!("j.tenant_id = $1 AND $2::uuid IS NULL");
-const OF_PROJECT: &str = list!("j.tenant_id = $1 AND j.project_id = $2");
+const OF_TENANT: &str = list!("j.tenant_id = $1 AND $2::uuid IS NULL AND $11::uuid IS NULL");
+const OF_PROJECT: &str = list!("j.tenant_id = $1 AND j.project_id = $2 AND ($11::uuid IS NULL OR j.batch_id = $11)");
+const OF_BATCH: &str = list!("j.tenant_id = $1 AND $2::uuid IS NULL AND j.batch_id = $11");
 /// The quarantine: few among many.
-const DEAD: &str = list!("j.tenant_id = $1 AND j.state = 'dead' AND ($2::uuid IS NULL OR j.project_id = $2)");
+const DEAD: &str = list!(
+    "j.tenant_id = $1 AND j.state = 'dead' AND ($2::uuid IS NULL OR j.project_id = $2)
+  AND ($11::uuid IS NULL OR j.batch_id = $11)"
+);
 
 /// Which jobs. An empty list of states or types means any.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
     /// Of this project only.
     pub project: Option<ProjectId>,
+    /// Of this batch only.
+    pub batch: Option<BatchId>,
     /// In one of these states.
     pub states: Vec<JobState>,
     /// Standing exactly so, in the words of the API.
@@ -65,10 +71,12 @@ pub async fn list(
     let labels = filter.labels.iter().map(|(key, value)| (key.clone(), value.as_str().into()));
     let labels = serde_json::Value::Object(labels.collect());
     let project = filter.project.map(ProjectId::uuid);
+    let batch = filter.batch.map(BatchId::uuid);
     let details = any_or(filter.details.iter().map(String::as_str));
     let sql = match &filter.details[..] {
         [dead] if dead == JobState::Dead.as_str() => DEAD,
         _ if project.is_some() => OF_PROJECT,
+        _ if batch.is_some() => OF_BATCH,
         _ => OF_TENANT,
     };
     let statement = conn.prepare_cached(sql).await.map_err(failed())?;
@@ -86,6 +94,7 @@ pub async fn list(
                 &labels,
                 &one_more(limit),
                 &details,
+                &batch,
             ],
         )
         .await

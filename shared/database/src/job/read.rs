@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
+use drydock_domain::{BatchId, JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
 use serde::Deserialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ macro_rules! select_job {
         concat!(
             "SELECT j.id, j.project_id, j.job_type::text AS job_type, j.title, j.instruction, j.state::text AS state, ",
             $crate::job::read::detail!(),
-            " AS detail, j.depends_on, j.requires, j.queue_timeout_s, j.silence_timeout_s, j.retry_of, j.schedule_id, j.cancel_reason,
+            " AS detail, j.depends_on, j.requires, j.queue_timeout_s, j.silence_timeout_s, j.retry_of, j.schedule_id, j.batch_id, j.batch_line, j.retried_by, j.cancel_reason,
                     j.failure_kind, j.summary, j.output, j.created_files, j.modified_files,
                     j.deleted_files, j.errors, j.version, j.preview_url, j.created_at, j.updated_at,
                     coalesce(j.queued_at, j.created_at) AS queued_at, j.started_at, j.finished_at,
@@ -111,6 +111,12 @@ pub struct JobRow {
     pub retry_of: Option<JobId>,
     /// The schedule that made it.
     pub schedule_id: Option<ScheduleId>,
+    /// The batch it came with.
+    pub batch_id: Option<BatchId>,
+    /// Its line there, from 1.
+    pub batch_line: Option<i32>,
+    /// The job that took its line over after it failed.
+    pub retried_by: Option<JobId>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
     /// Why its last attempt ended badly.
@@ -162,6 +168,9 @@ impl JobRow {
             silence_timeout_s: row.get("silence_timeout_s"),
             retry_of: row.get::<_, Option<Uuid>>("retry_of").map(JobId::from),
             schedule_id: row.get::<_, Option<Uuid>>("schedule_id").map(ScheduleId::from),
+            batch_id: row.get::<_, Option<Uuid>>("batch_id").map(BatchId::from),
+            batch_line: row.get("batch_line"),
+            retried_by: row.get::<_, Option<Uuid>>("retried_by").map(JobId::from),
             cancel_reason: row.get("cancel_reason"),
             failure_kind: row.get("failure_kind"),
             summary: row.get("summary"),

@@ -7,14 +7,17 @@ use drydock_domain::JobId;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::read::detail;
+use super::{
+    held::{Held, held},
+    read::detail,
+};
 use crate::DatabaseError;
 
 const OPERATION: &str = "find why a job waits";
 /// Counting stops here. Each range is asked for in its index's order, or the planner would rather read the whole table.
 pub(super) const MOST: i64 = 10_000;
 
-const JOB: &str = "SELECT j.state::text AS state, j.unmet > 0 AS dependent, j.run_at > now() AS early, j.run_at, j.backing_off,
+const JOB: &str = "SELECT j.state::text AS state, j.on_hold, j.unmet > 0 AS dependent, j.run_at > now() AS early, j.run_at, j.backing_off,
     extract(epoch FROM j.run_at - now())::float8 AS due_in_s, j.dispatched_at, j.redispatches, j.read_only,
     a.number AS attempt, a.state::text AS outcome, a.detail AS attempt_detail
   FROM job j LEFT JOIN LATERAL (SELECT number, state, detail FROM attempt WHERE job_id = j.id ORDER BY number DESC LIMIT 1) a ON true
@@ -105,6 +108,8 @@ const FEWEST: i64 = 3;
 pub enum Waiting {
     /// Its time has not come, or has just.
     RunAt(DateTime<Utc>, f64),
+    /// Its batch has not let it go.
+    Held(Held),
     /// Jobs it depends on have not completed.
     Dependencies(Unmet),
     /// Its project has no place for it.
@@ -133,6 +138,12 @@ pub struct Place {
     pub position: i64,
     /// Counting stopped there.
     pub more: bool,
+}
+
+impl Place {
+    pub(super) fn after(ahead: i64) -> Self {
+        Self { position: (ahead + 1).min(MOST), more: ahead >= MOST }
+    }
 }
 
 /// The places of its project.
@@ -217,6 +228,10 @@ pub async fn waiting(conn: &impl GenericClient, id: JobId) -> Result<Option<Wait
     };
     let early: bool = row.get("early");
     Ok(Some(match row.get::<_, &str>("state") {
+        "scheduled" if row.get("on_hold") => match held(conn, id).await? {
+            Some(held) => Waiting::Held(held),
+            None => return Ok(None),
+        },
         "scheduled" if row.get("dependent") => Waiting::Dependencies(unmet(conn, id).await?),
         "scheduled" => Waiting::RunAt(row.get("run_at"), row.get("due_in_s")),
         "pending" => Waiting::Lane(lane(conn, id, row.get("read_only")).await?),
@@ -291,7 +306,7 @@ async fn place(conn: &impl GenericClient, sql: &str, id: JobId) -> Result<Place,
     let failed = || DatabaseError::query(OPERATION);
     let statement = conn.prepare_cached(sql).await.map_err(failed())?;
     let ahead: i64 = conn.query_one(&statement, &[&id.uuid(), &MOST]).await.map_err(failed())?.get("ahead");
-    Ok(Place { position: (ahead + 1).min(MOST), more: ahead >= MOST })
+    Ok(Place::after(ahead))
 }
 
 fn named(rows: &[Row]) -> Vec<(JobId, String)> {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
 mod backlog;
+mod batches;
 mod conflicts;
 mod fair;
 mod faults;

@@ -8,6 +8,6 @@ mod mutants;
 mod op;
 mod property;
 mod races;
-mod random;
+pub(crate) mod random;
 mod runner;
 mod scripts;

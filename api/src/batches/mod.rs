@@ -1,0 +1,18 @@
+//! Batches: made, filled line by line, watched, paused, cancelled, their failures run again.
+
+mod change;
+mod create;
+mod events;
+mod failures;
+mod lines;
+mod list;
+mod request;
+mod results;
+mod retry;
+mod settle;
+mod show;
+mod views;
+
+pub(crate) use self::{
+    change::*, create::*, events::*, failures::*, lines::*, list::*, results::*, retry::*, settle::*, show::*,
+};

@@ -1,0 +1,197 @@
+//! Jobs let go, taken back, cancelled, run again.
+
+use drydock_database::batch::{self, BatchSettings, Changed};
+use drydock_database::{job, schedule};
+use drydock_domain::Outcome;
+
+use super::{Batch, T};
+
+#[tokio::test]
+async fn jobs_go_as_the_fleet_takes_them() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 20, BatchSettings::default()).await;
+    batch.fill(20).await;
+    assert!(batch.fleet.admit().await.is_empty(), "none before the batch lets it go");
+    assert_eq!(batch.step(6).await.let_go, 6);
+    assert_eq!(batch.step(6).await.let_go, 0, "there are enough");
+    assert_eq!(batch.run(Outcome::Succeeded).await, 4, "the fleet's slots");
+    assert_eq!(batch.step(6).await.let_go, 4);
+    assert_eq!(batch.counts().await, [16, 0, 4, 0, 0]);
+    while !batch.step(6).await.finished {
+        batch.run(Outcome::Succeeded).await;
+    }
+    let row = batch.row().await;
+    assert_eq!(batch.counts().await, [0, 0, 20, 0, 0]);
+    assert!(row.finished_at.is_some() && row.started_at < row.finished_at && row.rate.unwrap() > 1.0, "{row:?}");
+    assert_eq!(batch::due(batch.client(), 10).await.unwrap(), [], "nothing is left to do");
+}
+
+#[tokio::test]
+async fn a_file_in_order_of_projects_still_uses_the_fleet() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    let mut lines: Vec<_> = (1..=60).map(|line| batch.line(line)).collect();
+    for line in &mut lines {
+        line.job.project = batch.projects[usize::from(line.line > 50)];
+    }
+    batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    // Those that wait behind the first of their project do not count: the other project's turn comes.
+    for _ in 0..60 {
+        batch.step(10).await;
+    }
+    assert_eq!(batch.in_state("queued").await, 2);
+    assert_eq!(batch.fleet.admit().await.len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_no_worker_takes_keeps_none_back() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 9, BatchSettings::default()).await;
+    let mut lines: Vec<_> = (1..=9).map(|line| batch.line(line)).collect();
+    for line in &mut lines[..5] {
+        line.job.agent = Some("nobody".to_owned());
+    }
+    batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    assert_eq!(batch.step(5).await.let_go, 5);
+    assert_eq!((batch.run(Outcome::Succeeded).await, batch.step(5).await.let_go), (0, 0));
+    let sql = "UPDATE job SET queued_at = queued_at - interval '11 s' WHERE state = 'queued'";
+    batch.client().execute(sql, &[]).await.unwrap();
+    assert_eq!((batch.step(5).await.let_go, batch.run(Outcome::Succeeded).await), (4, 4));
+}
+
+#[tokio::test]
+async fn of_higher_priority_means_earlier() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 5, BatchSettings::default()).await;
+    let mut lines: Vec<_> = (1..=5).map(|line| batch.line(line)).collect();
+    lines[3].job.priority = 9;
+    batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    batch.step(1).await;
+    assert_eq!(batch.fleet.state(batch.job(4).await).await, "queued");
+    assert_eq!(batch.in_state("scheduled").await, 4);
+}
+
+#[tokio::test]
+async fn at_most_so_many_are_under_way() {
+    let database = drydock_testing::database().await;
+    let settings = BatchSettings { max_running: Some(3), ..BatchSettings::default() };
+    let batch = Batch::new(&database, 10, settings).await;
+    batch.fill(10).await;
+    assert_eq!(batch.step(100).await.let_go, 3);
+    let tickets = batch.fleet.admit().await;
+    let (attempt, _) = batch.fleet.claim(&tickets[0]).await;
+    assert_eq!(batch.step(100).await.let_go, 0);
+    batch.fleet.finish(tickets[0].job, attempt, Outcome::Succeeded, None).await;
+    assert_eq!(batch.step(100).await.let_go, 1);
+}
+
+#[tokio::test]
+async fn a_time_of_its_own_is_kept() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    let mut lines = [batch.line(1), batch.line(2)];
+    lines[0].job.run_at = Some(chrono::Utc::now() + chrono::TimeDelta::hours(1));
+    lines[0].job.queue_timeout_s = Some(60);
+    batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    assert_eq!(job::end_waits(batch.client(), 10).await.unwrap().total(), 0, "held jobs are due for nothing");
+    assert_eq!(batch.step(100).await.let_go, 2);
+    assert_eq!((batch.in_state("scheduled").await, batch.in_state("queued").await), (1, 1));
+    batch.client().execute("UPDATE job SET run_at = now() WHERE state = 'scheduled'", &[]).await.unwrap();
+    assert_eq!(job::end_waits(batch.client(), 10).await.unwrap().due, 1);
+    batch.check().await;
+}
+
+#[tokio::test]
+async fn a_pause_takes_back_those_that_wait() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 8, BatchSettings::default()).await;
+    batch.fill(16).await;
+    assert_eq!(batch.step(100).await.let_go, 16);
+    let tickets = batch.fleet.admit().await;
+    let (attempt, _) = batch.fleet.claim(&tickets[0]).await;
+    assert_eq!(batch::pause(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
+    assert_eq!(batch::pause(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
+    assert_eq!(batch.step(100).await.taken_back, 12, "one runs, three have tickets");
+    assert_eq!(batch.step(100).await.moved(), 0);
+    batch.fleet.finish(tickets[0].job, attempt, Outcome::Succeeded, None).await;
+    assert_eq!(batch.step(100).await.moved(), 0, "and the next of its project does not follow");
+    assert!(batch.fleet.admit().await.is_empty());
+    assert_eq!(batch::resume(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
+    assert_eq!(batch.step(100).await.let_go, 12);
+    assert_eq!(batch.counts().await, [15, 0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_all_that_is_not_over() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 20, BatchSettings::default()).await;
+    assert_eq!(batch.send(1..=20).await, []);
+    batch.step(6).await;
+    assert_eq!(batch.run(Outcome::Succeeded).await, 4);
+    let running = batch.fleet.admit().await.remove(0);
+    let (attempt, _) = batch.fleet.claim(&running).await;
+    assert_eq!(batch::cancel(batch.client(), T, batch.id, Some("enough")).await.unwrap(), Changed::Done);
+    assert_eq!(batch::cancel(batch.client(), T, batch.id, Some("really")).await.unwrap(), Changed::Done);
+    assert_eq!(batch.step(6).await.cancelled, 14, "those that were held");
+    assert_eq!(batch.step(6).await.cancelled, 2, "one that waited, one that runs");
+    assert_eq!(batch.counts().await, [0, 1, 4, 0, 15]);
+    assert!(batch.row().await.closed && batch.row().await.finished_at.is_none());
+    batch.fleet.finish(running.job, attempt, Outcome::Succeeded, None).await;
+    assert!(batch.step(6).await.finished);
+    assert_eq!(batch.counts().await, [0, 0, 4, 0, 16]);
+    assert_eq!(batch.row().await.cancel_reason.as_deref(), Some("enough"), "the first word");
+    assert_eq!(batch::cancel(batch.client(), T, batch.id, None).await.unwrap(), Changed::Final);
+    assert_eq!(batch::pause(batch.client(), T, batch.id).await.unwrap(), Changed::Final);
+    let now = schedule::now(batch.client()).await.unwrap();
+    let again = batch::retry_failed(batch.client(), T, batch.id, now, 10).await.unwrap();
+    assert_eq!(again, Err(Changed::Cancelling));
+}
+
+#[tokio::test]
+async fn failures_run_again_once() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 6, BatchSettings::default()).await;
+    batch.fill(6).await;
+    batch.step(4).await;
+    assert_eq!(batch.run(Outcome::Failed).await, 4);
+    batch.step(4).await;
+    assert_eq!(batch.run(Outcome::Succeeded).await, 2);
+    assert!(batch.step(4).await.finished);
+    let (old, now) = (batch.job(2).await, schedule::now(batch.client()).await.unwrap());
+    let causes = batch::causes(batch.client(), T, batch.id, 100).await.unwrap();
+    assert_eq!(causes.iter().map(|cause| (cause.kind.as_str(), cause.jobs)).collect::<Vec<_>>(), [("agent", 4)]);
+    let before = now - chrono::TimeDelta::hours(1);
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, before, 10).await.unwrap(), Ok(0), "none by then");
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 3).await.unwrap(), Ok(3));
+    batch.check().await;
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 3).await.unwrap(), Ok(1));
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 3).await.unwrap(), Ok(0));
+    assert_eq!(batch.counts().await, [4, 0, 2, 0, 0]);
+    assert!(batch.row().await.finished_at.is_none(), "it goes on");
+    let (new, tenant) = (batch.job(2).await, T);
+    let (was, is) =
+        (job::find(batch.client(), tenant, old).await.unwrap(), job::find(batch.client(), tenant, new).await.unwrap());
+    assert_eq!((was.unwrap().retried_by, is.unwrap().retry_of), (Some(new), Some(old)));
+    assert_eq!(batch.send([2]).await, [(2, batch::LineOutcome::Replayed)], "the line is still the same");
+    while !batch.step(9).await.finished {
+        batch.run(Outcome::Succeeded).await;
+    }
+    assert_eq!(batch.counts().await, [0, 0, 6, 0, 0]);
+}
+
+#[tokio::test]
+async fn two_leaders_do_not_step_on_each_other() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 50, BatchSettings::default()).await;
+    batch.fill(50).await;
+    let other = database.client().await.unwrap();
+    let mut let_go = 0;
+    for _ in 0..10 {
+        let both = tokio::join!(batch::step(batch.client(), batch.id, 50, 5), batch::step(&other, batch.id, 50, 5));
+        for stepped in [both.0.unwrap(), both.1.unwrap()].into_iter().flatten() {
+            let_go += stepped.let_go;
+        }
+        batch.check().await;
+    }
+    assert_eq!(let_go, 50);
+}
