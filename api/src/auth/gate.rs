@@ -3,13 +3,18 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use drydock_database::{Database, DatabaseError, api_key};
+use drydock_database::{Database, api_key};
 use drydock_runtime::{config::ConfigError, exit::Exit};
-use tokio::{sync::Mutex, time::Instant};
+
+use super::turn::Turn;
+use crate::error::ApiError;
 
 /// How long it may be believed that there is still no key.
 const LOOK: Duration = Duration::from_secs(1);
@@ -21,6 +26,7 @@ pub(crate) struct Gate {
     closed: AtomicBool,
     /// When it was last seen that there is no key.
     looked: Mutex<Instant>,
+    turn: Turn,
 }
 
 impl Gate {
@@ -46,25 +52,40 @@ impl Gate {
             }
             (false, false, false) => return Err(refused(address).into()),
         }
-        Ok(Self { database: database.clone(), closed: AtomicBool::new(keys), looked: Mutex::new(looked) })
+        Ok(Self {
+            database: database.clone(),
+            closed: AtomicBool::new(keys),
+            looked: Mutex::new(looked),
+            turn: Turn::default(),
+        })
     }
 
     /// Whether a request without a key may pass.
     ///
     /// # Errors
     /// It is time to look again, and the database does not answer.
-    pub(super) async fn is_open(&self) -> Result<bool, DatabaseError> {
+    pub(super) async fn is_open(&self) -> Result<bool, ApiError> {
+        match self.known() {
+            Some(open) => Ok(open),
+            None => self.turn.take(|| self.known(), self.look()).await,
+        }
+    }
+
+    /// What need not be looked up.
+    fn known(&self) -> Option<bool> {
         if self.closed.load(Ordering::Relaxed) {
-            return Ok(false);
+            return Some(false);
         }
-        let mut looked = self.looked.lock().await;
-        if looked.elapsed() >= LOOK && !self.closed.load(Ordering::Relaxed) {
-            let now = Instant::now();
-            if api_key::exists(&self.database.client().await?).await? {
-                self.close();
-            }
-            *looked = now;
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        (looked.elapsed() < LOOK).then_some(true)
+    }
+
+    async fn look(&self) -> Result<bool, ApiError> {
+        let now = Instant::now();
+        if api_key::exists(&self.database.client().await?).await? {
+            self.close();
         }
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(!self.closed.load(Ordering::Relaxed))
     }
 

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -19,11 +19,14 @@ use drydock_domain::{ApiKey, KeyPrefix};
 use drydock_runtime::{exit::chain, tasks};
 use quick_cache::sync::Cache;
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::Semaphore,
     time::{Instant, sleep, timeout},
 };
 
-use super::caller::{Actor, Caller};
+use super::{
+    caller::{Actor, Caller},
+    turn::Turn,
+};
 use crate::error::ApiError;
 
 /// Keys kept, some 300 bytes each; and prefixes that nobody has.
@@ -43,13 +46,15 @@ pub(crate) struct Keys {
     known: Cache<KeyPrefix, Arc<Known>>,
     unknown: Cache<KeyPrefix, Instant>,
     strangers: Arc<Semaphore>,
+    /// Counts what was forgotten.
+    forgotten: AtomicU64,
 }
 
 struct Known {
     key: Presented,
     read_at: Instant,
     /// Of requests that find it too old, one reads it again.
-    renewing: Mutex<()>,
+    turn: Turn,
     touched: AtomicBool,
 }
 
@@ -61,6 +66,7 @@ impl Keys {
             known: Cache::new(KNOWN),
             unknown: Cache::new(UNKNOWN),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
+            forgotten: AtomicU64::default(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Keys {
 
     /// Believes nothing any more of this prefix.
     pub(crate) fn forget(&self, prefix: KeyPrefix) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.known.remove(&prefix);
         self.unknown.remove(&prefix);
     }
@@ -99,11 +106,7 @@ impl Keys {
         if known.read_at.elapsed() < self.fresh {
             return Ok(Some(known));
         }
-        let _turn = known.renewing.lock().await;
-        match self.fresh(prefix) {
-            Some(renewed) => Ok(Some(renewed)),
-            None => self.read(prefix).await,
-        }
+        known.turn.take(|| self.fresh(prefix).map(Some), self.read(prefix)).await
     }
 
     /// A prefix this process has not met, or has forgotten.
@@ -134,14 +137,18 @@ impl Keys {
 
     async fn read(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
         // Before it is asked: what is said is at least as new.
-        let read_at = Instant::now();
+        let (read_at, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
         let found = api_key::by_prefix(&self.database.client().await?, prefix).await?;
         let Some(key) = found else {
             self.known.remove(&prefix);
             return Ok(None);
         };
-        let known = Arc::new(Known { key, read_at, renewing: Mutex::default(), touched: AtomicBool::default() });
+        let known = Arc::new(Known { key, read_at, turn: Turn::default(), touched: AtomicBool::default() });
         self.known.insert(prefix, Arc::clone(&known));
+        // What was read before it was to be forgotten must not be remembered after.
+        if self.forgotten.load(Ordering::SeqCst) != forgotten {
+            self.known.remove(&prefix);
+        }
         Ok(Some(known))
     }
 

@@ -1,7 +1,7 @@
 //! Who asks, and what they may: every request is turned into a [`Caller`] before a handler sees it, by one table of what each route needs.
 //!
 //! `bearer` reads the header, `keys` knows which keys count, `gate` whether any key exists at all, `table` what a route needs, and
-//! `layer` puts them together.
+//! `layer` puts them together; `turn` keeps many requests from asking the same thing at once.
 
 mod bearer;
 mod caller;
@@ -9,6 +9,7 @@ mod gate;
 mod keys;
 mod layer;
 mod table;
+mod turn;
 
 pub(crate) use self::{
     caller::{Actor, Caller},
