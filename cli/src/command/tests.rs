@@ -2,7 +2,19 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 38] = [
+const LEAVES: [&[&str]; 50] = [
+    &["batch", "submit"],
+    &["batch", "ls"],
+    &["batch", "status"],
+    &["batch", "wait"],
+    &["batch", "results"],
+    &["batch", "failures"],
+    &["batch", "retry-failed"],
+    &["batch", "set"],
+    &["batch", "pause"],
+    &["batch", "resume"],
+    &["batch", "close"],
+    &["batch", "cancel"],
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -98,6 +110,9 @@ fn the_forms_in_use_parse() {
         "pull P dir --version 3 --force",
         "schedule create P --cron @daily --name n -- make",
         "schedules ls P",
+        "batch submit jobs.ndjson --canary 3 --max-failure-rate 10% --label a=b --wait --timeout 1h",
+        "batch submit - --batch B --open",
+        "batch show B",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -115,6 +130,10 @@ fn the_forms_in_use_parse() {
         "diff P 1 2 --stat --name-only",
         "restore P",
         "pull P",
+        "batch submit",
+        "batch submit f --batch B --name n",
+        "batch submit f --max-failure-rate 10",
+        "batch submit f --check --wait",
         "job submit P -i x --api-key secret",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
