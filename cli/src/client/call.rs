@@ -91,10 +91,16 @@ impl<'c> Call<'c> {
 
     /// Gives a POST a key of its own, so that it can be sent again without happening twice.
     #[must_use]
-    pub fn idempotent(mut self) -> Self {
-        self.repeatable = true;
+    pub fn idempotent(self) -> Self {
         let key = uuid::Uuid::now_v7().to_string();
-        self.header(header::HeaderName::from_static("idempotency-key"), &key)
+        self.idempotent_as(&key)
+    }
+
+    /// Like [`Self::idempotent`], with a key that says what is asked for.
+    #[must_use]
+    pub fn idempotent_as(mut self, key: &str) -> Self {
+        self.repeatable = true;
+        self.header(header::HeaderName::from_static("idempotency-key"), key)
     }
 
     /// Lets a POST be sent again that does nothing the second time.

@@ -1,10 +1,14 @@
 //! What answers hold, as far as this program uses it. Unknown fields are ignored and statuses are open words, so that a newer
 //! server can be talked to.
 
+mod batch;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+
+pub use self::batch::{Batch, Cause, Counts, LineError, Lines, Retried};
 
 /// A page of a list.
 #[derive(Clone, Debug, Deserialize)]

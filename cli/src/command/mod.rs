@@ -2,6 +2,7 @@
 //! it ended.
 
 mod admin;
+mod batch;
 mod connection;
 mod contexts;
 mod doctor;
@@ -48,7 +49,8 @@ Exit codes:
 Examples:
   drydock project create --instruction \"Print the first ten Fibonacci numbers\" --wait 60s
   drydock job submit PROJECT --type edit --instruction \"Add a --count option\" --wait
-  drydock job logs JOB -f";
+  drydock job logs JOB -f
+  drydock batch submit jobs.ndjson --canary 10 --wait";
 
 /// Coding agents on project workspaces, from the command line
 #[derive(Debug, Parser)]
@@ -91,6 +93,9 @@ enum Command {
     /// Jobs: submit, list, show, cancel, retry, wait, read logs
     #[command(subcommand, visible_alias = "jobs")]
     Job(job::JobCommand),
+    /// Batches: many jobs submitted, watched, paused, cancelled and run again as one thing
+    #[command(subcommand, visible_alias = "batches")]
+    Batch(batch::BatchCommand),
     /// Show what changed between two versions, as `project diff`
     Diff(project::diff::DiffArgs),
     /// List a project's versions, as `project versions`
@@ -170,6 +175,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
     match command {
         Command::Project(command) => project::run(context, command, deadline).await,
         Command::Job(command) => job::run(context, command, deadline).await,
+        Command::Batch(command) => batch::run(context, command, deadline).await,
         Command::Diff(args) => project::diff::run(context, args).await,
         Command::Versions(args) => project::versions::list(context, args).await,
         Command::Restore(args) => project::restore::run(context, args).await,
@@ -194,6 +200,7 @@ impl Command {
         match self {
             Self::Project(command) => command.timeout(),
             Self::Job(command) => command.timeout(),
+            Self::Batch(command) => command.timeout(),
             Self::Diff(args) => args.patience.timeout,
             Self::Versions(args) => args.patience.timeout,
             Self::Restore(args) => args.patience.timeout,

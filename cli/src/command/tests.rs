@@ -2,7 +2,19 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 49] = [
+const LEAVES: [&[&str]; 61] = [
+    &["batch", "submit"],
+    &["batch", "ls"],
+    &["batch", "status"],
+    &["batch", "wait"],
+    &["batch", "results"],
+    &["batch", "failures"],
+    &["batch", "retry-failed"],
+    &["batch", "set"],
+    &["batch", "pause"],
+    &["batch", "resume"],
+    &["batch", "close"],
+    &["batch", "cancel"],
     &["project", "create"],
     &["project", "import"],
     &["project", "ls"],
@@ -114,6 +126,9 @@ fn the_forms_in_use_parse() {
         "keys list",
         "context list",
         "admin bootstrap --tenant t --name n --again",
+        "batch submit jobs.ndjson --canary 3 --max-failure-rate 10% --label a=b --wait --timeout 1h",
+        "batch submit - --batch B --open",
+        "batch show B",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -131,6 +146,10 @@ fn the_forms_in_use_parse() {
         "diff P 1 2 --stat --name-only",
         "restore P",
         "pull P",
+        "batch submit",
+        "batch submit f --batch B --name n",
+        "batch submit f --max-failure-rate 10",
+        "batch submit f --check --wait",
         "job submit P -i x --api-key secret",
         "login dd_secret",
         "key create ci",
