@@ -1,11 +1,13 @@
 //! The benchmark: a running stack under the API's own clients. Every result is checked; a figure from wrong results is none.
 
+pub mod api;
 mod fleet;
 mod latency;
 mod machine;
 mod memory;
 pub mod queue;
 mod report;
+mod stack;
 mod throughput;
 mod workspace;
 pub mod workspaces;

@@ -4,6 +4,7 @@
 mod stack;
 
 mod amnesty;
+mod batches;
 mod broker;
 mod churn;
 mod codex;

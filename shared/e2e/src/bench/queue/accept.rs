@@ -6,8 +6,8 @@ use drydock_domain::TenantId;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{Arguments, Report, Stack, stack::command};
-use crate::bench::{fleet::joined, report::median};
+use super::{Arguments, Report, Stack};
+use crate::bench::{fleet::joined, report::median, stack::command};
 
 const SINGLE_BAR: f64 = 1_500.0;
 const BATCH_BAR: f64 = 20_000.0;

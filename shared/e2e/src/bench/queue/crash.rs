@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use drydock_domain::TenantId;
 use tokio::time::{Instant, sleep};
 
-use super::{Report, Stack, stack::command};
+use super::{Report, Stack};
+use crate::bench::stack::command;
 
 const EXPIRY_S: f64 = 75.0;
 const RESTART_S: f64 = 3.0;

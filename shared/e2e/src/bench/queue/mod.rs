@@ -6,7 +6,6 @@ mod crash;
 mod drain;
 mod renewals;
 mod spawn;
-mod stack;
 mod start;
 
 use std::{path::PathBuf, time::Duration};
@@ -15,8 +14,8 @@ use anyhow::Result;
 use clap::Parser;
 use drydock_runtime::config::positive_duration;
 
-use self::{cpu::Servers, stack::Stack};
-use super::{machine, report::Report};
+use self::cpu::Servers;
+use super::{machine, report::Report, stack::Stack};
 
 /// Measures the queue: accepting, draining 10,000 jobs, time to start, leases of 10,000 workers, recovery from a crash
 #[derive(Clone, Debug, Parser)]

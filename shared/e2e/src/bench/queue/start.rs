@@ -94,16 +94,6 @@ async fn fill(stack: &Stack, jobs: i32) -> Result<()> {
         .replace("POOL", stack.pool())
         .replace("PROJECTS", &(jobs / 100).to_string())
         .replace("JOBS", &jobs.to_string());
-    let (client, connection) =
-        tokio_postgres::connect(secrecy::ExposeSecret::expose_secret(&stack.database.url), tokio_postgres::NoTls)
-            .await?;
-    let connection = drydock_runtime::tasks::spawn("fill", connection);
-    client.batch_execute(&sql).await.context("fill the backlog")?;
     // A backlog that has been there for a while: what its sudden arrival leaves to vacuum and checkpoints is not measured.
-    for settle in ["VACUUM (ANALYZE) job", "VACUUM (ANALYZE) project", "CHECKPOINT"] {
-        client.batch_execute(settle).await.context("settle the backlog")?;
-    }
-    drop(client);
-    connection.await??;
-    Ok(())
+    stack.fill(&[&sql, "VACUUM (ANALYZE) job", "VACUUM (ANALYZE) project", "CHECKPOINT"]).await
 }

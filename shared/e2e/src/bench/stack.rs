@@ -13,10 +13,10 @@ use crate::process::{Process, free_port};
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Its parts; they end with it.
-pub(super) struct Stack {
-    pub(super) database: TestDatabase,
-    pub(super) processes: Vec<(String, Process)>,
-    pub(super) http: reqwest::Client,
+pub(in crate::bench) struct Stack {
+    pub(in crate::bench) database: TestDatabase,
+    pub(in crate::bench) processes: Vec<(String, Process)>,
+    pub(in crate::bench) http: reqwest::Client,
     base: String,
     settings: Vec<(String, String)>,
     directory: tempfile::TempDir,
@@ -24,7 +24,7 @@ pub(super) struct Stack {
 
 impl Stack {
     /// The database and an API.
-    pub(super) async fn start() -> Result<Self> {
+    pub(in crate::bench) async fn start() -> Result<Self> {
         let database = drydock_testing::database().await;
         let directory = tempfile::tempdir()?;
         let port = free_port();
@@ -43,12 +43,23 @@ impl Stack {
         Ok(stack)
     }
 
-    pub(super) fn start_dispatcher(&mut self) {
+    /// The address of a resource.
+    pub(in crate::bench) fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.base)
+    }
+
+    /// The process id of a part.
+    pub(in crate::bench) fn pid(&self, name: &str) -> Result<u32> {
+        let found = self.processes.iter().find(|(known, _)| known == name);
+        found.map(|(_, process)| process.id()).with_context(|| format!("no part is called '{name}'"))
+    }
+
+    pub(in crate::bench) fn start_dispatcher(&mut self) {
         self.spawn("dispatcher", "drydock-dispatcher", &[("DRYDOCK_ADMIN_ADDR", admin())]);
     }
 
     /// Starts a worker; `place` names its scratch directory.
-    pub(super) fn start_worker(&mut self, place: &str, slots: u16) {
+    pub(in crate::bench) fn start_worker(&mut self, place: &str, slots: u16) {
         let scratch = self.directory.path().join(place).display().to_string();
         let own =
             [("DRYDOCK_ADMIN_ADDR", admin()), ("DRYDOCK_SCRATCH_DIR", scratch), ("DRYDOCK_SLOTS", slots.to_string())];
@@ -56,7 +67,7 @@ impl Stack {
     }
 
     /// Kills a part as a crash would.
-    pub(super) fn kill(&mut self, name: &str) {
+    pub(in crate::bench) fn kill(&mut self, name: &str) {
         if let Some(at) = self.processes.iter().position(|(known, _)| known == name) {
             let (_, mut process) = self.processes.swap_remove(at);
             process.kill();
@@ -64,7 +75,7 @@ impl Stack {
     }
 
     /// Awaits that so many workers live.
-    pub(super) async fn await_workers(&self, count: i64) {
+    pub(in crate::bench) async fn await_workers(&self, count: i64) {
         drydock_testing::until("the workers are registered", PATIENCE, || async {
             let sql = self.sql().await.ok()?;
             let live = "SELECT count(*) FROM worker WHERE ended_at IS NULL AND lease_until > now()";
@@ -74,12 +85,24 @@ impl Stack {
         .await;
     }
 
-    pub(super) async fn sql(&self) -> Result<Sql> {
+    pub(in crate::bench) async fn sql(&self) -> Result<Sql> {
         Ok(self.database.client().await?)
     }
 
+    /// Runs statements that may take their time, on a connection without a timeout.
+    pub(in crate::bench) async fn fill(&self, statements: &[&str]) -> Result<()> {
+        let url = self.database.url.expose_secret();
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let connection = drydock_runtime::tasks::spawn("fill", connection);
+        for statement in statements {
+            client.batch_execute(statement).await.context("fill the database")?;
+        }
+        drop(client);
+        Ok(connection.await??)
+    }
+
     /// Empty projects, made as an import makes them.
-    pub(super) async fn projects(&self, count: usize) -> Result<Vec<ProjectId>> {
+    pub(in crate::bench) async fn projects(&self, count: usize) -> Result<Vec<ProjectId>> {
         let projects: Vec<ProjectId> = (0..count).map(|_| ProjectId::generate()).collect();
         let sql = self.sql().await?;
         let pool = self.pool().to_owned();
@@ -90,23 +113,28 @@ impl Stack {
         Ok(projects)
     }
 
-    pub(super) fn pool(&self) -> &str {
+    pub(in crate::bench) fn pool(&self) -> &str {
         self.settings.iter().find(|(name, _)| name == "DRYDOCK_POOL").map_or("default", |(_, pool)| pool)
     }
 
     /// Posts one `command` job; its id.
-    pub(super) async fn post(&self, project: ProjectId, argv: &[&str]) -> Result<String> {
-        let url = format!("{}/api/v1/projects/{project}/jobs", self.base);
+    pub(in crate::bench) async fn post(&self, project: ProjectId, argv: &[&str]) -> Result<String> {
         let body = json!({"job_type": "command", "argv": argv});
-        let answer = self.http.post(url).json(&body).send().await?;
+        let job = self.post_json(&format!("projects/{project}/jobs"), &body, 202).await?;
+        Ok(job["id"].as_str().context("an accepted job has an id")?.to_owned())
+    }
+
+    /// Posts `body`; the answer, which must have this status.
+    pub(in crate::bench) async fn post_json(&self, path: &str, body: &Value, expected: u16) -> Result<Value> {
+        let answer = self.http.post(self.url(path)).json(body).send().await?;
         let status = answer.status();
-        let body: Value = answer.json().await?;
-        ensure!(status == 202, "a job was answered with {status}: {body}");
-        Ok(body["id"].as_str().context("an accepted job has an id")?.to_owned())
+        let answer: Value = answer.json().await?;
+        ensure!(status == expected, "{path} was answered with {status}: {answer}");
+        Ok(answer)
     }
 
     /// Posts `jobs` jobs over `projects` in turn, `clients` at a time.
-    pub(super) async fn post_all(&self, projects: &[ProjectId], jobs: usize, clients: usize) -> Result<()> {
+    pub(in crate::bench) async fn post_all(&self, projects: &[ProjectId], jobs: usize, clients: usize) -> Result<()> {
         stream::iter((0..jobs).map(|number| self.post(projects[number % projects.len()], &["true"])))
             .buffer_unordered(clients)
             .try_for_each(async |_| Ok(()))
@@ -120,7 +148,7 @@ impl Stack {
 }
 
 /// A job that runs `argv`.
-pub(super) fn command(project: ProjectId, argv: &[&str]) -> NewJob {
+pub(in crate::bench) fn command(project: ProjectId, argv: &[&str]) -> NewJob {
     let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
     NewJob { argv: Some(argv), ..NewJob::new(project, JobType::Command, "command".to_owned(), String::new()) }
 }
