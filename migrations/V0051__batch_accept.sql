@@ -27,7 +27,7 @@ END $$;
 CREATE FUNCTION dd_batch_accept_v1(t uuid, b uuid, first int, asked jsonb) RETURNS TABLE (line int, outcome text) LANGUAGE plpgsql AS $$
 DECLARE began timestamptz; shut boolean;
 BEGIN
-  SELECT q.closed_at IS NOT NULL OR q.cancel_at IS NOT NULL INTO shut FROM batch q WHERE q.id = b AND q.tenant_id = t FOR SHARE;
+  SELECT q.closed_at IS NOT NULL INTO shut FROM batch q WHERE q.id = b AND q.tenant_id = t FOR SHARE;
   IF NOT FOUND THEN
     outcome := 'no_batch';
     RETURN NEXT; RETURN;

@@ -45,8 +45,7 @@ BEGIN
            -- The first writer of an idle project heads its lane at once; who else waits is put in order by the hand-over.
            NOT j.read_only AND j.run_at <= clock_timestamp()
            AND row_number() OVER (PARTITION BY j.project_id, j.read_only, j.run_at > clock_timestamp() ORDER BY j.priority DESC, j.batch_line) = 1
-           AND NOT EXISTS (SELECT FROM job o WHERE o.project_id = j.project_id AND o.state IN ('queued', 'dispatched', 'running'))
-           AND NOT EXISTS (SELECT FROM job o WHERE o.project_id = j.project_id AND o.state = 'pending') AS heads
+           AND NOT EXISTS (SELECT FROM job o WHERE o.project_id = j.project_id AND o.state IN ('queued', 'dispatched', 'running')) AS heads
       FROM job j WHERE j.id = ANY (ids) AND j.on_hold AND j.state = 'scheduled'),
   gone AS (
     UPDATE job j
@@ -159,7 +158,7 @@ BEGIN
     IF q.paused_at IS NOT NULL THEN
       taken_back := dd_batch_take_back_v1(b, most);
     ELSIF q.held > 0 THEN
-      IF q.canary IS NOT NULL AND NOT q.canary_passed AND q.completed >= q.canary AND q.queued = q.held AND q.in_progress = 0 THEN
+      IF q.canary IS NOT NULL AND NOT q.canary_passed AND q.completed >= q.canary THEN
         UPDATE batch o SET canary_passed = true WHERE o.id = b RETURNING o.* INTO q;
       END IF;
       out := q.queued - q.held;

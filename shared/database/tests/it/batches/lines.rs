@@ -6,7 +6,7 @@ use drydock_database::batch::{
 use drydock_database::job::{Idempotency, JobFilter};
 use drydock_database::page::Cursor;
 use drydock_database::{job, project};
-use drydock_domain::{BatchId, ProjectId, TenantId};
+use drydock_domain::{BatchId, Isolation, ProjectId, TenantId};
 use serde_json::json;
 
 use super::{Batch, T};
@@ -43,6 +43,12 @@ async fn what_is_not_there_is_told_line_by_line() {
     lines[1].job.project = ProjectId::generate();
     let answer = accept(batch.client(), T, batch.id, &lines).await.unwrap();
     assert_eq!(answer, Refused::Lines(vec![(2, LineOutcome::NoProject)]));
+    let sql = "UPDATE project SET deleted_at = $2 WHERE id = $1";
+    let (project, now) = (batch.projects[1], chrono::Utc::now());
+    batch.client().execute(sql, &[&project.uuid(), &Some(now)]).await.unwrap();
+    let deleted = accept(batch.client(), T, batch.id, &[batch.line(4)]).await.unwrap();
+    assert_eq!(deleted, Refused::Lines(vec![(4, LineOutcome::NoProject)]));
+    batch.client().execute(sql, &[&project.uuid(), &None::<chrono::DateTime<chrono::Utc>>]).await.unwrap();
     // The line can be mended.
     assert_eq!(batch.send(1..=3).await, [(1, LineOutcome::Replayed), (3, LineOutcome::Replayed)]);
     let nobody = accept(batch.client(), T, BatchId::generate(), &lines).await.unwrap();
@@ -111,4 +117,19 @@ async fn jobs_of_a_project_that_was_deleted_meanwhile_end_when_their_turn_comes(
     assert_eq!(batch.step(100).await.let_go, 4);
     assert_eq!(batch.counts().await, [2, 0, 0, 0, 2]);
     assert!(project::find(batch.client(), T, batch.projects[1]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_lines_isolation_is_never_less_than_its_projects() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    let sql = "UPDATE project SET min_isolation = 'namespace' WHERE id = $1";
+    batch.client().execute(sql, &[&batch.projects[0].uuid()]).await.unwrap();
+    let mut lines = [batch.line(1), batch.line(2)];
+    lines[1].job.min_isolation = Isolation::Vm;
+    accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    let sql = "SELECT min_isolation::text, demand FROM job WHERE batch_id = $1 ORDER BY batch_line";
+    let rows = batch.client().query(sql, &[&batch.id.uuid()]).await.unwrap();
+    let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(told, [("namespace", "dummy namespace {}"), ("vm", "dummy vm {}")]);
 }

@@ -1,6 +1,7 @@
 //! Its own rules: canary, failure rate, budget.
 
 use drydock_database::batch::{self, BatchSettings, Changed, PauseReason};
+use drydock_database::schedule;
 use drydock_domain::Outcome;
 
 use super::{Batch, T};
@@ -83,4 +84,21 @@ async fn a_budget_that_is_used_up_has_to_be_raised() {
     assert_eq!(batch.row().await.name, "fix", "what was not given stays");
     assert_eq!(batch::resume(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
     assert_eq!(batch.step(9).await.let_go, 3);
+}
+
+#[tokio::test]
+async fn failures_that_run_again_may_fail_again() {
+    let database = drydock_testing::database().await;
+    let settings = BatchSettings { max_failure_rate: Some(0.5), ..BatchSettings::default() };
+    let batch = Batch::new(&database, 5, settings).await;
+    batch.fill(5).await;
+    batch.step(3).await;
+    assert_eq!(batch.run(Outcome::Failed).await, 3);
+    assert_eq!(batch.step(3).await.paused, Some(PauseReason::FailureRate));
+    let now = schedule::now(batch.client()).await.unwrap();
+    assert_eq!(batch::resume(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 9).await.unwrap(), Ok(3));
+    batch.step(3).await;
+    assert_eq!(batch.run(Outcome::Failed).await, 3);
+    assert_eq!(batch.step(3).await.paused, Some(PauseReason::FailureRate), "they are no failures of before");
 }

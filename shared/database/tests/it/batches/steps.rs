@@ -94,7 +94,11 @@ async fn a_time_of_its_own_is_kept() {
     lines[0].job.queue_timeout_s = Some(60);
     batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
     assert_eq!(job::end_waits(batch.client(), 10).await.unwrap().total(), 0, "held jobs are due for nothing");
+    let expires = "SELECT extract(epoch FROM expires_at - now())::float8 FROM job WHERE batch_line = 1";
+    let expires = async || batch.client().query_one(expires, &[]).await.unwrap().get::<_, Option<f64>>(0);
+    assert_eq!(expires().await, None, "it has waited for no worker yet");
     assert_eq!(batch.step(100).await.let_go, 2);
+    assert!((3600.0..3661.0).contains(&expires().await.unwrap()), "a minute from when it is due");
     assert_eq!((batch.in_state("scheduled").await, batch.in_state("queued").await), (1, 1));
     batch.client().execute("UPDATE job SET run_at = now() WHERE state = 'scheduled'", &[]).await.unwrap();
     assert_eq!(job::end_waits(batch.client(), 10).await.unwrap().due, 1);
@@ -194,4 +198,58 @@ async fn two_leaders_do_not_step_on_each_other() {
         batch.check().await;
     }
     assert_eq!(let_go, 50);
+}
+
+#[tokio::test]
+async fn readers_go_beside_the_writer() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 1, BatchSettings::default()).await;
+    let mut lines: Vec<_> = (1..=6).map(|line| batch.line(line)).collect();
+    for line in &mut lines[1..5] {
+        line.job.read_only = true;
+    }
+    batch::accept(batch.client(), T, batch.id, &lines).await.unwrap();
+    assert_eq!(batch.step(100).await.let_go, 6);
+    assert_eq!((batch.in_state("queued").await, batch.in_state("pending").await), (3, 3), "a writer and two readers");
+}
+
+#[tokio::test]
+async fn a_pause_takes_back_one_that_backs_off() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 1, BatchSettings::default()).await;
+    batch.fill(1).await;
+    batch.step(100).await;
+    assert_eq!(batch.run(Outcome::Infra).await, 1);
+    let backing_off = "SELECT count(*) FROM job WHERE backing_off";
+    let backing_off = async || batch.client().query_one(backing_off, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(backing_off().await, 1);
+    batch::pause(batch.client(), T, batch.id).await.unwrap();
+    assert_eq!((batch.step(100).await.taken_back, backing_off().await), (1, 0));
+}
+
+#[tokio::test]
+async fn who_depends_on_a_held_job_hears_of_its_cancel() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    batch.fill(2).await;
+    let held = batch.job(1).await;
+    let waiting = batch.fleet.accept(|job| job.depends_on = vec![held]).await;
+    batch::cancel(batch.client(), T, batch.id, None).await.unwrap();
+    assert_eq!(batch.step(100).await.cancelled, 2);
+    assert_eq!(job::end_waits(batch.client(), 10).await.unwrap().depend, 1);
+    assert_eq!(batch.fleet.state(waiting).await, "failed");
+}
+
+#[tokio::test]
+async fn failures_of_a_deleted_project_do_not_run_again() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    batch.fill(2).await;
+    batch.step(100).await;
+    assert_eq!(batch.run(Outcome::Failed).await, 2);
+    let sql = "UPDATE project SET deleted_at = now() WHERE id = $1";
+    batch.client().execute(sql, &[&batch.projects[1].uuid()]).await.unwrap();
+    let now = schedule::now(batch.client()).await.unwrap();
+    assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 9).await.unwrap(), Ok(1));
+    batch.check().await;
 }
