@@ -59,7 +59,7 @@ ALTER TABLE job
 CREATE UNIQUE INDEX job_of_line ON job (batch_id, batch_line) WHERE batch_id IS NOT NULL AND retried_by IS NULL;
 CREATE INDEX job_list_by_batch ON job (batch_id, created_at DESC, id DESC) WHERE batch_id IS NOT NULL;
 CREATE INDEX job_held ON job (batch_id, priority DESC, batch_line) WHERE on_hold AND state = 'scheduled';
-CREATE INDEX job_let_go ON job (batch_id)
+CREATE INDEX job_let_go ON job (batch_id, state)
   WHERE batch_id IS NOT NULL AND NOT on_hold AND state IN ('scheduled', 'pending', 'queued', 'dispatched', 'running');
 CREATE INDEX job_failed_line ON job (batch_id, batch_line)
   WHERE batch_id IS NOT NULL AND retried_by IS NULL AND state IN ('failed', 'dead');

@@ -23,11 +23,11 @@ END $$;
 -- with other contents) | again (it came at the same time in another call: ask once more) | no_project | closed (the batch takes no
 -- further lines); and for all of them, with line NULL: no_batch.
 -- A project that is deleted meanwhile is noticed when the job is let go.
--- Locks: batch (FOR SHARE, so that it is not closed meanwhile).
+-- Locks: batch (FOR KEY SHARE: it is not closed meanwhile, and steps go on).
 CREATE FUNCTION dd_batch_accept_v1(t uuid, b uuid, first int, asked jsonb) RETURNS TABLE (line int, outcome text) LANGUAGE plpgsql AS $$
 DECLARE began timestamptz; shut boolean;
 BEGIN
-  SELECT q.closed_at IS NOT NULL INTO shut FROM batch q WHERE q.id = b AND q.tenant_id = t FOR SHARE;
+  SELECT q.closed_at IS NOT NULL INTO shut FROM batch q WHERE q.id = b AND q.tenant_id = t FOR KEY SHARE;
   IF NOT FOUND THEN
     outcome := 'no_batch';
     RETURN NEXT; RETURN;

@@ -1,3 +1,8 @@
+-- A rate, so many seconds later: exp(-age / 60 s) of it. What is left of an old or a small one is nothing: PostgreSQL answers a number
+-- too small for float8 with an error.
+CREATE FUNCTION dd_faded_v1(rate float8, age_s float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN age_s > 3600 OR rate < 1e-9 THEN 0 ELSE rate * exp(-age_s / 60) END $$;
+
 -- Folds what changed into a batch's counts. The caller holds the batch row.
 CREATE FUNCTION dd_batch_fold_v1(b uuid) RETURNS batch LANGUAGE plpgsql AS $$
 DECLARE q batch;
@@ -14,7 +19,7 @@ BEGIN
   UPDATE batch o
      SET queued = o.queued + c.queued, in_progress = o.in_progress + c.in_progress, completed = o.completed + c.completed,
          error = o.error + c.error, cancelled = o.cancelled + c.cancelled, held = o.held + t.held, slot_s = o.slot_s + t.slot_s,
-         rate = o.rate * exp(-extract(epoch FROM clock_timestamp() - o.stepped_at) / 60) + greatest(0, c.completed + c.error + c.cancelled) / 60.0,
+         rate = dd_faded_v1(o.rate, extract(epoch FROM clock_timestamp() - o.stepped_at)::float8) + greatest(0, c.completed + c.error + c.cancelled) / 60.0,
          started_at = coalesce(o.started_at, CASE WHEN o.in_progress + c.in_progress + o.completed + c.completed + o.error + c.error > 0
                                                   THEN clock_timestamp() END),
          stepped_at = clock_timestamp()
@@ -68,12 +73,14 @@ BEGIN
   RETURN n;
 END $$;
 
--- Takes back up to `most` jobs of a paused batch that were let go and have no ticket yet. Returns how many.
+-- Takes back up to `most` jobs of a paused batch that were let go and have no ticket yet, those that wait behind others first: the end of
+-- who heads a lane would hand it to them. Returns how many.
 -- Locks: projects in id order, jobs. The caller holds the batch row.
 CREATE FUNCTION dd_batch_take_back_v1(b uuid, most int) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE ids uuid[]; lanes uuid[]; n int;
 BEGIN
-  ids := ARRAY(SELECT j.id FROM job j WHERE j.batch_id = b AND NOT j.on_hold AND j.state IN ('scheduled', 'pending', 'queued') LIMIT most);
+  ids := ARRAY(SELECT j.id FROM job j WHERE j.batch_id = b AND NOT j.on_hold AND j.state IN ('scheduled', 'pending', 'queued')
+                ORDER BY j.state LIMIT most);
   IF ids = '{}' THEN RETURN 0; END IF;
   PERFORM 1 FROM project p WHERE p.id IN (SELECT j.project_id FROM job j WHERE j.id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   WITH back AS (
@@ -109,7 +116,8 @@ BEGIN
   END IF;
   SELECT tenant_id INTO STRICT t FROM batch WHERE id = b;
   ids := ARRAY(SELECT j.id FROM job j WHERE j.batch_id = b AND NOT j.on_hold AND j.cancel_at IS NULL
-                AND j.state IN ('scheduled', 'pending', 'queued', 'dispatched', 'running') LIMIT least(most, 200));
+                AND j.state IN ('scheduled', 'pending', 'queued', 'dispatched', 'running')
+                ORDER BY j.state LIMIT least(most, 200));
   PERFORM 1 FROM project p WHERE p.id IN (SELECT j.project_id FROM job j WHERE j.id = ANY (ids)) ORDER BY p.id FOR NO KEY UPDATE;
   PERFORM dd_hold_edges_v1(ids);
   -- Those that wait go first: the end of an active one would hand its place to the next.

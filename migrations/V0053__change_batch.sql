@@ -2,14 +2,17 @@
 
 CREATE FUNCTION dd_batch_close_v1(t uuid, b uuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE batch SET closed_at = clock_timestamp() WHERE id = b AND tenant_id = t AND closed_at IS NULL;
-  RETURN CASE WHEN FOUND OR EXISTS (SELECT FROM batch WHERE id = b AND tenant_id = t) THEN 'done' ELSE 'no_batch' END;
+  -- FOR UPDATE waits for lines that are being accepted.
+  PERFORM 1 FROM batch WHERE id = b AND tenant_id = t FOR UPDATE;
+  IF NOT FOUND THEN RETURN 'no_batch'; END IF;
+  UPDATE batch SET closed_at = clock_timestamp() WHERE id = b AND closed_at IS NULL;
+  RETURN 'done';
 END $$;
 
 CREATE FUNCTION dd_batch_cancel_v1(t uuid, b uuid, reason text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE q batch;
 BEGIN
-  SELECT * INTO q FROM batch WHERE id = b AND tenant_id = t FOR NO KEY UPDATE;
+  SELECT * INTO q FROM batch WHERE id = b AND tenant_id = t FOR UPDATE;
   IF NOT FOUND THEN RETURN 'no_batch'; END IF;
   IF q.finished_at IS NOT NULL THEN RETURN 'final'; END IF;
   UPDATE batch SET cancel_at = clock_timestamp(), cancel_reason = reason, closed_at = coalesce(closed_at, clock_timestamp())

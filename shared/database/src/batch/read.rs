@@ -20,7 +20,7 @@ macro_rules! select {
             "SELECT b.id, b.name, b.labels, b.canary, b.max_running, b.max_failure_rate::float8 AS max_failure_rate, b.budget_slot_s,
                     b.queued + y.queued AS queued, b.in_progress + y.in_progress AS in_progress, b.completed + y.completed AS completed,
                     b.error + y.error AS error, b.cancelled + y.cancelled AS cancelled, b.held + y.held AS held, b.slot_s + y.slot_s AS slot_s,
-                    b.rate * exp(-extract(epoch FROM clock_timestamp() - b.stepped_at)::float8 / 60) AS rate,
+                    dd_faded_v1(b.rate, extract(epoch FROM clock_timestamp() - b.stepped_at)::float8) AS rate,
                     extract(epoch FROM clock_timestamp() - b.started_at)::float8 AS age_s,
                     b.canary_passed, b.pause_reason, b.cancel_at IS NOT NULL AS cancelling, b.cancel_reason, b.closed_at IS NOT NULL AS closed,
                     b.paused_at, b.started_at, b.finished_at, b.created_at, b.updated_at

@@ -1,7 +1,7 @@
 //! Jobs let go, taken back, cancelled, run again.
 
 use drydock_database::batch::{self, BatchSettings, Changed};
-use drydock_database::{job, schedule};
+use drydock_database::{job, page::Cursor, schedule};
 use drydock_domain::Outcome;
 
 use super::{Batch, T};
@@ -252,4 +252,66 @@ async fn failures_of_a_deleted_project_do_not_run_again() {
     let now = schedule::now(batch.client()).await.unwrap();
     assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 9).await.unwrap(), Ok(1));
     batch.check().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_rested_goes_on_however_long_it_was() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 2, BatchSettings::default()).await;
+    batch.fill(2).await;
+    batch.step(100).await;
+    assert_eq!(batch.run(Outcome::Failed).await, 2);
+    assert!(batch.step(100).await.finished);
+    for hours in [1.0, 15.0, 24.0 * 365.0] {
+        let sql = "UPDATE batch SET stepped_at = now() - make_interval(hours => $1::float8::int), rate = 1";
+        batch.client().execute(sql, &[&hours]).await.unwrap();
+        let row = batch.row().await;
+        assert!(row.rate.is_none_or(|rate| rate < 1e-6), "{row:?}");
+        assert_eq!(batch::list(batch.client(), T, Cursor::start(), 10).await.unwrap().items.len(), 1);
+        let now = schedule::now(batch.client()).await.unwrap();
+        assert_eq!(batch::retry_failed(batch.client(), T, batch.id, now, 9).await.unwrap(), Ok(2));
+        assert_eq!(batch.step(100).await.let_go, 2);
+        assert_eq!(batch.run(Outcome::Failed).await, 2);
+        batch.step(100).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_lets_nobody_start_in_the_place_of_who_it_cancels() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 1, BatchSettings::default()).await;
+    batch.fill(250).await;
+    assert_eq!(batch.step(1000).await.let_go, 250);
+    let head = batch.job(1).await;
+    batch::cancel(batch.client(), T, batch.id, None).await.unwrap();
+    assert_eq!(batch.step(1000).await.cancelled, 200);
+    assert_eq!(batch.fleet.state(head).await, "queued", "those that wait behind it go first");
+    let last = batch.step(1000).await;
+    assert_eq!((last.cancelled, last.finished), (50, true));
+    assert_eq!(batch.counts().await, [0, 0, 0, 0, 250]);
+}
+
+#[tokio::test]
+async fn lines_on_their_way_keep_no_step_back_and_a_close_waits_for_them() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 4, BatchSettings::default()).await;
+    assert_eq!(batch.send(1..=2).await, []);
+    let mut other = database.client().await.unwrap();
+    let accepting = other.transaction().await.unwrap();
+    let lines = [batch.line(3)];
+    batch::accept(&accepting, T, batch.id, &lines).await.unwrap();
+    assert_eq!(batch.step(100).await.let_go, 2);
+    let closer = database.client().await.unwrap();
+    let id = batch.id;
+    let closing = drydock_runtime::tasks::spawn("close", async move { batch::close(&closer, T, id).await });
+    drydock_testing::until("the close waits", std::time::Duration::from_secs(10), async || {
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        (batch.client().query_one(sql, &[]).await.ok()?.get::<_, i64>(0) > 0).then_some(())
+    })
+    .await;
+    accepting.commit().await.unwrap();
+    assert_eq!(closing.await.unwrap().unwrap(), Changed::Done);
+    assert_eq!(batch.row().await.counts.total(), 3);
+    assert!(batch.row().await.closed);
 }
