@@ -262,9 +262,9 @@ async fn a_batch_that_rested_goes_on_however_long_it_was() {
     batch.step(100).await;
     assert_eq!(batch.run(Outcome::Failed).await, 2);
     assert!(batch.step(100).await.finished);
-    for hours in [1.0, 15.0, 24.0 * 365.0] {
-        let sql = "UPDATE batch SET stepped_at = now() - make_interval(hours => $1::float8::int), rate = 1";
-        batch.client().execute(sql, &[&hours]).await.unwrap();
+    for (minutes, rate) in [(59, 1e-305), (15 * 60, 1.0), (365 * 24 * 60, 1.0)] {
+        let sql = "UPDATE batch SET stepped_at = now() - make_interval(mins => $1), rate = $2";
+        batch.client().execute(sql, &[&minutes, &rate]).await.unwrap();
         let row = batch.row().await;
         assert!(row.rate.is_none_or(|rate| rate < 1e-6), "{row:?}");
         assert_eq!(batch::list(batch.client(), T, Cursor::start(), 10).await.unwrap().items.len(), 1);
