@@ -66,8 +66,12 @@ pub struct Arguments {
 /// # Errors
 /// A job did not end as it should, the stack does not answer, or time was up.
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let limit = arguments.timeout;
-    match timeout(limit, measure(arguments)).await {
+    within(arguments.timeout, measure(arguments)).await
+}
+
+/// What `measuring` gives, or that it took longer than `limit`.
+async fn within(limit: Duration, measuring: impl Future<Output = Result<()>>) -> Result<()> {
+    match timeout(limit, measuring).await {
         Ok(outcome) => outcome,
         Err(_) => anyhow::bail!("not done after {limit:?} (--timeout)"),
     }

@@ -68,11 +68,7 @@ pub struct Arguments {
 /// # Errors
 /// A job did not end as it should, a server does not answer, or time was up.
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let limit = arguments.timeout;
-    match tokio::time::timeout(limit, measure(arguments)).await {
-        Ok(outcome) => outcome,
-        Err(_) => anyhow::bail!("not done after {limit:?} (--timeout)"),
-    }
+    super::within(arguments.timeout, measure(arguments)).await
 }
 
 async fn measure(arguments: Arguments) -> Result<()> {
