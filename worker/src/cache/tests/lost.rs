@@ -59,7 +59,12 @@ async fn what_the_disk_did_not_take_is_fetched_again() {
         data_files(&place).iter().all(|path| path.extension().is_none()).then_some(())
     })
     .await;
-    assert_eq!((cache.inner.metrics.misses.get(), cache.inner.metrics.damaged.get()), (1, 0));
+    // The disk may refuse what was fetched again before the load that wanted it is over, which then fetches once more: every miss but
+    // the first is one for what was lost.
+    let counts = || (cache.inner.metrics.misses.get(), cache.inner.metrics.damaged.get());
+    let (first, lost) = counts();
+    assert_eq!(first, lost + 1);
     drop(cache.load(TENANT, &big).await.unwrap());
-    assert_eq!((cache.inner.metrics.misses.get(), cache.inner.metrics.damaged.get()), (2, 1));
+    let (second, lost) = counts();
+    assert!(second > first && second == lost + 1, "{second} misses, {lost} lost");
 }
