@@ -62,13 +62,18 @@ async fn through_alarm(broker: &PrivateBroker, raise: &[&str], clear: &[&str]) {
     let [first, second, third] = three_projects(&stack).await;
     // Two tickets on their way to a worker that does not look: the second comes only when the first is acknowledged.
     stack.workers[0].signal(Signal::STOP);
+    let confirmed = "drydock_amqp_tickets_confirmed_total";
+    let before = stack.dispatchers_say(confirmed).await.unwrap();
     let mut jobs = Vec::new();
     for project in [&first, &second] {
         jobs.push(stack.client.submit(project, shell("echo x > x.txt")).await);
         stack.client.reaches(jobs.last().unwrap(), "dispatched").await;
     }
     // A job is dispatched before its ticket is out, and an alarm in between would keep it in.
-    pool_has(broker, "messages", |count| count >= 2).await;
+    until("both tickets are out", PATIENCE, || async {
+        (stack.dispatchers_say(confirmed).await? >= before + 2.0).then_some(())
+    })
+    .await;
     broker.control(raise).await;
     stack.workers[0].signal(Signal::CONT);
     for job in &jobs {
@@ -101,13 +106,11 @@ async fn t13_t14_through_a_memory_or_disk_alarm_consumers_go_on_and_the_relay_pa
     through_alarm(&broker, &["set_disk_free_limit", "1000000GB"], &["set_disk_free_limit", "200MB"]).await;
 }
 
-/// Awaits a number of `what`, a column of `rabbitmqctl list_queues`, in a pool's queue. Tickets may be sent more than once.
-async fn pool_has(broker: &PrivateBroker, what: &str, wanted: impl Fn(u32) -> bool) {
-    until(&format!("a pool has the right number of {what}"), PATIENCE, || async {
-        let queues = broker.control(&["list_queues", "--quiet", "--no-table-headers", "name", what]).await;
-        let counts =
-            queues.lines().filter(|line| line.starts_with("dd.pool.")).filter_map(|line| line.rsplit_once('\t'));
-        counts.filter_map(|(_, count)| count.parse().ok()).any(&wanted).then_some(())
+async fn consumers(broker: &PrivateBroker, count: u32) {
+    until("so many workers consume", PATIENCE, || async {
+        let queues = broker.control(&["list_queues", "--quiet", "--no-table-headers", "name", "consumers"]).await;
+        let wanted = format!("\t{count}");
+        queues.lines().any(|line| line.starts_with("dd.pool.") && line.ends_with(&wanted)).then_some(())
     })
     .await;
 }
@@ -122,7 +125,7 @@ async fn t21_a_ticket_given_up_for_its_workers_deaths_is_told_and_its_job_is_que
     let mut stack = stack_on(&broker, 2, &[("DRYDOCK_AMQP_HEARTBEAT", NEVER)]).await;
     let project = id(&stack.client.project(json!({"instruction": "an app whose ticket kills"})).await);
     // As seen by the broker: whoever gets this ticket dies before it can claim. One that is stopped sooner takes none.
-    pool_has(&broker, "consumers", |count| count == 2).await;
+    consumers(&broker, 2).await;
     for worker in &stack.workers {
         worker.signal(Signal::STOP);
     }
@@ -130,12 +133,12 @@ async fn t21_a_ticket_given_up_for_its_workers_deaths_is_told_and_its_job_is_que
     stack.client.reaches(&job, "dispatched").await;
     stack.workers[0].kill();
     // The other has it now, if it had not before: it dies holding it, and so does the next.
-    pool_has(&broker, "consumers", |count| count == 1).await;
+    consumers(&broker, 1).await;
     stack.workers[0].restart();
-    pool_has(&broker, "consumers", |count| count == 2).await;
+    consumers(&broker, 2).await;
     stack.workers[0].signal(Signal::STOP);
     stack.workers[1].kill();
-    pool_has(&broker, "consumers", |count| count == 1).await;
+    consumers(&broker, 1).await;
     stack.workers[0].kill();
     let counted = "drydock_dispatcher_dead_letters_total{reason=\"delivery_limit\"}";
     until("it is counted", PATIENCE, || async { (stack.dispatchers_say(counted).await? > 0.5).then_some(()) }).await;
