@@ -8,6 +8,7 @@ use axum::{
 };
 
 use crate::{
+    audit::Draft,
     auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody, Query},
@@ -27,11 +28,12 @@ use crate::{
 pub(crate) async fn alias_submit_job(
     state: State<Shared>,
     caller: Caller,
+    draft: Draft,
     ids: Ids,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    jobs::submit_job(state, caller, ids, headers, body).await
+    jobs::submit_job(state, caller, draft, ids, headers, body).await
 }
 
 /// List files (older path)

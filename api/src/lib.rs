@@ -2,6 +2,7 @@
 
 mod agents;
 mod aliases;
+mod audit;
 mod auth;
 mod batches;
 pub mod config;
@@ -18,6 +19,7 @@ mod middleware;
 mod openapi;
 mod operations;
 mod projects;
+mod rate;
 mod router;
 mod run;
 mod schedules;

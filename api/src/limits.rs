@@ -1,5 +1,7 @@
 //! `GET /limits`: every limit a client can run into, as this server has it set.
 
+use std::num::NonZeroU32;
+
 use axum::{Json, extract::State};
 use drydock_domain::{
     instruction::{MAX_CHARS, MAX_TITLE_CHARS, MIN_PROJECT_CHARS},
@@ -40,6 +42,13 @@ pub(crate) struct LimitsView {
     retries_max: i64,
     wait_max_s: u64,
     streams_max: usize,
+    /// Requests that make jobs, a second; none: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    job_requests_per_s: Option<NonZeroU32>,
+    /// Of those, at once.
+    #[schema(value_type = u32)]
+    job_requests_burst: NonZeroU32,
     page_max: i64,
     files_page_max: i64,
     json_file_bytes: u64,
@@ -79,6 +88,8 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         retries_max: MAX_RETRIES,
         wait_max_s: config.wait_limit.as_secs(),
         streams_max: config.stream_limit,
+        job_requests_per_s: NonZeroU32::new(config.job_rate),
+        job_requests_burst: config.job_burst,
         page_max: MAX_PAGE,
         files_page_max: MAX_FILES_PAGE,
         json_file_bytes: MAX_JSON_FILE,

@@ -1,7 +1,7 @@
 //! Metrics of the HTTP side: how many requests, how they ended, how long they took, how many streams are open.
 
 use drydock_runtime::metrics::LATENCY_SECONDS;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Request metrics. The route is the pattern, never the path.
 #[derive(Clone, Debug)]
@@ -16,6 +16,10 @@ pub(crate) struct ApiMetrics {
     pub(crate) accept_batch_jobs: Histogram,
     /// Jobs asked for again on their own after their transaction failed, by what came of it.
     pub(crate) accept_again: IntCounterVec,
+    /// Records of the audit log, by what came of writing them; those of jobs are written with the job.
+    pub(crate) audit_records: IntCounterVec,
+    /// Requests for jobs that came too soon.
+    pub(crate) rate_limited: IntCounter,
 }
 
 impl ApiMetrics {
@@ -41,6 +45,23 @@ impl ApiMetrics {
         }
         registry.register(Box::new(accept_batch_jobs.clone()))?;
         registry.register(Box::new(accept_again.clone()))?;
-        Ok(Self { request_seconds, streams, accept_waiting, accept_batch_jobs, accept_again })
+        let help = "Records of the audit log: written or failed. Those of new jobs are written with the job and not counted here.";
+        let audit_records = IntCounterVec::new(Opts::new("drydock_api_audit_records_total", help), &["outcome"])?;
+        for outcome in ["written", "failed"] {
+            audit_records.with_label_values(&[outcome]);
+        }
+        registry.register(Box::new(audit_records.clone()))?;
+        let help = "Requests for jobs refused because their tenant asked too often.";
+        let rate_limited = IntCounter::new("drydock_api_rate_limited_total", help)?;
+        registry.register(Box::new(rate_limited.clone()))?;
+        Ok(Self {
+            request_seconds,
+            streams,
+            accept_waiting,
+            accept_batch_jobs,
+            accept_again,
+            audit_records,
+            rate_limited,
+        })
     }
 }

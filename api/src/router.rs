@@ -12,8 +12,8 @@ use crate::aliases::{
     alias_submit_job,
 };
 use crate::{
-    auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, schedules, state::Shared, tenants, users, versions, whoami, workers,
+    audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
+    operations::Operations, projects, rate, schedules, state::Shared, tenants, users, versions, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -52,6 +52,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(batches::retry_failed))
         .routes(routes!(schedules::create_schedule, schedules::list_schedules))
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
         .routes(routes!(whoami::whoami))
@@ -82,6 +84,9 @@ pub(crate) fn service(
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed.into_response());
     let router = router
         .layer(middleware::from_fn(own::whole_heads))
+        // Inside of authentication, which tells them who asks; what comes too often is not worth a record.
+        .layer(middleware::from_fn_with_state(app.clone(), audit::record))
+        .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         // Inside of CORS: a browser asks without a key whether it may ask with one.
         .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate));
     let router = own::cors(router, &app.config.cors)?;

@@ -1,6 +1,6 @@
 //! The service from start to stop: connect, serve, drain.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{Router, extract::Request};
@@ -18,13 +18,16 @@ use tower::{Layer as _, util::MapRequestLayer};
 
 use crate::{
     agents::KnownAgents,
+    audit::AuditLog,
     auth::{Gate, Keys},
     config::{ApiConfig, Secrets},
     events::Feed,
     jobs::Intake,
     metrics::ApiMetrics,
     middleware::without_trailing_slash,
-    openapi, router,
+    openapi,
+    rate::JobRate,
+    router,
     state::{App, Shared},
 };
 
@@ -98,11 +101,13 @@ async fn connect(
     Ok(Arc::new(App {
         manifests: ManifestCache::new(config.manifest_cache, Limits::default()),
         intake: Intake::start(&database, &waker, &api_metrics),
+        audit: AuditLog::start(&database, &api_metrics),
         waker,
         feed: Feed::start(&database, shutdown),
         agents: KnownAgents::default(),
         gate,
         keys: Keys::new(&database, config.key_cache),
+        job_rate: JobRate::new(config.job_rate, config.job_burst),
         metrics: api_metrics,
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),
@@ -126,7 +131,7 @@ fn readiness(app: &Shared) -> Readiness {
 async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &Shutdown) -> Result<(), Exit> {
     let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
     let stop = shutdown.clone();
-    let service = axum::ServiceExt::<Request>::into_make_service(service);
+    let service = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.triggered().await });
     let grace = app.config.shutdown_grace;
     let patience = async {

@@ -9,11 +9,13 @@ use tokio::sync::Semaphore;
 
 use crate::{
     agents::KnownAgents,
+    audit::AuditLog,
     auth::{Gate, Keys},
     config::ApiConfig,
     events::Feed,
     jobs::Intake,
     metrics::ApiMetrics,
+    rate::JobRate,
 };
 
 /// A handle for handlers.
@@ -29,11 +31,15 @@ pub(crate) struct App {
     pub(crate) feed: Feed,
     /// Where submissions go.
     pub(crate) intake: Intake,
+    /// Where records of requests go.
+    pub(crate) audit: AuditLog,
     pub(crate) agents: KnownAgents,
     /// Whether keys are asked for at all.
     pub(crate) gate: Gate,
     /// Which keys count.
     pub(crate) keys: Keys,
+    /// How often a tenant may ask for jobs, where that is limited.
+    pub(crate) job_rate: Option<JobRate>,
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,

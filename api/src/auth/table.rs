@@ -2,7 +2,8 @@
 
 use axum::http::Method;
 use drydock_domain::Scope::{
-    self, FleetRead, JobsRead, JobsWrite, KeysRead, KeysWrite, ProjectsRead, ProjectsWrite, TenantsRead, TenantsWrite,
+    self, AuditRead, FleetRead, JobsRead, JobsWrite, KeysRead, KeysWrite, ProjectsRead, ProjectsWrite, TenantsRead,
+    TenantsWrite,
 };
 
 use self::Access::{Needs, Public, Signed};
@@ -36,6 +37,8 @@ const WRITE_KEYS: Access = Needs(&[KeysWrite]);
 
 /// Method, path as the router has it, need. HEAD is as GET.
 const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/api/v1/audit", Needs(&[AuditRead])),
+    ("GET", "/api/v1/audit/export", Needs(&[AuditRead])),
     ("GET", "/api/v1/batches", READ_JOBS),
     ("POST", "/api/v1/batches", WRITE_JOBS),
     ("GET", "/api/v1/batches/{id}", READ_JOBS),

@@ -6,7 +6,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use drydock_database::DatabaseConfig;
 use drydock_runtime::{
@@ -62,6 +62,12 @@ pub struct ApiConfig {
     /// Longest time a request may ask to wait for a job
     #[arg(long, env = "DRYDOCK_API_WAIT_LIMIT", default_value = "10m", value_parser = positive_duration)]
     pub wait_limit: Duration,
+    /// Requests a second that may make jobs, for each tenant and each API process; 0 is no limit. A batch's request counts once
+    #[arg(long, env = "DRYDOCK_API_JOB_RATE", default_value_t = 20)]
+    pub job_rate: u32,
+    /// How many of them may come at once
+    #[arg(long, env = "DRYDOCK_API_JOB_BURST", default_value = "100")]
+    pub job_burst: NonZeroU32,
     /// Memory for decoded file lists, in bytes
     #[arg(long, env = "DRYDOCK_API_MANIFEST_CACHE", default_value_t = 32 * 1024 * 1024)]
     pub manifest_cache: usize,

@@ -15,7 +15,7 @@ use drydock_runtime::exit::chain;
 use serde_json::Value;
 
 pub(crate) use self::render::{Body, render};
-use crate::validate::Row;
+use crate::{rate::whole_seconds, validate::Row};
 
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER_S: u32 = 2;
@@ -47,6 +47,13 @@ pub(crate) enum ApiError {
     RangeNotSatisfiable(u64),
     /// Fields that do not pass, all of them.
     Invalid(Vec<Row>),
+    /// It comes too soon after others.
+    RateLimited {
+        /// The rule.
+        detail: String,
+        /// By how much.
+        wait: std::time::Duration,
+    },
     /// A dependency is away, or all places are taken: the same request may work later.
     Unavailable {
         /// For the client.
@@ -138,6 +145,7 @@ impl ApiError {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RangeNotSatisfiable(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -147,6 +155,7 @@ impl ApiError {
         let one = |name: HeaderName, value: HeaderValue| HeaderMap::from_iter([(name, value)]);
         match self {
             Self::Unauthorized(_) => one(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Self::RateLimited { wait, .. } => one(header::RETRY_AFTER, whole_seconds(*wait).max(1).into()),
             Self::Unavailable { .. } => one(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             Self::RangeNotSatisfiable(size) => HeaderValue::try_from(format!("bytes */{size}"))
                 .map_or_else(|_| HeaderMap::new(), |value| one(header::CONTENT_RANGE, value)),
@@ -167,6 +176,7 @@ impl ApiError {
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),
+            Self::RateLimited { detail, .. } => Some(Value::from(detail.as_str())),
             Self::Unavailable { detail, .. } => Some(Value::from(*detail)),
             Self::Internal(_) => None,
         }

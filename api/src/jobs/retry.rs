@@ -5,6 +5,7 @@ use drydock_database::job;
 
 use super::{JobView, request::idempotency, submit::answer};
 use crate::{
+    audit::Draft,
     auth::Caller,
     error::ApiError,
     extract::{Ids, OptionalJson},
@@ -26,6 +27,7 @@ use crate::{
 pub(crate) async fn retry_job(
     State(app): State<Shared>,
     caller: Caller,
+    draft: Draft,
     ids: Ids,
     headers: HeaderMap,
     OptionalJson(body): OptionalJson,
@@ -40,5 +42,6 @@ pub(crate) async fn retry_job(
         return Err(ApiError::Conflict(detail.into()));
     }
     new.idempotency = idempotency(&headers, &format!("POST /jobs/{id}/retry"), &body.raw)?;
+    new.audit = Some(draft.accepted(new.id));
     answer(&app, caller.tenant, new, body.raw.len()).await
 }

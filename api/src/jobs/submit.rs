@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     agents::Offer,
+    audit::Draft,
     auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody},
@@ -79,6 +80,7 @@ pub(crate) struct NewJobBody {
 pub(crate) async fn submit_job(
     State(app): State<Shared>,
     caller: Caller,
+    draft: Draft,
     ids: Ids,
     headers: HeaderMap,
     body: JsonBody,
@@ -88,6 +90,7 @@ pub(crate) async fn submit_job(
     let offer = offer(&app, &value).await?;
     let mut new = JobRequest::read(Fields::body(value)?, Asked::Once, &offer)?.into_new(project);
     new.idempotency = idempotency(&headers, &format!("POST /projects/{project}/jobs"), &raw)?;
+    new.audit = Some(draft.accepted(new.id));
     answer(&app, caller.tenant, new, raw.len()).await
 }
 

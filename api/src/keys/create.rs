@@ -1,10 +1,6 @@
 //! `POST /keys`: a key of the caller's tenant, no stronger than the caller.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use drydock_database::{
     GenericClient,
     api_key::{self, NewApiKey},
@@ -80,10 +76,7 @@ pub(crate) async fn create_key(
     app.gate.close();
     let row = api_key::find(&client, caller.tenant, new.id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("key {} was made but cannot be read", new.id)))?;
-    let mut response = secret_response(&KeyView::with_secret(row, &key));
-    let location = HeaderValue::try_from(format!("/api/v1/keys/{}", new.id));
-    response.headers_mut().extend(location.ok().map(|location| (header::LOCATION, location)));
-    Ok(response)
+    Ok(secret_response(&format!("/api/v1/keys/{}", new.id), &KeyView::with_secret(row, &key)))
 }
 
 /// A key with more rights than its user would look stronger than it is.

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, Utc};
@@ -69,7 +69,7 @@ impl From<ApiKeyRow> for KeyView {
 }
 
 /// The answer that holds a secret: nothing on its way may keep it.
-pub(crate) fn secret_response(view: &impl Serialize) -> Response {
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (StatusCode::CREATED, no_store, Json(view)).into_response()
+pub(crate) fn secret_response(location: &str, view: &impl Serialize) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::LOCATION, location)];
+    (StatusCode::CREATED, headers, Json(view)).into_response()
 }

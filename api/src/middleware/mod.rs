@@ -6,4 +6,6 @@ mod observe;
 mod request_id;
 mod slash;
 
-pub(crate) use self::{cors::layer as cors, head::whole_heads, observe::observe, slash::without_trailing_slash};
+pub(crate) use self::{
+    cors::layer as cors, head::whole_heads, observe::observe, request_id::RequestId, slash::without_trailing_slash,
+};

@@ -22,7 +22,7 @@ struct Seen {
 }
 
 /// Runs the request under its id.
-pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let (id, header) = request_id::of(request.headers());
     let seen = Seen {
         method: request.method().clone(),
@@ -31,6 +31,7 @@ pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: N
         start: Instant::now(),
     };
     let span = tracing::info_span!("request", request_id = %id);
+    request.extensions_mut().insert(request_id::RequestId(id.clone()));
     let response = next.run(request).instrument(span.clone()).await;
     let (mut response, cause) = render(response, &id);
     let response_headers = response.headers_mut();

@@ -6,6 +6,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_LEN: usize = 128;
 
+/// The id, as a request carries it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// The id as text and as a header.
 pub(super) fn of(headers: &HeaderMap) -> (String, HeaderValue) {
     if let Some(given) = headers.get(X_REQUEST_ID)

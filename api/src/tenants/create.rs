@@ -76,5 +76,5 @@ pub(crate) async fn create_tenant(
         return Err(ApiError::Internal(format!("tenant {id} was made but cannot be read")));
     };
     let view = NewTenantView { tenant: tenant.into(), first_key: KeyView::with_secret(first, &key) };
-    Ok(secret_response(&view))
+    Ok(secret_response(&format!("/api/v1/tenants/{id}"), &view))
 }

@@ -1,6 +1,11 @@
 //! `POST /users`: a person of the caller's tenant, with no role beyond the caller's.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use drydock_database::user::{self, NewUser};
 use drydock_domain::{Role, UserId};
 
@@ -41,7 +46,7 @@ pub(crate) async fn create_user(
     State(app): State<Shared>,
     caller: Caller,
     body: JsonBody,
-) -> Result<(StatusCode, Json<UserView>), ApiError> {
+) -> Result<Response, ApiError> {
     let mut fields = Fields::body(body.value)?;
     let name = fields.required("name", rules::title);
     let email = fields.required("email", rules::email);
@@ -55,5 +60,6 @@ pub(crate) async fn create_user(
     }
     let row = user::find(&client, tenant, id).await?;
     let row = row.ok_or_else(|| ApiError::Internal(format!("user {id} was made but cannot be read")))?;
-    Ok((StatusCode::CREATED, Json(UserView::from(row))))
+    let location = [(header::LOCATION, format!("/api/v1/users/{id}"))];
+    Ok((StatusCode::CREATED, location, Json(UserView::from(row))).into_response())
 }

@@ -22,6 +22,7 @@ mod operations;
 mod outages;
 mod patches;
 mod projects;
+mod rates;
 mod restores;
 mod schedules;
 mod versions;

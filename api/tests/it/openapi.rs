@@ -8,7 +8,9 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 48] = [
+const ROUTES: [(&str, &[&str]); 50] = [
+    ("/api/v1/audit", &["get"]),
+    ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
     ("/api/v1/batches/{id}", &["get", "patch"]),
     ("/api/v1/batches/{id}/cancel", &["post"]),

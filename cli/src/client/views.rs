@@ -1,6 +1,7 @@
 //! What answers hold, as far as this program uses it. Unknown fields are ignored and statuses are open words, so that a newer
 //! server can be talked to.
 
+mod audit;
 mod batch;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+pub use self::audit::{AuditActor, AuditEntry};
 pub use self::batch::{Batch, Cause, Counts, LineError, Lines, Retried};
 
 /// A page of a list.

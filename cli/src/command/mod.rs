@@ -2,6 +2,7 @@
 //! it ended.
 
 mod admin;
+mod audit;
 mod batch;
 mod connection;
 mod contexts;
@@ -126,6 +127,9 @@ enum Command {
     /// API keys: create, list, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
+    /// The audit log: who asked for what, and whether the log is whole
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Look at everything between this command and a job: the API, the servers behind it, the workers
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
@@ -189,6 +193,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Whoami(_) => login::whoami(context).await,
         Command::Context(command) => contexts::run(context, command),
         Command::Key(command) => key::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
     }
@@ -212,6 +217,7 @@ impl Command {
             Self::Login(args) => args.patience.timeout,
             Self::Whoami(args) => args.patience.timeout,
             Self::Key(command) => command.timeout(),
+            Self::Audit(command) => command.timeout(),
             Self::Admin(_) | Self::Version(_) | Self::Logout(_) | Self::Context(_) => None,
         }
     }

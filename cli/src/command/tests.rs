@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 61] = [
+const LEAVES: [&[&str]; 64] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -57,6 +57,9 @@ const LEAVES: [&[&str]; 61] = [
     &["key", "create"],
     &["key", "ls"],
     &["key", "revoke"],
+    &["audit", "ls"],
+    &["audit", "export"],
+    &["audit", "verify"],
     &["admin", "bootstrap"],
     &["admin", "migrate"],
     &["admin", "gc"],
@@ -129,6 +132,8 @@ fn the_forms_in_use_parse() {
         "batch submit jobs.ndjson --canary 3 --max-failure-rate 10% --label a=b --wait --timeout 1h",
         "batch submit - --batch B --open",
         "batch show B",
+        "audit ls --action job. --since 2025-11-21T00:00:00Z",
+        "audit verify - --after 3 --hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }

@@ -95,7 +95,17 @@ async fn serve(
     storage: &StorageConfig,
     address: &str,
 ) -> (SocketAddr, Shutdown, JoinHandle<Result<(), Exit>>) {
-    let fixed = ["drydock-api", "--s3-bucket", "replaced", "--default-agent", "dummy", "--api-addr", address];
+    let fixed = [
+        "drydock-api",
+        "--s3-bucket",
+        "replaced",
+        "--default-agent",
+        "dummy",
+        "--job-rate",
+        "0",
+        "--api-addr",
+        address,
+    ];
     let mut config = ApiConfig::try_parse_from(fixed).unwrap();
     config.storage = storage.clone();
     config.database.database_pool_size = 8;

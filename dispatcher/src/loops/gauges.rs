@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use drydock_database::{DatabaseError, fleet};
+use drydock_database::{DatabaseError, audit, fleet};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
@@ -13,6 +13,8 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::context::Context;
 
 const PAUSE: u32 = 50;
+/// Records without a hash that are counted.
+const MOST_PENDING: i64 = 100_000;
 
 /// The loop and when it may count again.
 pub(crate) struct Gauges {
@@ -43,6 +45,7 @@ impl Gauges {
     async fn count(&self) -> Result<(), DatabaseError> {
         let client = self.context.database.client().await?;
         let (slots, counts) = (fleet::slots(&client).await?, fleet::live_jobs(&client).await?);
+        self.context.metrics.audit.pending.set(audit::pending(&client, MOST_PENDING).await?);
         let mut pools = BTreeMap::<String, (i64, Vec<_>)>::new();
         for (pool, slots) in slots {
             pools.entry(pool).or_default().0 = slots;

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod batches;
+mod chain;
 mod collect;
 mod dead;
 mod due;
@@ -49,6 +50,7 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
         tasks::spawn("horizon", Horizon::new(context.clone()).run(every("horizon", repair * 5), stop())),
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
         spawn(context, woken("batches", repair, SOON, &wakes.batches), batches::run_once),
+        spawn(context, every("chain", repair), chain::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
         spawn(context, every("forget", repair * 10), forget::run_once),

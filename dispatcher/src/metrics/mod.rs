@@ -1,5 +1,6 @@
 //! Metrics of the dispatcher: its own counters, and the fleet's gauges, which only the leader sets.
 
+mod audit;
 mod batches;
 mod collection;
 mod locality;
@@ -8,7 +9,7 @@ use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use self::{batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics};
+use self::{audit::AuditMetrics, batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics};
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) reaping_held: IntGauge,
     relay_up: IntGauge,
     pub(crate) oldest_transaction_seconds: Gauge,
+    pub(crate) audit: AuditMetrics,
     jobs: IntGaugeVec,
     slots: IntGaugeVec,
     pub(crate) collection: CollectionMetrics,
@@ -89,6 +91,7 @@ impl DispatcherMetrics {
             relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
             oldest_transaction_seconds,
+            audit: AuditMetrics::register(registry)?,
             jobs,
             slots,
             collection: CollectionMetrics::register(registry)?,
@@ -107,6 +110,7 @@ impl DispatcherMetrics {
             self.relay_up.set(0);
             self.reaping_held.set(0);
             self.oldest_transaction_seconds.set(0.0);
+            self.audit.pending.set(0);
             self.collection.reset();
         }
     }

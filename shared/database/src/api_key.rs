@@ -19,7 +19,7 @@ const REVOKE: &str = "UPDATE api_key SET revoked_at = coalesce(revoked_at, clock
   WHERE tenant_id = $1 AND id = $2 RETURNING prefix";
 const TOUCH: &str = "UPDATE api_key SET last_used_at = clock_timestamp()
   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')";
-const BOOTSTRAP: &str = "SELECT dd_bootstrap_v1($1, $2, $3, $4, $5, $6) AS outcome";
+const BOOTSTRAP: &str = "SELECT dd_bootstrap_v2($1, $2, $3, $4, $5, $6, $7) AS outcome";
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -123,8 +123,9 @@ pub async fn bootstrap(
 ) -> Result<Bootstrapped, DatabaseError> {
     const OPERATION: &str = "make the first key";
     let (id, prefix, hash) = key;
-    let parameters: [&(dyn ToSql + Sync); 6] =
-        [&id.uuid(), &tenant, &name, &prefix.to_string(), &hash.as_bytes().as_slice(), &again];
+    let note = uuid::Uuid::now_v7();
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&id.uuid(), &tenant, &name, &prefix.to_string(), &hash.as_bytes().as_slice(), &again, &note];
     match again::row(conn, OPERATION, BOOTSTRAP, &parameters).await?.get("outcome") {
         "made" => Ok(Bootstrapped::Made),
         "keys_exist" => Ok(Bootstrapped::KeysExist),

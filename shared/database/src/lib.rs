@@ -3,6 +3,7 @@
 pub mod again;
 pub mod api_key;
 pub mod attempt;
+pub mod audit;
 pub mod batch;
 pub mod config;
 pub mod error;

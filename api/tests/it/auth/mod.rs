@@ -1,5 +1,6 @@
 //! Who is let in, to what, and until when.
 
+mod audit;
 mod escalation;
 mod life;
 mod matrix;

@@ -133,6 +133,9 @@ impl Api {
 pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig, Secrets) {
     let fixed = ["drydock-api", "--api-addr", "127.0.0.1:0", "--s3-bucket", "replaced", "--default-agent", "dummy"];
     let mut config = ApiConfig::try_parse_from(fixed.iter().chain(arguments)).unwrap();
+    if !arguments.contains(&"--job-rate") {
+        config.job_rate = 0;
+    }
     config.storage = drydock_testing::storage_config();
     config.database.database_pool_size = 8;
     (config, Secrets { database_url: database.url.clone(), credentials: Credentials::from_env().unwrap() })

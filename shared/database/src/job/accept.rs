@@ -13,7 +13,15 @@ use uuid::Uuid;
 use super::read::JobRow;
 use crate::{DatabaseError, again, raw_json::RawJson};
 
-const ACCEPT: &str = "SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2) ORDER BY place";
+/// With the audit records of those that are new, in the same transaction.
+const ACCEPT: &str = "WITH answered AS MATERIALIZED (SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2)),
+    noted AS (
+      INSERT INTO audit_record (id, tenant_id, at, record)
+      SELECT (n.record ->> 'id')::uuid, $1, (n.record ->> 'at')::timestamptz, n.record
+        FROM (SELECT (u.asked ->> 'audit')::json AS record FROM jsonb_array_elements($2) WITH ORDINALITY AS u (asked, place)
+                JOIN answered a USING (place) WHERE a.outcome = 'accepted' AND u.asked ? 'audit') n
+      ON CONFLICT (id) DO NOTHING)
+  SELECT place, outcome, job_id, job_state, at FROM answered ORDER BY place";
 const OPERATION: &str = "accept jobs";
 
 /// A job to be accepted: an element of `dd_accept_v2`'s array.
@@ -74,6 +82,9 @@ pub struct NewJob {
     /// Makes a repeated request harmless.
     #[serde(flatten)]
     pub idempotency: Option<Idempotency>,
+    /// Written with it, if it is new: the text of an audit record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
 }
 
 impl NewJob {
@@ -102,6 +113,7 @@ impl NewJob {
             retry_of: None,
             schedule_id: None,
             idempotency: None,
+            audit: None,
         }
     }
 
@@ -110,8 +122,8 @@ impl NewJob {
     /// # Errors
     /// Its labels are no JSON.
     pub fn template(&self) -> Result<serde_json::Value, serde_json::Error> {
-        const OWN: [&str; 8] =
-            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint"];
+        const OWN: [&str; 9] =
+            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint", "audit"];
         let mut template = serde_json::to_value(self)?;
         if let Some(fields) = template.as_object_mut() {
             fields.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_null());

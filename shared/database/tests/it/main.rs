@@ -4,6 +4,7 @@
 //! `faults`, T-06, T-37, T-51 and T-52 in `stress`, T-45 in `conflicts`, T-46 in `horizon`, T-54, T-60 and T-62 in `fair`, T-31 in `protocol::mutants`. Each says what turned it red.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, helper functions included")]
 
+mod audit;
 mod backlog;
 mod batches;
 mod conflicts;

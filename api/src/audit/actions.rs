@@ -1,0 +1,75 @@
+//! What requests that may change something are called in the audit log, on one page.
+
+use axum::http::Method;
+
+/// Method, path as the router has it, action.
+const ACTIONS: &[(&str, &str, &str)] = &[
+    ("POST", "/api/v1/batches", "batch.create"),
+    ("PATCH", "/api/v1/batches/{id}", "batch.change"),
+    ("POST", "/api/v1/batches/{id}/cancel", "batch.cancel"),
+    ("POST", "/api/v1/batches/{id}/close", "batch.close"),
+    ("POST", "/api/v1/batches/{id}/jobs", "batch.submit"),
+    ("POST", "/api/v1/batches/{id}/pause", "batch.pause"),
+    ("POST", "/api/v1/batches/{id}/resume", "batch.resume"),
+    ("POST", "/api/v1/batches/{id}/retry-failed", "batch.retry_failed"),
+    ("POST", "/api/v1/jobs/{id}/cancel", "job.cancel"),
+    ("POST", "/api/v1/jobs/{id}/retry", "job.retry"),
+    ("POST", "/api/v1/projects", "project.create"),
+    ("POST", "/api/v1/projects/import", "project.import"),
+    ("PATCH", "/api/v1/projects/{id}", "project.change"),
+    ("DELETE", "/api/v1/projects/{id}", "project.delete"),
+    ("POST", "/api/v1/projects/{id}/fork", "project.fork"),
+    ("POST", "/api/v1/projects/{id}/jobs", "job.submit"),
+    ("POST", "/api/v1/projects/{id}/versions/{n}/restore", "version.restore"),
+    ("POST", "/api/v1/schedules", "schedule.create"),
+    ("PATCH", "/api/v1/schedules/{id}", "schedule.change"),
+    ("DELETE", "/api/v1/schedules/{id}", "schedule.delete"),
+    ("POST", "/api/v1/keys", "key.create"),
+    ("DELETE", "/api/v1/keys/{id}", "key.revoke"),
+    ("POST", "/api/v1/users", "user.create"),
+    ("POST", "/api/v1/tenants", "tenant.create"),
+    // Older paths.
+    ("POST", "/api/v1/{project_id}/jobs", "job.submit"),
+];
+/// These write their record with the job itself: they come by the thousand, and cost no commit more.
+const WITH_THE_CHANGE: [&str; 2] = ["job.submit", "job.retry"];
+
+/// What a request is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    /// The handler has it written with what it changes.
+    pub(super) with_the_change: bool,
+}
+
+/// The action of a request; none where it only reads.
+pub(super) fn of(method: &Method, path: &str) -> Option<Action> {
+    let found = ACTIONS.iter().find(|(known, route, _)| *known == method.as_str() && *route == path);
+    found.map(|(_, _, name)| Action { name, with_the_change: WITH_THE_CHANGE.contains(name) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::router;
+
+    #[test]
+    fn whatever_may_change_something_has_a_name() {
+        let document = serde_json::to_value(router::routes().1).unwrap();
+        let told = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
+        });
+        let told: BTreeSet<_> = told.filter(|(method, _)| method != "GET").collect();
+        let named = ACTIONS.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()));
+        assert_eq!(named.collect::<BTreeSet<_>>(), told);
+    }
+
+    #[test]
+    fn a_request_that_reads_has_none() {
+        assert_eq!(of(&Method::GET, "/api/v1/keys"), None);
+        assert_eq!(of(&Method::POST, "/api/v1/keys"), Some(Action { name: "key.create", with_the_change: false }));
+        assert!(of(&Method::POST, "/api/v1/projects/{id}/jobs").unwrap().with_the_change);
+    }
+}

@@ -1,0 +1,81 @@
+//! The one place where requests that may change something are recorded: before a handler sees them, and when they are answered.
+
+use axum::{
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use drydock_database::audit::{AuditRecord, AuditResult, Outcome};
+use drydock_runtime::tasks;
+use uuid::Uuid;
+
+use super::{actions, draft::Draft};
+use crate::{auth::Caller, state::Shared};
+
+/// Has a request recorded that may change something. Where that cannot be done, neither can what it asks for.
+pub(crate) async fn record(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let action = route.and_then(|route| actions::of(request.method(), route.as_str()));
+    // Without a caller it was not let in, or is for everybody.
+    let caller = request.extensions().get::<Caller>().copied();
+    let (Some(action), Some(caller)) = (action, caller) else { return next.run(request).await };
+    let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>().map(|peer| peer.0.ip());
+    let draft = Draft::of(&request, caller, action.name, peer);
+    if action.with_the_change {
+        request.extensions_mut().insert(draft.clone());
+        let response = next.run(request).await;
+        let result = result(&response);
+        // One that is done, or done before, has its record.
+        if result.outcome != Outcome::Done {
+            app.audit.write_soon(draft.whole(result)).await;
+        }
+        return response;
+    }
+    if let Err(error) = app.audit.write(draft.asked()).await {
+        return error.into_response();
+    }
+    let pending = Pending(Some((app, draft)));
+    let response = next.run(request).await;
+    pending.ended(result(&response)).await;
+    response
+}
+
+/// A request that is recorded and not answered yet.
+struct Pending(Option<(Shared, Draft)>);
+
+impl Pending {
+    async fn ended(mut self, result: AuditResult) {
+        if let Some((app, draft)) = self.0.take() {
+            app.audit.write_soon(draft.answered(result)).await;
+        }
+    }
+}
+
+impl Drop for Pending {
+    /// The handler is gone with the connection, in the middle of what it did.
+    fn drop(&mut self) {
+        if let Some((app, draft)) = self.0.take() {
+            let result = AuditResult { outcome: Outcome::Abandoned, status: None, created: None };
+            let record: AuditRecord = draft.answered(result);
+            tasks::spawn("audit", async move { app.audit.write_soon(record).await });
+        }
+    }
+}
+
+fn result(response: &Response) -> AuditResult {
+    let status = response.status();
+    let outcome = match status {
+        _ if status.is_success() => Outcome::Done,
+        _ if status.is_server_error() => Outcome::Failed,
+        _ => Outcome::Refused,
+    };
+    let created = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED).then(|| created(response)).flatten();
+    AuditResult { outcome, status: Some(status.as_u16()), created }
+}
+
+/// What an answer says it made.
+fn created(response: &Response) -> Option<Uuid> {
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    location.rsplit('/').next()?.parse().ok()
+}

@@ -1,0 +1,38 @@
+//! The one place where requests that make jobs are counted.
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::Method,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+use crate::{auth::Caller, error::ApiError, state::Shared};
+
+/// What makes jobs, as the router has it.
+const COUNTED: [&str; 6] = [
+    "/api/v1/projects",
+    "/api/v1/projects/{id}/jobs",
+    "/api/v1/jobs/{id}/retry",
+    "/api/v1/batches/{id}/jobs",
+    "/api/v1/batches/{id}/retry-failed",
+    "/api/v1/{project_id}/jobs",
+];
+
+/// Lets a request pass while its tenant has not asked too often.
+pub(crate) async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let counts = request.method() == Method::POST && COUNTED.contains(&route);
+    // Without a caller it was not let in.
+    let caller = request.extensions().get::<Caller>().filter(|_| counts).map(|caller| caller.tenant);
+    let (Some(tenant), Some(rate)) = (caller, &app.job_rate) else { return next.run(request).await };
+    let (mut response, told) = match rate.take(tenant) {
+        Ok(told) => (next.run(request).await, told),
+        Err((wait, told)) => {
+            app.metrics.rate_limited.inc();
+            (ApiError::RateLimited { detail: rate.words(), wait }.into_response(), told)
+        }
+    };
+    response.headers_mut().extend(told);
+    response
+}

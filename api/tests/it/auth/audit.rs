@@ -1,0 +1,179 @@
+//! The audit log: who asked for what, and what came of it.
+
+use std::time::Duration;
+
+use drydock_database::audit;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Api, told};
+use crate::harness::{Answer, PATIENCE};
+
+const JOB: &str = r#"{"job_type": "edit", "instruction": "do it"}"#;
+
+fn job() -> Value {
+    serde_json::from_str(JOB).unwrap()
+}
+
+impl Api {
+    /// The log once each of its requests has an outcome, oldest first.
+    async fn audit(&self, key: &str, query: &str) -> Vec<Value> {
+        let log = drydock_testing::until("every outcome is written", PATIENCE, async || {
+            let items = self.get_as(key, &format!("/audit{query}")).await.expect(200).json()["items"].take();
+            let items = items.as_array().unwrap().clone();
+            items.iter().all(|item| item["outcome"].is_string()).then_some(items)
+        })
+        .await;
+        log.into_iter().rev().collect()
+    }
+}
+
+/// `action outcome status` of each.
+fn in_short(log: &[Value]) -> Vec<String> {
+    let text = |value: &Value| value.to_string().replace('"', "");
+    log.iter().map(|entry| ["action", "outcome", "status"].map(|name| text(&entry[name])).join(" ")).collect()
+}
+
+#[tokio::test]
+async fn it_says_who_asked_for_what_and_what_came_of_it() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let user = json!({"name": "Ada", "email": "ada@example.org", "role": "member"});
+    let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
+    let member = api.key(&admin.key, &json!({"name": "laptop", "role": "member", "user_id": user})).await;
+    let viewer = api.key_of_role(&admin.key, "viewer").await;
+
+    let project = json!({"instruction": "build a thing"});
+    let project = api.post_as(&member.key, "/projects", &project).await.expect(201).text("id");
+    let jobs = format!("/projects/{project}/jobs");
+    let request = api.request(Method::POST, &jobs).bearer_auth(&member.key).header("x-request-id", "mine").json(&job());
+    let job_id = Answer::of(request).await.expect(202).text("id");
+    api.post_as(&member.key, &jobs, &json!({"job_type": "edit"})).await.expect(422);
+    api.post_as(&viewer, &jobs, &job()).await.expect(403);
+    api.with(&member.key, Method::PATCH, &format!("/projects/{project}"), &json!({"pool": "x y"})).await.expect(422);
+    api.post_as(&member.key, &format!("/jobs/{job_id}/cancel"), &json!({})).await.expect(200);
+    let again = api.post_as(&member.key, &format!("/jobs/{job_id}/retry"), &json!({})).await.expect(202).text("id");
+    api.with(&admin.key, Method::DELETE, &format!("/keys/{}", member.id), &Value::Null).await.expect(204);
+
+    let log = api.audit(&admin.key, "").await;
+    let expected = [
+        "key.create done 201",
+        "user.create done 201",
+        "key.create done 201",
+        "key.create done 201",
+        "project.create done 201",
+        "job.submit done 202",
+        "job.submit refused 422",
+        "project.change refused 422",
+        "job.cancel done 200",
+        "job.retry done 202",
+        "key.revoke done 204",
+    ];
+    assert_eq!(in_short(&log), expected);
+    assert_eq!(log[0]["actor"], json!({"kind": "anyone"}));
+    assert_eq!(log[1]["actor"], json!({"kind": "key", "key": admin.id}));
+    assert_eq!((&log[1]["key_name"], &log[1]["created"]), (&json!("first"), &json!(user)));
+    assert_eq!(log[2]["created"], json!(member.id));
+    assert_eq!((&log[4]["user_name"], &log[4]["created"]), (&json!("Ada"), &json!(project)));
+    let submit = &log[5];
+    assert_eq!(submit["actor"], json!({"kind": "key", "key": member.id, "user": user}));
+    assert_eq!((&submit["target"], &submit["created"]), (&json!(project), &json!(job_id)));
+    assert_eq!((&submit["ip"], &submit["request_id"]), (&json!("127.0.0.1"), &json!("mine")));
+    assert_eq!(submit["path"], json!(format!("/api/v1{jobs}")));
+    assert_eq!((&log[9]["target"], &log[9]["created"]), (&json!(job_id), &json!(again)));
+
+    let of = async |query: String| in_short(&api.audit(&admin.key, &query).await);
+    assert_eq!(of(format!("?object={job_id}")).await, [expected[5], expected[8], expected[9]]);
+    assert_eq!(of(format!("?actor={user}&action=job.")).await, [expected[5], expected[6], expected[8], expected[9]]);
+    assert_eq!(of(format!("?object={}", member.id)).await, [expected[2], expected[10]]);
+    let secrets = serde_json::to_string(&log).unwrap();
+    assert!(!secrets.contains(member.key.rsplit_once('_').unwrap().1));
+}
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_log_and_a_role_without_the_right_none() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let other = api.tenant(&admin.key, "another").await;
+    api.post_as(&other.key, "/projects", &json!({"instruction": "build a thing"})).await.expect(201);
+    assert_eq!(in_short(&api.audit(&other.key, "").await), ["project.create done 201"]);
+    let operator = api.key_of_role(&admin.key, "operator").await;
+    for path in ["/audit", "/audit/export"] {
+        let refused = api.get_as(&operator, path).await.expect(403);
+        assert!(told(&refused).1.contains("audit:read"), "{refused:?}");
+    }
+    for (query, field) in [("actor=x", "actor"), ("since=x", "since"), ("action=", "action"), ("who=me", "who")] {
+        let refused = api.get_as(&admin.key, &format!("/audit?{query}")).await.expect(422);
+        assert_eq!(refused.faults().len(), 1);
+        assert!(refused.faults()[0].starts_with(field), "{query}: {:?}", refused.faults());
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_again_is_in_the_log_once_and_its_job_too() {
+    let api = Api::start().await;
+    let (project, _) = api.project().await;
+    let path = format!("/projects/{project}/jobs");
+    let first = api.post_with(&path, &job(), &[("idempotency-key", "k")]).await.expect(202).text("id");
+    let again = api.post_with(&path, &job(), &[("idempotency-key", "k")]).await.expect(202).text("id");
+    assert_eq!(first, again);
+    let log = api.get(&format!("/audit?action=job.submit&object={first}")).await.expect(200).json();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_done() {
+    let api = Api::start().await;
+    let (project, _) = api.project().await;
+    let client = api.database.client().await.unwrap();
+    client.batch_execute("ALTER TABLE audit_record ADD CONSTRAINT broken CHECK (false) NOT VALID").await.unwrap();
+    let count = async |table: &str| -> i64 {
+        client.query_one(&format!("SELECT count(*) AS n FROM {table}"), &[]).await.unwrap().get("n")
+    };
+    let before = (count("api_key").await, count("job").await);
+    api.post("/keys", &json!({"name": "unseen", "role": "admin"})).await.expect(500);
+    let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
+    assert!(metrics.contains("drydock_api_audit_records_total{outcome=\"failed\"} 1"), "the failure is counted");
+    api.post(&format!("/projects/{project}/jobs"), &job()).await.expect(500);
+    assert_eq!((count("api_key").await, count("job").await), before);
+}
+
+#[tokio::test]
+async fn who_goes_away_before_the_answer_is_told_of() {
+    let api = Api::start().await;
+    let request = api.request(Method::POST, "/projects?wait=50s").json(&json!({"instruction": "build a thing"}));
+    let hasty = request.timeout(Duration::from_millis(300)).send().await;
+    assert!(hasty.unwrap_err().is_timeout());
+    let log = drydock_testing::until("the outcome is written", PATIENCE, async || {
+        let log = api.get("/audit").await.expect(200).json()["items"].take();
+        log[0]["outcome"].is_string().then_some(log)
+    })
+    .await;
+    assert_eq!((&log[0]["action"], &log[0]["outcome"]), (&json!("project.create"), &json!("abandoned")));
+}
+
+#[tokio::test]
+async fn an_export_holds_every_record_with_its_hash() {
+    let api = Api::start().await;
+    for _ in 0..3 {
+        api.project().await;
+    }
+    let client = api.database.client().await.unwrap();
+    drydock_testing::until("all are written", PATIENCE, async || {
+        audit::chain(&client, 100).await.unwrap();
+        let lines = api.get("/audit/export").await.expect(200).body;
+        (lines.iter().filter(|byte| **byte == b'\n').count() == 6).then_some(())
+    })
+    .await;
+    let export = api.get("/audit/export?after=2").await.expect(200);
+    assert_eq!(export.header("content-type"), Some("application/x-ndjson"));
+    let text = String::from_utf8(export.body).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["position"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    let chain = audit::chained(&client, drydock_domain::TenantId::DEFAULT, 2, 10).await.unwrap();
+    for ((line, raw), known) in lines.iter().zip(text.lines()).zip(chain) {
+        assert_eq!(line["hash"], json!(known.hash));
+        assert!(raw.ends_with(&format!("\"record\":{}}}", known.record)), "{raw}");
+    }
+    api.get("/audit/export?after=-1").await.expect(422);
+}

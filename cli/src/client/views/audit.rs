@@ -1,0 +1,36 @@
+//! The audit log.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// A request that may have changed something.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AuditEntry {
+    /// When it came.
+    pub at: DateTime<Utc>,
+    /// What was asked for.
+    pub action: String,
+    /// Who asked.
+    pub actor: AuditActor,
+    /// What the key is called.
+    pub key_name: Option<String>,
+    /// What the key's user is called.
+    pub user_name: Option<String>,
+    /// What it was asked of.
+    pub target: Option<String>,
+    /// What it made.
+    pub created: Option<String>,
+    /// What came of it, where that is known.
+    pub outcome: Option<String>,
+    /// The answer's status.
+    pub status: Option<u16>,
+    /// The peer's address.
+    pub ip: Option<String>,
+}
+
+/// By what right somebody asked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AuditActor {
+    /// `key`, `anyone`, `operator`, ….
+    pub kind: String,
+}

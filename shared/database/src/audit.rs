@@ -1,0 +1,13 @@
+//! The audit log: records of who asked for what, what came of it, and the chain that shows when one was changed or removed.
+
+mod append;
+mod chain;
+mod read;
+mod record;
+
+pub use self::{
+    append::append,
+    chain::{ChainedRecord, chain, chained, pending},
+    read::{AuditFilter, AuditRow, list},
+    record::{Actor, Asked, AuditRecord, AuditResult, Origin, Outcome},
+};
