@@ -50,13 +50,15 @@ packages_for_servers() {
   ((version >= POSTGRES_MIN)) || fail "PostgreSQL $version is too old" "install PostgreSQL $POSTGRES_MIN or newer"
 }
 
-# For tests that start a PostgreSQL whose clock differs, that make a file system which shares blocks, that read archives.
+# For tests that start a PostgreSQL whose clock differs, that make a file system which shares blocks, that read archives, that run transcripts.
 packages_for_tests() {
   local found=(/usr/lib/*/faketime/libfaketime.so.1) missing=()
   [[ -e ${found[0]} ]] || missing+=(libfaketime)
   [[ -x /usr/sbin/mkfs.xfs || -x /sbin/mkfs.xfs ]] || missing+=(xfsprogs)
   command -v git >/dev/null || missing+=(git)
   command -v python3 >/dev/null || missing+=(python3)
+  command -v cram3 >/dev/null || missing+=(python3-cram)
+  command -v jq >/dev/null || missing+=(jq)
   if ((${#missing[@]})); then
     packages_install "what tests work with" "${missing[@]}"
   fi

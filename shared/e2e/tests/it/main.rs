@@ -12,6 +12,7 @@ mod collect;
 mod contact;
 mod crash;
 mod drain;
+mod examples;
 mod failover;
 mod leader;
 mod load;
