@@ -52,4 +52,9 @@ impl App {
     pub(crate) async fn client(&self) -> Result<Client, DatabaseError> {
         self.database.client().await
     }
+
+    /// Asks again who callers are: a user or a tenant has changed.
+    pub(crate) fn forget_callers(&self) {
+        self.keys.forget_all();
+    }
 }

@@ -101,6 +101,12 @@ impl Keys {
         self.unknown.remove(&prefix);
     }
 
+    /// Believes nothing any more: a user or a tenant has changed.
+    pub(crate) fn forget_all(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.clear();
+    }
+
     async fn find(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
         let Some(known) = self.known.get(&prefix) else { return self.meet(prefix).await };
         if known.read_at.elapsed() < self.fresh {
@@ -177,6 +183,7 @@ impl Known {
             Standing::Expired => expired,
             Standing::Revoked => Err(ApiError::Unauthorized("API key is revoked")),
             Standing::Disabled => Err(ApiError::Unauthorized("The user of this API key is disabled")),
+            Standing::TenantDisabled => Err(ApiError::Unauthorized("The tenant of this API key is disabled")),
         }
     }
 }

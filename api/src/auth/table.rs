@@ -91,8 +91,12 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/keys/{id}", WRITE_KEYS),
     ("GET", "/api/v1/users", READ_KEYS),
     ("POST", "/api/v1/users", WRITE_KEYS),
+    ("GET", "/api/v1/users/{id}", READ_KEYS),
+    ("PATCH", "/api/v1/users/{id}", WRITE_KEYS),
     ("GET", "/api/v1/tenants", Needs(&[TenantsRead])),
     ("POST", "/api/v1/tenants", Needs(&[TenantsWrite])),
+    ("GET", "/api/v1/tenants/{id}", Needs(&[TenantsRead])),
+    ("PATCH", "/api/v1/tenants/{id}", Needs(&[TenantsWrite])),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", WRITE_JOBS),
     ("GET", "/api/v1/{project_id}/files", READ_PROJECTS),

@@ -1,9 +1,15 @@
-//! `Expected`: which newest version a change may follow, from `If-Match` (RFC 9110 §13.1.1). The entity tag of a project's line of
-//! versions is its newest number in quotes: `"3"` for what `head_version` gives as 3.
+//! `Expected`: which state a change may follow, from `If-Match` (RFC 9110 §13.1.1). The entity tag of a project's line of
+//! versions is its newest number in quotes: `"3"` for what `head_version` gives as 3; that of a user or a tenant is how often it was
+//! changed.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::Serialize;
 
-/// The newest versions that a change accepts; `None` accepts any.
+/// The newest versions, or revisions, that a change accepts; `None` accepts any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected(Option<Vec<i32>>);
 
@@ -19,15 +25,27 @@ impl Expected {
         if tags.contains(&"*") { Self(None) } else { Self(Some(tags.into_iter().filter_map(number).collect())) }
     }
 
+    /// Whether it accepts this one.
+    pub(crate) fn accepts(&self, number: i32) -> bool {
+        self.0.as_ref().is_none_or(|numbers| numbers.contains(&number))
+    }
+
     /// The numbers, for the database.
     pub(crate) fn numbers(&self) -> Option<&[i32]> {
         self.0.as_deref()
     }
 }
 
-/// The entity tag of a line of versions whose newest is `number`.
+/// The entity tag of a line of versions whose newest is `number`, or of a revision.
 pub(crate) fn head_tag(number: i32) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("\"{number}\"")).ok()
+}
+
+/// A view with the entity tag of this revision.
+pub(crate) fn tagged(revision: i32, view: impl Serialize) -> Response {
+    let mut response = Json(view).into_response();
+    response.headers_mut().extend(head_tag(revision).map(|tag| (header::ETAG, tag)));
+    response
 }
 
 fn number(tag: &str) -> Option<i32> {

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use drydock_domain::{ApiKeyId, BatchId, JobId, ProjectId, ScheduleId};
+use drydock_domain::{ApiKeyId, BatchId, JobId, ProjectId, ScheduleId, TenantId, UserId};
 
 use crate::error::ApiError;
 
@@ -50,6 +50,16 @@ impl Ids {
     /// `{id}` of a key.
     pub(crate) fn key(&self) -> Result<ApiKeyId, ApiError> {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_KEY)
+    }
+
+    /// `{id}` of a user.
+    pub(crate) fn user(&self) -> Result<UserId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_USER)
+    }
+
+    /// `{id}` of a tenant.
+    pub(crate) fn tenant(&self) -> Result<TenantId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_TENANT)
     }
 
     /// A version's number.

@@ -7,7 +7,7 @@ mod query;
 mod range;
 
 pub(crate) use self::{
-    head::{Expected, head_tag},
+    head::{Expected, head_tag, tagged},
     ids::Ids,
     json::{JsonBody, OptionalJson},
     query::{MAX_PAGE, Paging, Query},

@@ -11,12 +11,17 @@ pub(crate) struct TenantView {
     #[schema(value_type = Uuid)]
     id: TenantId,
     name: String,
+    /// Its share of the fleet, over those of the others that want slots.
+    weight: i32,
     created_at: DateTime<Utc>,
+    /// Since when its keys count no more and nothing of it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_at: Option<DateTime<Utc>>,
 }
 
 impl From<TenantRow> for TenantView {
     fn from(row: TenantRow) -> Self {
-        let TenantRow { id, name, created_at } = row;
-        Self { id, name, created_at }
+        let TenantRow { id, name, weight, created_at, disabled_at, revision: _ } = row;
+        Self { id, name, weight, created_at, disabled_at }
     }
 }

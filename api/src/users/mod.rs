@@ -1,7 +1,9 @@
 //! Users: the people of a tenant. What they may do they do by keys, which have no more rights than their user's role.
 
+mod change;
 mod create;
 mod list;
+mod show;
 mod views;
 
-pub(crate) use self::{create::*, list::*};
+pub(crate) use self::{change::*, create::*, list::*, show::*};

@@ -23,7 +23,7 @@ pub(crate) struct UserView {
 
 impl From<UserRow> for UserView {
     fn from(row: UserRow) -> Self {
-        let UserRow { id, name, email, role, created_at, disabled_at } = row;
+        let UserRow { id, name, email, role, created_at, disabled_at, revision: _ } = row;
         Self { id, name, email, role, created_at, disabled_at }
     }
 }

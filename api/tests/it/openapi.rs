@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 50] = [
+const ROUTES: [(&str, &[&str]); 52] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -47,7 +47,9 @@ const ROUTES: [(&str, &[&str]); 50] = [
     ("/api/v1/schedules", &["get", "post"]),
     ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
     ("/api/v1/tenants", &["get", "post"]),
+    ("/api/v1/tenants/{id}", &["get", "patch"]),
     ("/api/v1/users", &["get", "post"]),
+    ("/api/v1/users/{id}", &["get", "patch"]),
     ("/api/v1/whoami", &["get"]),
     ("/api/v1/workers", &["get"]),
     ("/api/v1/{project_id}/files", &["get"]),

@@ -3,19 +3,26 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use drydock_domain::TenantId;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use crate::{
-    DatabaseError,
+    DatabaseError, again,
     api_key::{self, NewApiKey},
     page::{Cursor, Page, one_more},
 };
 
 const CREATE: &str = "INSERT INTO tenant (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-const FIND: &str = "SELECT id, name, created_at FROM tenant WHERE id = $1";
-const LIST: &str = "SELECT id, name, created_at FROM tenant WHERE (created_at, id) < ($1, $2)
-  ORDER BY created_at DESC, id DESC LIMIT $3";
+const CHANGE: &str = "SELECT dd_change_tenant_v1($1, $2, $3, $4, $5) AS answer";
+
+macro_rules! select {
+    ($filter:literal) => {
+        concat!("SELECT id, name, weight, created_at, disabled_at, revision FROM tenant WHERE ", $filter)
+    };
+}
+
+const FIND: &str = select!("id = $1");
+const LIST: &str = select!("(created_at, id) < ($1, $2) ORDER BY created_at DESC, id DESC LIMIT $3");
 
 /// A tenant.
 #[derive(Clone, Debug)]
@@ -24,13 +31,26 @@ pub struct TenantRow {
     pub id: TenantId,
     /// Its name, unique.
     pub name: String,
+    /// Its share of the fleet, beside those of the others that want slots.
+    pub weight: i32,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// Since when its keys count no more and nothing of it starts.
+    pub disabled_at: Option<DateTime<Utc>>,
+    /// Counts its changes.
+    pub revision: i32,
 }
 
 impl TenantRow {
     fn from_row(row: &Row) -> Self {
-        Self { id: row.get::<_, Uuid>("id").into(), name: row.get("name"), created_at: row.get("created_at") }
+        Self {
+            id: row.get::<_, Uuid>("id").into(),
+            name: row.get("name"),
+            weight: row.get("weight"),
+            created_at: row.get("created_at"),
+            disabled_at: row.get("disabled_at"),
+            revision: row.get("revision"),
+        }
     }
 }
 
@@ -70,4 +90,49 @@ pub async fn list(conn: &impl GenericClient, after: Cursor, limit: usize) -> Res
     let rows = conn.query(&statement, &[&after.bound(), &after.id, &one_more(limit)]).await.map_err(failed())?;
     let rows = rows.iter().map(TenantRow::from_row).collect();
     Ok(Page::cut(rows, limit, |last: &TenantRow| Cursor { at: last.created_at, id: last.id.uuid() }))
+}
+
+/// What is to change of a tenant; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct TenantChange {
+    /// Another name, unique.
+    pub name: Option<String>,
+    /// Another share of the fleet, 1 to 1,000.
+    pub weight: Option<i32>,
+    /// Whether its keys count no more and nothing of it starts.
+    pub disabled: Option<bool>,
+}
+
+/// What came of a change; repeating one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is so.
+    Done,
+    /// There is no such tenant.
+    NoTenant,
+    /// Its revision is none of those expected.
+    Stale,
+    /// Another tenant has the name.
+    NameTaken,
+}
+
+/// Changes a tenant while its revision is one of `expected`, or whatever it is.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn change(
+    conn: &impl GenericClient,
+    id: TenantId,
+    expected: Option<&[i32]>,
+    to: &TenantChange,
+) -> Result<Changed, DatabaseError> {
+    const OPERATION: &str = "change a tenant";
+    let parameters: [&(dyn ToSql + Sync); 5] = [&id.uuid(), &expected, &to.name, &to.weight, &to.disabled];
+    match again::row(conn, OPERATION, CHANGE, &parameters).await?.get("answer") {
+        "done" => Ok(Changed::Done),
+        "no_tenant" => Ok(Changed::NoTenant),
+        "stale" => Ok(Changed::Stale),
+        "name_taken" => Ok(Changed::NameTaken),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+    }
 }

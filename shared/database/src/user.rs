@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::{Role, TenantId, UserId};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 use crate::{
-    DatabaseError,
+    DatabaseError, again,
     page::{Cursor, Page, one_more},
 };
 
 macro_rules! select {
     ($filter:literal) => {
         concat!(
-            "SELECT id, name, email, role, created_at, disabled_at FROM user_account WHERE tenant_id = $1 AND ",
+            "SELECT id, name, email, role, created_at, disabled_at, revision FROM user_account WHERE tenant_id = $1 AND ",
             $filter
         )
     };
@@ -22,6 +22,7 @@ macro_rules! select {
 
 const CREATE: &str = "INSERT INTO user_account (id, tenant_id, name, email, role) VALUES ($1, $2, $3, $4, $5)
   ON CONFLICT (tenant_id, lower(email)) DO NOTHING";
+const CHANGE: &str = "SELECT dd_change_user_v1($1, $2, $3, $4, $5, $6) AS answer";
 const FIND: &str = select!("id = $2");
 const LIST: &str = select!("(created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4");
 
@@ -55,6 +56,8 @@ pub struct UserRow {
     pub created_at: DateTime<Utc>,
     /// Since when its keys count no more.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Counts its changes.
+    pub revision: i32,
 }
 
 impl UserRow {
@@ -70,6 +73,7 @@ impl UserRow {
             role,
             created_at: row.get("created_at"),
             disabled_at: row.get("disabled_at"),
+            revision: row.get("revision"),
         })
     }
 }
@@ -115,4 +119,52 @@ pub async fn list(
         .map_err(failed())?;
     let rows = rows.iter().map(UserRow::from_row).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::cut(rows, limit, |last| Cursor { at: last.created_at, id: last.id.uuid() }))
+}
+
+/// What is to change of a user; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// For people.
+    pub name: Option<String>,
+    /// The most that a key of this user may do.
+    pub role: Option<Role>,
+    /// Whether its keys count no more.
+    pub disabled: Option<bool>,
+}
+
+/// What came of a change; repeating one changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is so.
+    Done,
+    /// The tenant has no such user.
+    NoUser,
+    /// Its revision is not the one expected.
+    Stale,
+    /// Nobody would be left to manage the tenant's users.
+    LastOwner,
+}
+
+/// Changes a user of the tenant whose revision is `expected`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn change(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    id: UserId,
+    expected: i32,
+    to: &UserChange,
+) -> Result<Changed, DatabaseError> {
+    const OPERATION: &str = "change a user";
+    let role = to.role.map(Role::as_str);
+    let expected = vec![expected];
+    let parameters: [&(dyn ToSql + Sync); 6] = [&tenant.uuid(), &id.uuid(), &expected, &to.name, &role, &to.disabled];
+    match again::row(conn, OPERATION, CHANGE, &parameters).await?.get("answer") {
+        "done" => Ok(Changed::Done),
+        "no_user" => Ok(Changed::NoUser),
+        "stale" => Ok(Changed::Stale),
+        "last_owner" => Ok(Changed::LastOwner),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+    }
 }

@@ -10,7 +10,7 @@ use crate::harness::{Answer, Api, Content, Worker};
 
 const PUBLIC: [&str; 6] = ["/docs", "/livez", "/metrics", "/openapi.json", "/readyz", "/version"];
 /// What belongs to no tenant but to the fleet: another tenant's owner may not, whatever the id.
-const FLEET: [&str; 2] = ["/api/v1/workers", "/api/v1/tenants"];
+const FLEET: [&str; 3] = ["/api/v1/workers", "/api/v1/tenants", "/api/v1/tenants/{id}"];
 const UNKNOWN: &str = "dd_0011223344556677_00000000000000000000000000000000000000000000000000000000000000aa";
 
 /// A route with the ids of the first tenant in its path.
@@ -51,6 +51,8 @@ struct Things {
     schedule: String,
     batch: String,
     key: String,
+    user: String,
+    tenant: String,
 }
 
 async fn things(api: &Api, admin: &Made) -> Things {
@@ -65,7 +67,11 @@ async fn things(api: &Api, admin: &Made) -> Things {
     let batch = api.post_as(&admin.key, "/batches", &json!({"name": "many"})).await.expect(201).text("id");
     let body = json!({"job_type": "edit", "instruction": "change it"});
     let job = api.post_as(&admin.key, &format!("/projects/{project}/jobs"), &body).await.expect(202).text("id");
-    Things { project, job, schedule, batch, key: admin.id.clone() }
+    let user = json!({"name": "Eve", "email": "eve@example.org", "role": "member"});
+    let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
+    let tenant =
+        api.get_as(&admin.key, "/whoami").await.expect(200).json()["tenant"]["id"].as_str().unwrap().to_owned();
+    Things { project, job, schedule, batch, key: admin.id.clone(), user, tenant }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -93,6 +99,8 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "schedules" => &things.schedule,
         "batches" => &things.batch,
         "keys" => &things.key,
+        "users" => &things.user,
+        "tenants" => &things.tenant,
         _ => "",
     };
     let values = [
@@ -137,7 +145,9 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/schedules/{id}", json!({"paused": true})),
         ("/api/v1/keys", json!({"name": "mine", "role": "viewer"})),
         ("/api/v1/users", json!({"name": "Ada", "email": "ada@example.org", "role": "viewer"})),
+        ("/api/v1/users/{id}", json!({"name": "a stranger's"})),
         ("/api/v1/tenants", json!({"name": "third"})),
+        ("/api/v1/tenants/{id}", json!({"name": "taken"})),
     ]
     .into();
     bodies.get(pattern).unwrap_or_else(|| panic!("{method} {pattern}: what is a body of it?")).clone()
@@ -203,12 +213,15 @@ async fn what_is_another_tenants_is_not_there() {
         "/schedules/S",
         "/batches/B",
         "/keys/K",
+        "/users/U",
+        "/tenants/T",
         "/projects/P/versions",
         "/projects/P/files",
     ];
     let paths = paths.map(|path| {
         let path = path.replace('P', &things.project).replace('J', &things.job);
-        path.replace('B', &things.batch).replace('S', &things.schedule).replace('K', &things.key)
+        let path = path.replace('B', &things.batch).replace('S', &things.schedule).replace('K', &things.key);
+        path.replace('U', &things.user).replace('T', &things.tenant)
     });
     let standing = async || {
         let mut seen = Vec::new();

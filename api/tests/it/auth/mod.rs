@@ -5,6 +5,7 @@ mod escalation;
 mod life;
 mod matrix;
 mod open;
+mod people;
 mod secrets;
 
 use std::net::SocketAddr;

@@ -28,10 +28,10 @@ macro_rules! select {
 const FIND: &str = select!("id = $2");
 const LIST: &str = select!("(created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4");
 const PRESENTED: &str = "SELECT k.id, k.tenant_id, k.user_id, k.hash, k.role, k.scopes, u.role AS user_role,
-    k.revoked_at IS NOT NULL AS revoked, u.disabled_at IS NOT NULL AS disabled,
+    k.revoked_at IS NOT NULL AS revoked, u.disabled_at IS NOT NULL AS disabled, t.disabled_at IS NOT NULL AS tenant_disabled,
     extract(epoch FROM k.expires_at - clock_timestamp())::float8 AS left_s,
     k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute' AS touch
-  FROM api_key k LEFT JOIN user_account u ON u.id = k.user_id WHERE k.prefix = $1";
+  FROM api_key k JOIN tenant t ON t.id = k.tenant_id LEFT JOIN user_account u ON u.id = k.user_id WHERE k.prefix = $1";
 
 /// A key as it stands.
 #[derive(Clone, Debug)]
@@ -89,6 +89,8 @@ pub enum Standing {
     Revoked,
     /// Its user is disabled.
     Disabled,
+    /// Its tenant is disabled.
+    TenantDisabled,
 }
 
 /// What a request needs to know of a key.
@@ -147,6 +149,8 @@ fn standing(row: &Row) -> Standing {
         Standing::Revoked
     } else if row.get("disabled") {
         Standing::Disabled
+    } else if row.get("tenant_disabled") {
+        Standing::TenantDisabled
     } else {
         match left.map(Duration::try_from_secs_f64) {
             None => Standing::Valid(None),

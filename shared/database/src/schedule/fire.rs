@@ -12,7 +12,7 @@ use crate::{DatabaseError, again};
 /// `now()` and not the volatile clock, which no index can be searched with.
 const DUE: &str = "SELECT s.id, s.project_id, s.cron, s.time_zone, s.missed, s.job, s.next_at, clock_timestamp() AS now
   FROM schedule s WHERE NOT s.paused AND s.deleted_at IS NULL AND s.next_at <= now() ORDER BY s.next_at LIMIT $1";
-const FIRE: &str = "SELECT dd_fire_v1($1, $2, $3, $4) AS outcome";
+const FIRE: &str = "SELECT dd_fire_v2($1, $2, $3, $4) AS outcome";
 
 /// A schedule whose time has come.
 #[derive(Clone, Debug)]

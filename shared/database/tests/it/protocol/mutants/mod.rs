@@ -37,7 +37,7 @@ fn scripts_of(function: &str) -> &'static [&'static str] {
         "dd_renew_v2" | "dd_worker_start_v3" => &["renew"],
         "dd_redispatch_v2" | "dd_return_ticket_v2" => &["tickets", "unserved tickets"],
         "dd_pull_v1" | "dd_suits_v1" => &["claims of workers"],
-        "dd_admit_v2" => &["admission", "fair", "unserved tickets"],
+        "dd_admit_v4" => &["admission", "fair", "unserved tickets"],
         "dd_lead_v1" | "dd_leads_v1" | "dd_resign_v1" => &["lead"],
         "dd_accept_v2" => &["accept", "dependencies", "places", "waits"],
         _ => &["waits", "small batches", "dependencies", "deadlines"],

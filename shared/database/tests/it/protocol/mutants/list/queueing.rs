@@ -46,7 +46,7 @@ pub(super) fn tickets() -> Vec<Mutant> {
 }
 
 pub(super) fn admit() -> Vec<Mutant> {
-    const F: &str = "dd_admit_v2";
+    const F: &str = "dd_admit_v4";
     vec![
         dies(F, "IF NOT dd_leads_v1('fleet', h, tm) THEN RETURN; END IF;", ""),
         dies(

@@ -1,0 +1,84 @@
+//! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, and whether it counts. What is not named stays.
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use drydock_database::tenant::{self, Changed, TenantChange};
+use serde_json::Value;
+
+use super::views::TenantView;
+use crate::{
+    auth::Caller,
+    error::ApiError,
+    extract::{Expected, Ids, JsonBody, tagged},
+    state::Shared,
+    validate::{Fields, rules},
+};
+
+/// Largest share of the fleet, over the smallest.
+const MAX_WEIGHT: i64 = 1000;
+
+/// Body of a change, for the document.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is validated by hand")]
+pub(crate) struct TenantChangeBody {
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`, unique.
+    name: Option<String>,
+    /// Its share of the fleet: of tenants that want slots at the same time, one of weight 3 gets three for each one of weight 1.
+    #[schema(minimum = 1, maximum = 1000)]
+    weight: Option<i32>,
+    /// Its keys and tokens are refused within seconds, and nothing of it starts; what runs goes on to its end, what waits is kept.
+    disabled: Option<bool>,
+}
+
+/// Change a tenant
+#[utoipa::path(
+    patch, path = "/api/v1/tenants/{id}", tag = "tenants",
+    params(
+        ("id" = uuid::Uuid, Path),
+        ("If-Match" = Option<String>, Header, description = "Only while this is its `ETag`"),
+    ),
+    request_body = TenantChangeBody,
+    responses(
+        (status = 200, body = TenantView),
+        (status = 404),
+        (status = 409, description = "The name is taken, or it is the caller's own tenant that would be disabled"),
+        (status = 412),
+        (status = 422)
+    )
+)]
+pub(crate) async fn change_tenant(
+    State(app): State<Shared>,
+    caller: Caller,
+    ids: Ids,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let (id, expected) = (ids.tenant()?, Expected::read(&headers));
+    let change = read(body.value)?;
+    if change.disabled == Some(true) && id == caller.tenant {
+        return Err(ApiError::Conflict("This is your own tenant: nobody in it could enable it again".into()));
+    }
+    let client = app.client().await?;
+    let changed = tenant::change(&client, id, expected.numbers(), &change).await?;
+    let row = tenant::find(&client, id).await?.ok_or(ApiError::NO_TENANT)?;
+    match changed {
+        Changed::Done => app.forget_callers(),
+        Changed::NoTenant => return Err(ApiError::NO_TENANT),
+        Changed::NameTaken => return Err(ApiError::Conflict("There is a tenant with this name".into())),
+        Changed::Stale => {
+            let tag = row.revision;
+            let detail = format!("The tenant was changed: look at it, then send If-Match: \"{tag}\"");
+            return Err(ApiError::PreconditionFailed(detail.into()));
+        }
+    }
+    Ok(tagged(row.revision, TenantView::from(row)))
+}
+
+fn read(body: Value) -> Result<TenantChange, ApiError> {
+    let mut fields = Fields::body(body)?;
+    let change = TenantChange {
+        name: fields.optional("name", rules::name),
+        weight: fields.optional("weight", rules::number(1, MAX_WEIGHT)),
+        disabled: fields.optional("disabled", rules::boolean),
+    };
+    fields.finish(|| Some(change))
+}
