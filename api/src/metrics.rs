@@ -20,6 +20,8 @@ pub(crate) struct ApiMetrics {
     pub(crate) audit_records: IntCounterVec,
     /// Requests for jobs that came too soon.
     pub(crate) rate_limited: IntCounter,
+    /// Looks at issuers' keys, by how they ended.
+    pub(crate) issuer_fetches: IntCounterVec,
 }
 
 impl ApiMetrics {
@@ -54,6 +56,12 @@ impl ApiMetrics {
         let help = "Requests for jobs refused because their tenant asked too often.";
         let rate_limited = IntCounter::new("drydock_api_rate_limited_total", help)?;
         registry.register(Box::new(rate_limited.clone()))?;
+        let help = "Looks at the keys of OIDC issuers, by outcome: ok or failed.";
+        let issuer_fetches = IntCounterVec::new(Opts::new("drydock_api_issuer_fetches_total", help), &["outcome"])?;
+        for outcome in ["ok", "failed"] {
+            issuer_fetches.with_label_values(&[outcome]);
+        }
+        registry.register(Box::new(issuer_fetches.clone()))?;
         Ok(Self {
             request_seconds,
             streams,
@@ -62,6 +70,7 @@ impl ApiMetrics {
             accept_again,
             audit_records,
             rate_limited,
+            issuer_fetches,
         })
     }
 }

@@ -22,7 +22,10 @@ pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error>
     let mut info = Info::new("Drydock", drydock_runtime::build_info::VERSION);
     info.description = Some("Runs coding agents on project workspaces.".to_owned());
     openapi.info = info;
-    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `dd_…`")).build();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, `dd_…`, or a token of an OIDC issuer where one is set up"))
+        .build();
     let components = openapi.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
     guard(&mut openapi.paths);

@@ -19,7 +19,7 @@ use tower::{Layer as _, util::MapRequestLayer};
 use crate::{
     agents::KnownAgents,
     audit::AuditLog,
-    auth::{Gate, Keys},
+    auth::{Gate, Keys, Tokens},
     config::{ApiConfig, Secrets},
     events::Feed,
     jobs::Intake,
@@ -95,7 +95,9 @@ async fn connect(
         DatabaseError::Url(_) => Exit::Usage(error.into()),
         other => Exit::Unavailable(other.into()),
     })?;
-    let gate = Gate::at_start(&database, config.api_addr, config.insecure_open.0).await?;
+    let fetches = &api_metrics.issuer_fetches;
+    let tokens = Tokens::start(&database, config.oidc_file.as_deref(), config.key_cache, fetches, shutdown)?;
+    let gate = Gate::at_start(&database, config.api_addr, config.insecure_open.0, tokens.are_taken()).await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     let waker = Waker::start(&database, shutdown);
     Ok(Arc::new(App {
@@ -108,6 +110,7 @@ async fn connect(
         gate,
         keys: Keys::new(&database, config.key_cache),
         job_rate: JobRate::new(config.job_rate, config.job_burst),
+        tokens,
         metrics: api_metrics,
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     agents::KnownAgents,
     audit::AuditLog,
-    auth::{Gate, Keys},
+    auth::{Gate, Keys, Tokens},
     config::ApiConfig,
     events::Feed,
     jobs::Intake,
@@ -40,6 +40,8 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     /// How often a tenant may ask for jobs, where that is limited.
     pub(crate) job_rate: Option<JobRate>,
+    /// Which tokens of issuers count.
+    pub(crate) tokens: Tokens,
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
@@ -56,5 +58,6 @@ impl App {
     /// Asks again who callers are: a user or a tenant has changed.
     pub(crate) fn forget_callers(&self) {
         self.keys.forget_all();
+        self.tokens.forget_all();
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /whoami`: whom the API takes the caller for, and what they may.
 
 use axum::{Json, extract::State};
-use drydock_database::{api_key, tenant, user};
+use drydock_database::{api_key, identity, tenant, user};
 use drydock_domain::{ApiKeyId, Role, Scope, TenantId, UserId};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct WhoamiView {
     tenant: TenantName,
-    /// `key`, or `anyone` while no key exists.
+    /// `key`, `token`, or `anyone` while no key exists.
     actor: &'static str,
     #[schema(value_type = String)]
     role: Role,
@@ -23,9 +23,19 @@ pub(crate) struct WhoamiView {
     scopes: Vec<Scope>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<KeyName>,
-    /// Who uses the key.
+    /// Who uses the key, or whom the token stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserName>,
+    /// Who they are to the issuer of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<IdentityName>,
+}
+
+/// A subject of an issuer.
+#[derive(Serialize, utoipa::ToSchema)]
+struct IdentityName {
+    issuer: String,
+    subject: String,
 }
 
 /// A tenant by name.
@@ -53,7 +63,8 @@ struct UserName {
     #[schema(value_type = Uuid)]
     id: UserId,
     name: String,
-    email: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
 }
 
 /// Show who asks
@@ -69,15 +80,25 @@ pub(crate) async fn whoami(State(app): State<Shared>, caller: Caller) -> Result<
         scopes: caller.scopes.iter().collect(),
         key: None,
         user: None,
+        identity: None,
+    };
+    let named = async |id| {
+        let row = user::find(&client, caller.tenant, id).await?.ok_or_else(gone)?;
+        Ok::<_, ApiError>(Some(UserName { id: row.id, name: row.name, email: row.email }))
     };
     if let Actor::Key { id, user, .. } = caller.actor {
         let row = api_key::find(&client, caller.tenant, id).await?.ok_or_else(gone)?;
         view.actor = "key";
         view.key = Some(KeyName { id, name: row.name, prefix: row.prefix.to_string(), expires_at: row.expires_at });
         if let Some(user) = user {
-            let row = user::find(&client, caller.tenant, user).await?.ok_or_else(gone)?;
-            view.user = Some(UserName { id: row.id, name: row.name, email: row.email });
+            view.user = named(user).await?;
         }
+    }
+    if let Actor::Token { user, .. } = caller.actor {
+        view.actor = "token";
+        view.user = named(user).await?;
+        let identity = identity::of_user(&client, caller.tenant, user).await?;
+        view.identity = identity.map(|identity| IdentityName { issuer: identity.issuer, subject: identity.subject });
     }
     Ok(Json(view))
 }

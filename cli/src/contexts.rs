@@ -209,7 +209,11 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = self.prefix().map_or_else(|| "no key".to_owned(), |prefix| format!("key dd_{prefix}_…"));
+        let key = match (&self.key, self.prefix()) {
+            (_, Some(prefix)) => format!("key dd_{prefix}_…"),
+            (Some(_), None) => "a token".to_owned(),
+            (None, None) => "no key".to_owned(),
+        };
         write!(f, "{}, {key}", self.server)
     }
 }

@@ -27,7 +27,9 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/keys", "key.create"),
     ("DELETE", "/api/v1/keys/{id}", "key.revoke"),
     ("POST", "/api/v1/users", "user.create"),
+    ("PATCH", "/api/v1/users/{id}", "user.change"),
     ("POST", "/api/v1/tenants", "tenant.create"),
+    ("PATCH", "/api/v1/tenants/{id}", "tenant.change"),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", "job.submit"),
 ];

@@ -37,6 +37,7 @@ impl Draft {
             actor: match caller.actor {
                 Actor::Anyone => audit::Actor::Anyone,
                 Actor::Key { id, user, .. } => audit::Actor::Key { key: id, user },
+                Actor::Token { user, .. } => audit::Actor::Token { user },
             },
             // Of a path's ids the first is what the request is about; the path has the others.
             target: path.split('/').find_map(|part| part.parse().ok()),

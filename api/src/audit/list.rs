@@ -28,7 +28,7 @@ pub(crate) struct AuditView {
     at: DateTime<Utc>,
     /// `job.submit`, `key.revoke`, …: new ones may come.
     action: Value,
-    /// `{kind, key?, user?}`; the kind is `key`, `anyone` while no key existed, or `operator` for `drydock admin`.
+    /// `{kind, key?, user?}`; the kind is `key`, `token`, `anyone` while no key existed, or `operator` for `drydock admin`.
     #[schema(value_type = Object)]
     actor: Value,
     /// What the key is called.

@@ -3,6 +3,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use drydock_domain::{ApiKeyId, KeyPrefix, Role, Scope, Scopes, TenantId, UserId};
 
+use super::oidc::TokenId;
 use crate::{error::ApiError, state::App};
 
 /// Who asks. Handlers take it as an argument.
@@ -22,6 +23,8 @@ pub(crate) enum Actor {
     Anyone,
     /// A key, and who uses it.
     Key { id: ApiKeyId, prefix: KeyPrefix, user: Option<UserId> },
+    /// A token of an issuer, and who it stands for.
+    Token { token: TokenId, user: UserId },
 }
 
 impl Caller {
@@ -34,6 +37,7 @@ impl Caller {
         match self.actor {
             Actor::Anyone => app.gate.is_open().await.unwrap_or(true),
             Actor::Key { prefix, .. } => app.keys.counts(prefix).await.unwrap_or(true),
+            Actor::Token { token, .. } => app.tokens.counts(token).await.unwrap_or(true),
         }
     }
 
@@ -47,12 +51,13 @@ impl Caller {
             return Ok(());
         }
         let plural = if missing.iter().count() == 1 { "scope" } else { "scopes" };
-        let detail =
-            format!("This needs the {plural} {missing}, which a key of role '{}' {}", self.role, self.lack(missing));
+        let what = if matches!(self.actor, Actor::Token { .. }) { "token" } else { "key" };
+        let lack = self.lack(missing);
+        let detail = format!("This needs the {plural} {missing}, which a {what} of role '{}' {lack}", self.role);
         Err(ApiError::Forbidden(detail.into()))
     }
 
-    /// Whether its role has none of it, or this key less than its role.
+    /// Whether its role has none of it, or this key or user less than its role.
     fn lack(&self, missing: Scopes) -> &'static str {
         if (self.role.scopes() & missing).is_empty() { "does not have" } else { "has, but not this one" }
     }

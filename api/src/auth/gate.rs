@@ -1,5 +1,5 @@
 //! Open mode: while no key exists, whoever reaches the API may do everything. It ends with the first key and never comes back while the
-//! process runs: a key that is revoked or expired still exists.
+//! process runs: a key that is revoked or expired still exists. There is no open mode where tokens of an issuer are taken.
 
 use std::{
     net::SocketAddr,
@@ -30,14 +30,26 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Looks whether keys exist, and says at start what that means.
+    /// Looks whether keys exist, and says at start what that means. Where `tokens` of an issuer are taken it is closed from the start:
+    /// who set that up wants to know who asks.
     ///
     /// # Errors
     /// There is none, others can reach `address`, and `insecure_open` does not allow that; or the database does not answer.
-    pub(crate) async fn at_start(database: &Database, address: SocketAddr, insecure_open: bool) -> Result<Self, Exit> {
+    pub(crate) async fn at_start(
+        database: &Database,
+        address: SocketAddr,
+        insecure_open: bool,
+        tokens: bool,
+    ) -> Result<Self, Exit> {
         let looked = Instant::now();
         let keys = api_key::exists(&database.client().await?).await?;
         match (keys, address.ip().is_loopback(), insecure_open) {
+            (_, _, open) if tokens => {
+                tracing::info!("tokens of an issuer are taken, so every request needs one, or a key");
+                if open {
+                    tracing::warn!("DRYDOCK_INSECURE_OPEN is set and changes nothing: tokens of an issuer are taken");
+                }
+            }
             (true, _, true) => tracing::warn!(
                 "DRYDOCK_INSECURE_OPEN is set and changes nothing: keys exist, so every request needs one"
             ),
@@ -54,7 +66,7 @@ impl Gate {
         }
         Ok(Self {
             database: database.clone(),
-            closed: AtomicBool::new(keys),
+            closed: AtomicBool::new(keys || tokens),
             looked: Mutex::new(looked),
             turn: Turn::default(),
         })
@@ -103,7 +115,7 @@ fn refused(address: SocketAddr) -> ConfigError {
         name: "DRYDOCK_API_ADDR",
         reason: format!(
             "others can reach {address}, and no keys exist by which to know them: run `drydock admin bootstrap` to make the first one, \
-             use a loopback address, or set DRYDOCK_INSECURE_OPEN=true on a private network"
+             name an issuer of tokens in DRYDOCK_OIDC_FILE, use a loopback address, or set DRYDOCK_INSECURE_OPEN=true on a private network"
         ),
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{
-    bearer,
+    bearer::{self, Presented},
     caller::Caller,
     table::{Access, Rule, rule},
 };
@@ -40,10 +40,11 @@ pub(crate) async fn authenticate(State(app): State<Shared>, mut request: Request
     next.run(request).await
 }
 
-/// A key that is presented is judged even where none is asked for: whoever sends one means it.
+/// What is presented is judged even where none is asked for: whoever sends one means it.
 async fn admit(app: &App, headers: &HeaderMap, access: Access) -> Result<Caller, ApiError> {
-    let caller = match bearer::read(headers)? {
-        Some(key) => {
+    let caller = match bearer::read(headers, app.tokens.are_taken())? {
+        Some(Presented::Token(token)) => app.tokens.verify(&token).await?,
+        Some(Presented::Key(key)) => {
             let caller = app.keys.verify(&key).await?;
             app.gate.close();
             caller

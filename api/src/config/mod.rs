@@ -35,7 +35,11 @@ pub struct ApiConfig {
     /// networks. Once a key exists it changes nothing
     #[arg(long, env = "DRYDOCK_INSECURE_OPEN", default_value = "false", value_parser = cors::flag)]
     pub insecure_open: Flag,
-    /// How long a key that was looked up is believed: a key revoked by another replica works here at most so long
+    /// A file that says which OIDC issuers' tokens are taken beside keys; the README has its form
+    #[arg(long, env = "DRYDOCK_OIDC_FILE", value_name = "FILE")]
+    pub oidc_file: Option<PathBuf>,
+    /// How long a key that was looked up is believed: a key revoked by another replica works here at most so long. The same for users
+    /// and tenants
     #[arg(long, env = "DRYDOCK_API_KEY_CACHE", default_value = "5s", value_parser = positive_duration)]
     pub key_cache: Duration,
     /// Agent of projects that name none

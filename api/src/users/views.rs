@@ -11,7 +11,9 @@ pub(crate) struct UserView {
     #[schema(value_type = Uuid)]
     id: UserId,
     name: String,
-    email: String,
+    /// None where an issuer gave none that it has looked at, or another user has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
     /// The most that a key of this user may do.
     #[schema(value_type = String)]
     role: Role,

@@ -3,14 +3,18 @@
 
 mod audit;
 mod batch;
+mod people;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-pub use self::audit::{AuditActor, AuditEntry};
-pub use self::batch::{Batch, Cause, Counts, LineError, Lines, Retried};
+pub use self::{
+    audit::{AuditActor, AuditEntry},
+    batch::{Batch, Cause, Counts, LineError, Lines, Retried},
+    people::{Identity, NewTenant, Tenant, User},
+};
 
 /// A page of a list.
 #[derive(Clone, Debug, Deserialize)]
@@ -362,8 +366,10 @@ pub struct Whoami {
     pub scopes: Vec<String>,
     /// The key; none while no key exists.
     pub key: Option<WhoamiKey>,
-    /// Who uses the key.
+    /// Who uses the key, or whom the token stands for.
     pub user: Option<WhoamiUser>,
+    /// Who they are to the issuer of the token.
+    pub identity: Option<Identity>,
 }
 
 /// Something with a name.
@@ -389,6 +395,6 @@ pub struct WhoamiKey {
 pub struct WhoamiUser {
     /// Their name.
     pub name: String,
-    /// Their address.
-    pub email: String,
+    /// Their address, where it is known.
+    pub email: Option<String>,
 }

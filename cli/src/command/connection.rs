@@ -15,8 +15,8 @@ use crate::{
 };
 
 const SERVER: &str = "http://127.0.0.1:8080";
-/// Longer than any key.
-const MAX_KEY: u64 = 4096;
+/// Longer than any key, and than any token that is taken.
+const MAX_KEY: u64 = 20 * 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct Connection {

@@ -18,7 +18,7 @@ use crate::{
   drydock login --context staging --server https://staging.example.org --token-file key.txt
   pass show drydock | drydock login
 
-The key is asked for, or comes from --token-file, DRYDOCK_API_KEY or standard input; never from an argument,
+Where the server takes tokens of an OIDC issuer, one of those does as well, until it expires. The key is asked for, or comes from --token-file, DRYDOCK_API_KEY or standard input; never from an argument,
 which others on this host can read. It is kept in $XDG_CONFIG_HOME/drydock/config.toml, for its owner alone.")]
 pub(super) struct LoginArgs {
     #[command(flatten)]
@@ -66,8 +66,13 @@ pub(super) fn logout(context: &Context) -> Result<Exit, CliError> {
     let name = context.connection.context_name(&contexts);
     let prefix = contexts.get(&name)?.prefix();
     if contexts.forget_key(&name)? {
-        let key = prefix.map(|prefix| format!(" dd_{prefix}_…")).unwrap_or_default();
-        context.output.note(&format!("forgot the key{key} of context '{name}'; it still counts until it is revoked"));
+        let what = match prefix {
+            Some(prefix) => {
+                format!("forgot the key dd_{prefix}_… of context '{name}'; it still counts until it is revoked")
+            }
+            None => format!("forgot the token of context '{name}'; it still counts until it expires"),
+        };
+        context.output.note(&what);
     } else {
         context.output.note(&format!("context '{name}' has no key"));
     }
@@ -93,9 +98,14 @@ fn tell(who: &Whoami) -> String {
             let until = key.expires_at.map(|at| format!(", until {}", time(at))).unwrap_or_default();
             lines.push(format!("key     {} (dd_{}_…{until})", key.name, key.prefix));
         }
+        None if who.identity.is_some() => {}
         None => lines.push("key     none: no key exists, so everybody may do everything".to_owned()),
     }
-    lines.extend(who.user.as_ref().map(|user| format!("user    {} <{}>", user.name, user.email)));
+    lines.extend(who.identity.as_ref().map(|its| format!("token   {} of {}", its.subject, its.issuer)));
+    lines.extend(who.user.as_ref().map(|user| match &user.email {
+        Some(email) => format!("user    {} <{email}>", user.name),
+        None => format!("user    {}", user.name),
+    }));
     lines.push(format!("role    {}", who.role));
     lines.push(format!("scopes  {}", who.scopes.join(", ")));
     lines.join("\n")

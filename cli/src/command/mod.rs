@@ -14,6 +14,8 @@ mod list;
 mod login;
 mod project;
 mod schedule;
+mod tenant;
+mod user;
 mod version;
 mod wait;
 mod workers;
@@ -130,6 +132,12 @@ enum Command {
     /// The audit log: who asked for what, and whether the log is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Users of the tenant: create, list, change
+    #[command(subcommand, visible_alias = "users")]
+    User(user::UserCommand),
+    /// Tenants, for operators: create, list, change
+    #[command(subcommand, visible_alias = "tenants")]
+    Tenant(tenant::TenantCommand),
     /// Look at everything between this command and a job: the API, the servers behind it, the workers
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
@@ -194,6 +202,8 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Context(command) => contexts::run(context, command),
         Command::Key(command) => key::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
+        Command::User(command) => user::run(context, command).await,
+        Command::Tenant(command) => tenant::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
     }
@@ -218,6 +228,8 @@ impl Command {
             Self::Whoami(args) => args.patience.timeout,
             Self::Key(command) => command.timeout(),
             Self::Audit(command) => command.timeout(),
+            Self::User(command) => command.timeout(),
+            Self::Tenant(command) => command.timeout(),
             Self::Admin(_) | Self::Version(_) | Self::Logout(_) | Self::Context(_) => None,
         }
     }

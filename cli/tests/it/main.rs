@@ -11,6 +11,7 @@ mod harness;
 mod jobs;
 mod keys;
 mod logs;
+mod people;
 mod projects;
 mod schedules;
 mod stand_in;

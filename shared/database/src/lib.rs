@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod fleet;
 pub mod horizon;
+pub mod identity;
 pub mod job;
 pub mod leader;
 pub mod log_chunk;

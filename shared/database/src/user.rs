@@ -48,8 +48,8 @@ pub struct UserRow {
     pub id: UserId,
     /// For people.
     pub name: String,
-    /// Once in a tenant, whatever its case.
-    pub email: String,
+    /// Once in a tenant, whatever its case; none where an issuer gave none that it has looked at.
+    pub email: Option<String>,
     /// The most that a key of this user may do.
     pub role: Role,
     /// When it was made.

@@ -2,11 +2,15 @@
 
 mod audit;
 mod escalation;
+mod forged;
+mod issuer;
+mod issuers;
 mod life;
 mod matrix;
 mod open;
 mod people;
 mod secrets;
+mod tokens;
 
 use std::net::SocketAddr;
 

@@ -82,6 +82,25 @@ async fn what_others_reach_does_not_start_without_a_key() {
     let open = Replica::beside(&api, &["--insecure-open", "true"], on_every_address).await;
     open.ready().await;
     assert_eq!(Answer::of(open.get("/whoami")).await.expect(200).json()["actor"], "anyone");
+    // Where tokens are taken somebody is known, and nothing is open: not even with the setting, nor on loopback.
+    let issuer = super::issuer::Issuer::start().await;
+    let file = super::issuer::file(&issuer.settings("tenant = { name = 'default' }"));
+    let file = ["--oidc-file", file.path().to_str().unwrap()];
+    let replicas = [
+        Replica::beside(&api, &file, on_every_address).await,
+        Replica::beside(&api, &[file.as_slice(), &["--insecure-open", "true"]].concat(), on_every_address).await,
+        Replica::beside(&api, &file, |_| {}).await,
+    ];
+    for replica in &replicas {
+        replica.ready().await;
+        let answer = Answer::of(replica.get("/whoami")).await.expect(401);
+        assert!(answer.text("detail").starts_with("Missing API key"), "{}", answer.text("detail"));
+    }
+    let bad = super::issuer::file("[[issuer]]\nurl = 'http://login.example.org'");
+    let mut bad = Replica::beside(&api, &["--oidc-file", bad.path().to_str().unwrap()], |_| {}).await;
+    let ended = tokio::time::timeout(PATIENCE, &mut bad.running).await.expect("it does not start").unwrap();
+    let Err(error @ Exit::Usage(_)) = ended else { panic!("{ended:?}") };
+    assert!(chain(&error).contains("DRYDOCK_OIDC_FILE") && chain(&error).contains("audience"), "{}", chain(&error));
     let Made { key, .. } = api.first_key().await;
     let keyed = Replica::beside(&api, &[], on_every_address).await;
     keyed.ready().await;

@@ -73,6 +73,11 @@ pub enum Actor {
         #[serde(skip_serializing_if = "Option::is_none")]
         user: Option<UserId>,
     },
+    /// A token of an issuer.
+    Token {
+        /// Whom it stands for.
+        user: UserId,
+    },
 }
 
 /// How a request came.

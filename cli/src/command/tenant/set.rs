@@ -1,0 +1,59 @@
+//! `drydock tenant set`
+
+use clap::Args;
+use serde::Serialize;
+
+use super::super::{Context, Patience};
+use crate::{
+    CliError, Exit,
+    client::{Document, views::Tenant},
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  drydock tenant set 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90 --weight 3
+  drydock tenant set 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90 --disable
+
+What is not given stays. A tenant that is disabled is let in nowhere within seconds, and nothing of it starts; what
+runs goes on to its end, what waits is kept.")]
+#[group(id = "change", required = true, multiple = true, args = ["name", "weight", "disable", "enable"])]
+pub(in crate::command) struct SetArgs {
+    /// The tenant
+    tenant: String,
+    /// 1 to 64 of A-Z a-z 0-9 . _ -, unique
+    #[arg(long)]
+    name: Option<String>,
+    /// Its share of the fleet, 1 to 1000
+    #[arg(long, value_name = "N")]
+    weight: Option<u32>,
+    /// Let nobody of it in, and start nothing
+    #[arg(long)]
+    disable: bool,
+    /// Let it in and go on
+    #[arg(long, conflicts_with = "disable")]
+    enable: bool,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+}
+
+#[derive(Serialize)]
+struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<bool>,
+}
+
+pub(super) async fn run(context: &Context, args: SetArgs) -> Result<Exit, CliError> {
+    let SetArgs { tenant, name, weight, disable, enable, .. } = args;
+    let body = Body { name, weight, disabled: (disable || enable).then_some(disable) };
+    let changed: Document<Tenant> = context.client()?.patch(["tenants", &tenant]).json(&body).document().await?;
+    let now = &changed.value;
+    context.output.note(&format!("changed tenant {tenant}"));
+    context
+        .output
+        .answer(&changed.raw, || format!("{} has weight {}, {}", now.name, now.weight, now.state()))
+        .map(|()| Exit::Ok)
+}
