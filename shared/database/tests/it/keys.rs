@@ -7,7 +7,7 @@ use drydock_database::{
     api_key::{self, Bootstrapped, NewApiKey, Standing},
     page::Cursor,
     tenant,
-    user::{self, NewUser},
+    user::{self, Changed, NewUser, UserChange},
 };
 use drydock_domain::{ApiKey, ApiKeyId, Role, Scope, Scopes, TenantId, UserId};
 
@@ -193,4 +193,30 @@ async fn of_many_bootstraps_at_once_one_makes_the_key() {
     api_key::revoke(&client, TenantId::DEFAULT, keys[0].id).await.unwrap();
     assert_eq!(bootstrap("default", false).await, Bootstrapped::KeysExist, "a revoked key is one");
     assert_eq!(bootstrap("default", true).await, Bootstrapped::Made);
+}
+
+/// Red without the lock on the tenant: each then sees the other one as an owner still.
+#[tokio::test]
+async fn of_two_owners_who_end_each_other_one_stays() {
+    let database = drydock_testing::database().await;
+    let (mut first, second, watch) =
+        (database.client().await.unwrap(), database.client().await.unwrap(), database.client().await.unwrap());
+    let (one, two) = (UserId::generate(), UserId::generate());
+    for (id, email) in [(one, "one@example.org"), (two, "two@example.org")] {
+        let (name, email) = (email.to_owned(), email.to_owned());
+        let new = NewUser { id, tenant: TenantId::DEFAULT, name, email, role: Role::Owner };
+        assert!(user::create(&second, &new).await.unwrap());
+    }
+    let off = UserChange { disabled: Some(true), ..UserChange::default() };
+    let transaction = first.transaction().await.unwrap();
+    assert_eq!(user::change(&transaction, TenantId::DEFAULT, one, 1, &off).await.unwrap(), Changed::Done);
+    let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let (ended, ()) = tokio::join!(user::change(&second, TenantId::DEFAULT, two, 1, &off), async {
+        drydock_testing::until("the second waits for the first", Duration::from_secs(10), async || {
+            (watch.query(waiting, &[]).await.unwrap().len() == 1).then_some(())
+        })
+        .await;
+        transaction.commit().await.unwrap();
+    });
+    assert_eq!(ended.unwrap(), Changed::LastOwner);
 }
