@@ -29,6 +29,7 @@ mod tenants;
 mod users;
 mod validate;
 mod versions;
+mod webhooks;
 mod whoami;
 mod workers;
 

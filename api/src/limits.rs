@@ -18,6 +18,7 @@ use crate::{
     state::Shared,
     validate::rules,
     versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES, MAX_COMPARED_TOTAL, MAX_RENAME_BYTES, MAX_RENAME_FILES},
+    webhooks::MAX_WEBHOOKS,
 };
 
 /// Limits by what they bound. Sizes are bytes, times seconds, lengths characters.
@@ -61,6 +62,7 @@ pub(crate) struct LimitsView {
     tree_files_max: u64,
     tree_bytes_max: u64,
     idempotency_key_max: usize,
+    webhooks_max: i32,
 }
 
 /// Show limits
@@ -102,5 +104,6 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         tree_files_max: tree.entries,
         tree_bytes_max: tree.bytes,
         idempotency_key_max: 255,
+        webhooks_max: MAX_WEBHOOKS,
     }))
 }

@@ -13,7 +13,8 @@ use crate::aliases::{
 };
 use crate::{
     audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, rate, schedules, state::Shared, tenants, users, versions, whoami, workers,
+    operations::Operations, projects, rate, schedules, state::Shared, tenants, users, versions, webhooks, whoami,
+    workers,
 };
 
 /// The routes and what they say of themselves.
@@ -54,6 +55,12 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::show_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
         .routes(routes!(whoami::whoami))

@@ -111,6 +111,8 @@ async fn connect(
         keys: Keys::new(&database, config.key_cache),
         job_rate: JobRate::new(config.job_rate, config.job_burst),
         tokens,
+        vault: secrets.webhook_keys.clone(),
+        webhooks: config.webhooks.policy(),
         metrics: api_metrics,
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),

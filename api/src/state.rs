@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drydock_database::{Client, Database, DatabaseError, wake::Waker};
 use drydock_runtime::Shutdown;
 use drydock_storage::{ManifestCache, Storage};
+use drydock_webhook::{Policy, Vault};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -42,6 +43,10 @@ pub(crate) struct App {
     pub(crate) job_rate: Option<JobRate>,
     /// Which tokens of issuers count.
     pub(crate) tokens: Tokens,
+    /// What secrets of webhooks are kept with.
+    pub(crate) vault: Option<Vault>,
+    /// Where webhooks may point.
+    pub(crate) webhooks: Policy,
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,

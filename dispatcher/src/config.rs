@@ -11,10 +11,12 @@ use drydock_runtime::{
 };
 use drydock_storage::StorageConfig;
 
+use crate::webhooks::WebhooksConfig;
+
 /// Admits jobs, publishes their tickets, takes back what dead workers left
 ///
 /// Secrets come from the environment or from files: `DRYDOCK_DATABASE_URL`, `DRYDOCK_AMQP_URL`, `AWS_ACCESS_KEY_ID`,
-/// `AWS_SECRET_ACCESS_KEY`, each also as `NAME_FILE`.
+/// `AWS_SECRET_ACCESS_KEY` and `DRYDOCK_WEBHOOK_KEY` (the one of the API), each also as `NAME_FILE`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "drydock-dispatcher", version = drydock_runtime::build_info::VERSION)]
 pub struct DispatcherConfig {
@@ -51,6 +53,9 @@ pub struct DispatcherConfig {
     /// What of them is kept, and how long
     #[command(flatten)]
     pub collector: CollectorConfig,
+    /// Webhooks
+    #[command(flatten)]
+    pub webhooks: WebhooksConfig,
     /// Process log
     #[command(flatten)]
     pub telemetry: TelemetryConfig,

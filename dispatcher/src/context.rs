@@ -36,11 +36,13 @@ pub(crate) struct Wakes {
     pub(crate) batches: Arc<Notify>,
     /// A running job may be cancelled.
     pub(crate) hints: Arc<Notify>,
+    /// A webhook may be to be told, or a place has become free.
+    pub(crate) webhooks: Arc<Notify>,
 }
 
 impl Wakes {
     pub(crate) fn all(&self) {
-        for wake in [&self.tickets, &self.waits, &self.batches, &self.hints] {
+        for wake in [&self.tickets, &self.waits, &self.batches, &self.hints, &self.webhooks] {
             wake.notify_one();
         }
     }

@@ -6,6 +6,7 @@ mod lead;
 mod loops;
 mod metrics;
 mod service;
+pub mod webhooks;
 
 pub use config::DispatcherConfig;
 pub use service::run;

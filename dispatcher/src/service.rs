@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use drydock_database::{
     Database,
     wake::{self, Channel, Waker},
@@ -9,6 +10,7 @@ use drydock_database::{
 use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Storage, StorageMetrics};
+use drydock_webhook::{Sender, Vault};
 use prometheus::Registry;
 
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     context::{Context, Wakes},
     lead, loops,
     metrics::DispatcherMetrics,
+    webhooks::Courier,
 };
 
 /// How long the last round may take when stopping.
@@ -33,6 +36,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
     let operations = admin::router("dispatcher", registry, database.readiness(), shutdown.clone());
     tasks::spawn("admin", admin::serve(listener, operations, shutdown.clone()));
 
+    let courier = courier(&config, &database, &fleet)?;
     let (lead, candidate) = lead::start(database.clone(), config.lead_ttl, fleet.clone(), shutdown.clone());
     let context = Context {
         waker: Waker::start(&database, &shutdown),
@@ -46,7 +50,7 @@ pub async fn run(config: DispatcherConfig, shutdown: Shutdown) -> Result<(), Exi
         lead,
     };
     relay_wakes(&context);
-    let running = loops::start(&context);
+    let running = loops::start(&context, courier);
     tracing::info!("dispatching");
     shutdown.triggered().await;
     let stopped = tokio::time::timeout(STOP, async {
@@ -71,6 +75,23 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
     broker.wait().await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))
+}
+
+/// What tells webhooks, where there is a key that their secrets are kept with.
+fn courier(
+    config: &DispatcherConfig,
+    database: &Database,
+    metrics: &DispatcherMetrics,
+) -> Result<Option<Courier>, Exit> {
+    let config = config.webhooks.clone();
+    let Some(vault) = Vault::from_env()? else {
+        tracing::info!("DRYDOCK_WEBHOOK_KEY is not set: no webhook is told anything");
+        return Ok(None);
+    };
+    let sender = Sender::new(config.places.policy(), config.webhook_timeout)
+        .context("prepare to tell webhooks (has this host certificates to trust, as of ca-certificates?)");
+    let sender = sender.map_err(Exit::Failure)?;
+    Ok(Some(Courier { database: database.clone(), config, vault, sender, metrics: metrics.webhooks.clone() }))
 }
 
 /// Work is due when another process says so, and when the lead changes hands.

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use drydock_domain::Scope::{
     self, AuditRead, FleetRead, JobsRead, JobsWrite, KeysRead, KeysWrite, ProjectsRead, ProjectsWrite, TenantsRead,
-    TenantsWrite,
+    TenantsWrite, WebhooksRead, WebhooksWrite,
 };
 
 use self::Access::{Needs, Public, Signed};
@@ -34,6 +34,8 @@ const READ_JOBS: Access = Needs(&[JobsRead]);
 const WRITE_JOBS: Access = Needs(&[JobsWrite]);
 const READ_KEYS: Access = Needs(&[KeysRead]);
 const WRITE_KEYS: Access = Needs(&[KeysWrite]);
+const READ_WEBHOOKS: Access = Needs(&[WebhooksRead]);
+const WRITE_WEBHOOKS: Access = Needs(&[WebhooksWrite]);
 
 /// Method, path as the router has it, need. HEAD is as GET.
 const TABLE: &[(&str, &str, Access)] = &[
@@ -83,6 +85,15 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/schedules/{id}", READ_JOBS),
     ("PATCH", "/api/v1/schedules/{id}", WRITE_JOBS),
     ("DELETE", "/api/v1/schedules/{id}", WRITE_JOBS),
+    ("GET", "/api/v1/webhooks", READ_WEBHOOKS),
+    ("POST", "/api/v1/webhooks", WRITE_WEBHOOKS),
+    ("GET", "/api/v1/webhooks/{id}", READ_WEBHOOKS),
+    ("PATCH", "/api/v1/webhooks/{id}", WRITE_WEBHOOKS),
+    ("DELETE", "/api/v1/webhooks/{id}", WRITE_WEBHOOKS),
+    ("GET", "/api/v1/webhooks/{id}/deliveries", READ_WEBHOOKS),
+    ("POST", "/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", WRITE_WEBHOOKS),
+    ("POST", "/api/v1/webhooks/{id}/rotate-secret", WRITE_WEBHOOKS),
+    ("POST", "/api/v1/webhooks/{id}/test", WRITE_WEBHOOKS),
     ("GET", "/api/v1/workers", Needs(&[FleetRead])),
     ("GET", "/api/v1/whoami", Signed),
     ("GET", "/api/v1/keys", READ_KEYS),

@@ -14,6 +14,7 @@ use drydock_runtime::{
     telemetry::TelemetryConfig,
 };
 use drydock_storage::{Credentials, StorageConfig};
+use drydock_webhook::{Vault, WebhookConfig};
 use secrecy::SecretString;
 
 pub use self::{
@@ -87,6 +88,9 @@ pub struct ApiConfig {
     /// Object storage.
     #[command(flatten)]
     pub storage: StorageConfig,
+    /// Where webhooks may point.
+    #[command(flatten)]
+    pub webhooks: WebhookConfig,
     /// The process log.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
@@ -99,6 +103,8 @@ pub struct Secrets {
     pub database_url: SecretString,
     /// Key pair of object storage.
     pub credentials: Credentials,
+    /// What secrets of webhooks are kept with; without it none can be made.
+    pub webhook_keys: Option<Vault>,
 }
 
 impl Secrets {
@@ -107,7 +113,11 @@ impl Secrets {
     /// # Errors
     /// One is missing, given twice or unreadable.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Ok(Self { database_url: drydock_database::config::url()?, credentials: Credentials::from_env()? })
+        Ok(Self {
+            database_url: drydock_database::config::url()?,
+            credentials: Credentials::from_env()?,
+            webhook_keys: Vault::from_env()?,
+        })
     }
 }
 

@@ -109,6 +109,8 @@ impl ApiError {
     pub(crate) const NO_KEY: Self = Self::NotFound("Key not found");
     pub(crate) const NO_USER: Self = Self::NotFound("User not found");
     pub(crate) const NO_TENANT: Self = Self::NotFound("Tenant not found");
+    pub(crate) const NO_WEBHOOK: Self = Self::NotFound("Webhook not found");
+    pub(crate) const NO_DELIVERY: Self = Self::NotFound("Delivery not found");
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
     pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
     pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use drydock_domain::{ApiKeyId, BatchId, JobId, ProjectId, ScheduleId, TenantId, UserId};
+use drydock_domain::{ApiKeyId, BatchId, DeliveryId, JobId, ProjectId, ScheduleId, TenantId, UserId, WebhookId};
 
 use crate::error::ApiError;
 
@@ -60,6 +60,16 @@ impl Ids {
     /// `{id}` of a tenant.
     pub(crate) fn tenant(&self) -> Result<TenantId, ApiError> {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_TENANT)
+    }
+
+    /// `{id}` of a webhook.
+    pub(crate) fn webhook(&self) -> Result<WebhookId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_WEBHOOK)
+    }
+
+    /// `{delivery}` of a webhook.
+    pub(crate) fn delivery(&self) -> Result<DeliveryId, ApiError> {
+        self.get("delivery").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_DELIVERY)
     }
 
     /// A version's number.

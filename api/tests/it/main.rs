@@ -27,3 +27,4 @@ mod restores;
 mod schedules;
 mod versions;
 mod waiting;
+mod webhooks;

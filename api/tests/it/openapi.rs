@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 52] = [
+const ROUTES: [(&str, &[&str]); 58] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -50,6 +50,12 @@ const ROUTES: [(&str, &[&str]); 52] = [
     ("/api/v1/tenants/{id}", &["get", "patch"]),
     ("/api/v1/users", &["get", "post"]),
     ("/api/v1/users/{id}", &["get", "patch"]),
+    ("/api/v1/webhooks", &["get", "post"]),
+    ("/api/v1/webhooks/{id}", &["get", "patch", "delete"]),
+    ("/api/v1/webhooks/{id}/deliveries", &["get"]),
+    ("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", &["post"]),
+    ("/api/v1/webhooks/{id}/rotate-secret", &["post"]),
+    ("/api/v1/webhooks/{id}/test", &["post"]),
     ("/api/v1/whoami", &["get"]),
     ("/api/v1/workers", &["get"]),
     ("/api/v1/{project_id}/files", &["get"]),
@@ -78,7 +84,9 @@ async fn the_document_and_the_routes_agree() {
     assert_eq!(told, promised.collect::<BTreeSet<_>>());
     for (path, _) in ROUTES {
         let concrete = path.replace("{path}", "x").replace("{a}", "0").replace("{b}", "0").replace("{n}", "0");
-        let concrete = ["{id}", "{project_id}", "{job_id}"].iter().fold(concrete, |path, name| path.replace(name, "x"));
+        let concrete = ["{id}", "{project_id}", "{job_id}", "{delivery}"]
+            .iter()
+            .fold(concrete, |path, name| path.replace(name, "x"));
         for method in METHODS {
             let request =
                 api.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &format!("/{concrete}"));

@@ -18,6 +18,7 @@ mod tenant;
 mod user;
 mod version;
 mod wait;
+mod webhook;
 mod workers;
 
 use std::{sync::Arc, time::Duration};
@@ -112,6 +113,9 @@ enum Command {
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
+    /// Webhooks: URLs that are told when jobs and batches end
+    #[command(subcommand, visible_alias = "webhooks")]
+    Webhook(webhook::WebhookCommand),
     /// List the workers
     Workers(workers::WorkersArgs),
     /// The operator's commands, which need the database itself
@@ -194,6 +198,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Fork(args) => project::fork::run(context, args).await,
         Command::Pull(args) => project::pull::run(context, args).await,
         Command::Schedule(command) => schedule::run(context, command).await,
+        Command::Webhook(command) => webhook::run(context, command).await,
         Command::Workers(args) => workers::run(context, args).await,
         Command::Admin(command) => admin::run(context, command).await,
         Command::Login(_) => login::login(context).await,
@@ -222,6 +227,7 @@ impl Command {
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
+            Self::Webhook(command) => command.timeout(),
             Self::Workers(args) => args.patience.timeout,
             Self::Doctor(args) => args.patience.timeout,
             Self::Login(args) => args.patience.timeout,

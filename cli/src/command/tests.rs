@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 70] = [
+const LEAVES: [&[&str]; 79] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -47,6 +47,15 @@ const LEAVES: [&[&str]; 70] = [
     &["schedule", "pause"],
     &["schedule", "resume"],
     &["schedule", "rm"],
+    &["webhook", "create"],
+    &["webhook", "ls"],
+    &["webhook", "status"],
+    &["webhook", "set"],
+    &["webhook", "rm"],
+    &["webhook", "rotate"],
+    &["webhook", "test"],
+    &["webhook", "deliveries"],
+    &["webhook", "redeliver"],
     &["login"],
     &["logout"],
     &["whoami"],
@@ -131,6 +140,11 @@ fn the_forms_in_use_parse() {
         "pull P dir --version 3 --force",
         "schedule create P --cron @daily --name n -- make",
         "schedules ls P",
+        "webhook create n https://h --event job.error --event job.cancelled --project P",
+        "webhooks list",
+        "webhook show W",
+        "webhook set W --resume",
+        "webhook redeliver W D --timeout 5s",
         "login --context c --token-file -",
         "key create ci --role member --scope jobs:read --scope jobs:write --expires 90d",
         "keys list",
@@ -163,6 +177,10 @@ fn the_forms_in_use_parse() {
         "project create Print --wait soon",
         "diff P 1 2 --stat --name-only",
         "restore P",
+        "webhook create n",
+        "webhook set W",
+        "webhook set W --pause --resume",
+        "webhook redeliver W",
         "pull P",
         "batch submit",
         "batch submit f --batch B --name n",

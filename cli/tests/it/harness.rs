@@ -109,7 +109,12 @@ async fn serve(
     let mut config = ApiConfig::try_parse_from(fixed).unwrap();
     config.storage = storage.clone();
     config.database.database_pool_size = 8;
-    let secrets = Secrets { database_url: database.url.clone(), credentials: Credentials::from_env().unwrap() };
+    let keys = drydock_webhook::Vault::from_text("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let secrets = Secrets {
+        database_url: database.url.clone(),
+        credentials: Credentials::from_env().unwrap(),
+        webhook_keys: Some(keys),
+    };
     let api = TcpListener::bind(config.api_addr).await.unwrap();
     let address = api.local_addr().unwrap();
     let shutdown = Shutdown::new();

@@ -16,4 +16,5 @@ mod projects;
 mod schedules;
 mod stand_in;
 mod versions;
+mod webhooks;
 mod worker;

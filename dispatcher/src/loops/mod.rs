@@ -17,6 +17,8 @@ mod relay;
 mod schedules;
 mod seal;
 mod tickets;
+mod webhook_log;
+mod webhooks;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -28,19 +30,26 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use self::{
     ahead::Ahead, collect::Collection, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets,
+    webhook_log::WebhookLog, webhooks::Webhooks,
 };
-use crate::context::Context;
+use crate::{context::Context, webhooks::Courier};
 
 /// Shortest time between two looks that every wake-up asks for.
 const SOON: Duration = Duration::from_millis(100);
 
+/// The same where each look takes few, because one receiver shall not get all.
+const BRIEFLY: Duration = Duration::from_millis(20);
+
 /// Starts every loop; they end with the context's shutdown.
-pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
+pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHandle<()>> {
     let (repair, poll, wakes) = (context.config.repair_period, context.config.dispatch_poll, &context.wakes);
     let stop = || context.shutdown.clone();
     let tickets = Tickets::new(context.clone()).run(woken("tickets", poll, Duration::ZERO, &wakes.tickets), stop());
     let hints = Hints::new(context.clone()).run(woken("hints", repair, SOON, &wakes.hints), stop());
-    vec![
+    let told = courier.map(|courier| {
+        Webhooks::new(context.clone(), courier).run(woken("webhooks", repair, BRIEFLY, &wakes.webhooks), stop())
+    });
+    let mut loops = vec![
         tasks::spawn("tickets", tickets),
         tasks::spawn("hints", hints),
         tasks::spawn("ahead", Ahead::new(context.clone()).run(every("ahead", repair), stop())),
@@ -58,7 +67,10 @@ pub(crate) fn start(context: &Context) -> Vec<JoinHandle<()>> {
             "collect",
             Collection::new(context.clone()).run(every("collect", context.config.gc_period), stop()),
         ),
-    ]
+        tasks::spawn("webhook log", WebhookLog::new(context.clone()).run(every("webhook log", repair * 5), stop())),
+    ];
+    loops.extend(told.map(|told| tasks::spawn("webhooks", told)));
+    loops
 }
 
 fn every(name: &'static str, period: Duration) -> Schedule {

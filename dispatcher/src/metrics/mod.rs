@@ -4,11 +4,13 @@ mod audit;
 mod batches;
 mod collection;
 mod locality;
+mod webhooks;
 
 use drydock_database::job::Moved;
 use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+pub(crate) use self::webhooks::WebhookMetrics;
 use self::{audit::AuditMetrics, batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics};
 
 /// Counters and gauges of this crate.
@@ -33,6 +35,7 @@ pub(crate) struct DispatcherMetrics {
     slots: IntGaugeVec,
     pub(crate) collection: CollectionMetrics,
     pub(crate) batches: BatchMetrics,
+    pub(crate) webhooks: WebhookMetrics,
 }
 
 impl DispatcherMetrics {
@@ -96,6 +99,7 @@ impl DispatcherMetrics {
             slots,
             collection: CollectionMetrics::register(registry)?,
             batches: BatchMetrics::register(registry)?,
+            webhooks: WebhookMetrics::register(registry)?,
         })
     }
 
@@ -112,6 +116,7 @@ impl DispatcherMetrics {
             self.oldest_transaction_seconds.set(0.0);
             self.audit.pending.set(0);
             self.collection.reset();
+            self.webhooks.reset();
         }
     }
 

@@ -29,6 +29,7 @@ pub mod tenant;
 pub mod user;
 pub mod version;
 pub mod wake;
+pub mod webhook;
 pub mod worker;
 pub mod worker_list;
 

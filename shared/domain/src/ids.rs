@@ -67,6 +67,14 @@ id! {
     ScheduleId
 }
 id! {
+    /// Whom a tenant wants told of ends.
+    WebhookId
+}
+id! {
+    /// One event told to one webhook; also the id of the message.
+    DeliveryId
+}
+id! {
     /// One try at a job by one worker; also the fencing token of that try.
     AttemptId
 }

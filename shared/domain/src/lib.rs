@@ -16,13 +16,16 @@ pub mod state;
 pub mod ticket;
 pub mod transition;
 pub mod tree;
+pub mod webhook;
 
 pub use self::ignore::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules};
 pub use access::{ApiKey, ApiKeyError, KeyPrefix, Role, Scope, Scopes, SecretHash};
 pub use ahead::Ahead;
 pub use changes::Changes;
 pub use digest::{Digest, DigestError};
-pub use ids::{ApiKeyId, AttemptId, BatchId, JobId, ProjectId, ScheduleId, TenantId, UserId, WorkerId};
+pub use ids::{
+    ApiKeyId, AttemptId, BatchId, DeliveryId, JobId, ProjectId, ScheduleId, TenantId, UserId, WebhookId, WorkerId,
+};
 pub use instruction::{Instruction, InstructionError};
 pub use object::ObjectKind;
 pub use path::{PathError, RelativePath};
@@ -30,3 +33,4 @@ pub use schedule::{Missed, Schedule, ScheduleError};
 pub use state::{Isolation, JobState, JobType, Outcome, Phase, Status};
 pub use ticket::{Dispatch, Ticket};
 pub use tree::{Entry, EntryKind, LinkTarget, Mode, Tree, TreeEdit, TreeError};
+pub use webhook::WebhookEvent;

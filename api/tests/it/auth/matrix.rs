@@ -50,6 +50,8 @@ struct Things {
     job: String,
     schedule: String,
     batch: String,
+    webhook: String,
+    delivery: String,
     key: String,
     user: String,
     tenant: String,
@@ -65,13 +67,17 @@ async fn things(api: &Api, admin: &Made) -> Things {
                           "job": {"job_type": "edit", "instruction": "tidy"}});
     let schedule = api.post_as(&admin.key, "/schedules", &schedule).await.expect(201).text("id");
     let batch = api.post_as(&admin.key, "/batches", &json!({"name": "many"})).await.expect(201).text("id");
+    let webhook = json!({"name": "n", "url": "https://1.1.1.1/hook"});
+    let webhook = api.post_as(&admin.key, "/webhooks", &webhook).await.expect(201).text("id");
+    let test = api.post_as(&admin.key, &format!("/webhooks/{webhook}/test"), &json!({})).await.expect(202);
+    let delivery = test.text("id");
     let body = json!({"job_type": "edit", "instruction": "change it"});
     let job = api.post_as(&admin.key, &format!("/projects/{project}/jobs"), &body).await.expect(202).text("id");
     let user = json!({"name": "Eve", "email": "eve@example.org", "role": "member"});
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let tenant =
         api.get_as(&admin.key, "/whoami").await.expect(200).json()["tenant"]["id"].as_str().unwrap().to_owned();
-    Things { project, job, schedule, batch, key: admin.id.clone(), user, tenant }
+    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -101,12 +107,14 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "keys" => &things.key,
         "users" => &things.user,
         "tenants" => &things.tenant,
+        "webhooks" => &things.webhook,
         _ => "",
     };
     let values = [
         ("{id}", id),
         ("{project_id}", &things.project),
         ("{job_id}", &things.job),
+        ("{delivery}", &things.delivery),
         ("{path}", "README.md"),
         ("{a}", "0"),
         ("{b}", "1"),
@@ -143,6 +151,11 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/batches/{id}/retry-failed", json!({})),
         ("/api/v1/schedules", json!({"name": "n", "project_id": things.project, "cron": "@daily", "job": job})),
         ("/api/v1/schedules/{id}", json!({"paused": true})),
+        ("/api/v1/webhooks", json!({"name": "mine", "url": "https://1.1.1.1/"})),
+        ("/api/v1/webhooks/{id}", json!({"paused": true})),
+        ("/api/v1/webhooks/{id}/rotate-secret", json!({})),
+        ("/api/v1/webhooks/{id}/test", json!({})),
+        ("/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", json!({})),
         ("/api/v1/keys", json!({"name": "mine", "role": "viewer"})),
         ("/api/v1/users", json!({"name": "Ada", "email": "ada@example.org", "role": "viewer"})),
         ("/api/v1/users/{id}", json!({"name": "a stranger's"})),
@@ -215,13 +228,15 @@ async fn what_is_another_tenants_is_not_there() {
         "/keys/K",
         "/users/U",
         "/tenants/T",
+        "/webhooks/W",
+        "/webhooks/W/deliveries",
         "/projects/P/versions",
         "/projects/P/files",
     ];
     let paths = paths.map(|path| {
         let path = path.replace('P', &things.project).replace('J', &things.job);
         let path = path.replace('B', &things.batch).replace('S', &things.schedule).replace('K', &things.key);
-        path.replace('U', &things.user).replace('T', &things.tenant)
+        path.replace('U', &things.user).replace('T', &things.tenant).replace('W', &things.webhook)
     });
     let standing = async || {
         let mut seen = Vec::new();
@@ -256,7 +271,9 @@ async fn lists_and_references_end_at_the_tenant() {
     let user = json!({"name": "Ada", "email": "ada@example.org", "role": "member"});
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let stranger = api.tenant(&admin.key, "second").await;
-    for (list, own) in [("projects", 0), ("jobs", 0), ("schedules", 0), ("batches", 0), ("users", 0), ("keys", 1)] {
+    for (list, own) in
+        [("projects", 0), ("jobs", 0), ("schedules", 0), ("batches", 0), ("webhooks", 0), ("users", 0), ("keys", 1)]
+    {
         let items = async |key: &str| api.get_as(key, &format!("/{list}")).await.expect(200).json();
         let (mine, theirs) = (items(&stranger.key).await, items(&admin.key).await);
         assert_eq!(mine["items"].as_array().unwrap().len(), own, "{list}: {mine}");
@@ -269,6 +286,8 @@ async fn lists_and_references_end_at_the_tenant() {
     let job = json!({"job_type": "edit", "instruction": "tidy"});
     let schedule = json!({"name": "n", "project_id": things.project, "cron": "@daily", "job": job});
     refused("/schedules", schedule, "project_id: value_error").await;
+    let webhook = json!({"name": "n", "url": "https://1.1.1.1/", "project_id": things.project});
+    refused("/webhooks", webhook, "project_id: value_error").await;
     let key = json!({"name": "k", "role": "viewer", "user_id": user});
     refused("/keys", key, "user_id: value_error").await;
     let own = api.post_as(&stranger.key, "/projects", &json!({"instruction": "my own thing"})).await.expect(201);

@@ -138,5 +138,17 @@ pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig,
     }
     config.storage = drydock_testing::storage_config();
     config.database.database_pool_size = 8;
-    (config, Secrets { database_url: database.url.clone(), credentials: Credentials::from_env().unwrap() })
+    (
+        config,
+        Secrets {
+            database_url: database.url.clone(),
+            credentials: Credentials::from_env().unwrap(),
+            webhook_keys: Some(webhook_keys()),
+        },
+    )
+}
+
+/// Keys of tests.
+pub(crate) fn webhook_keys() -> drydock_webhook::Vault {
+    drydock_webhook::Vault::from_text("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap()
 }

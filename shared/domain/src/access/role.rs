@@ -12,7 +12,7 @@ words! {
         Viewer = "viewer",
         /// A viewer who also works: projects and jobs.
         Member = "member",
-        /// All of its tenant, users and keys included.
+        /// All of its tenant, users, keys and webhooks included.
         Owner = "owner",
         /// The fleet and the list of tenants, and nothing of any tenant's own.
         Operator = "operator",
@@ -21,9 +21,10 @@ words! {
     }
 }
 
-const VIEWER: Scopes = Scopes::of(&[Scope::ProjectsRead, Scope::JobsRead, Scope::KeysRead, Scope::AuditRead]);
+const VIEWER: Scopes =
+    Scopes::of(&[Scope::ProjectsRead, Scope::JobsRead, Scope::KeysRead, Scope::AuditRead, Scope::WebhooksRead]);
 const MEMBER: Scopes = VIEWER.with(Scopes::of(&[Scope::ProjectsWrite, Scope::JobsWrite]));
-const OWNER: Scopes = MEMBER.with(Scopes::of(&[Scope::KeysWrite]));
+const OWNER: Scopes = MEMBER.with(Scopes::of(&[Scope::KeysWrite, Scope::WebhooksWrite]));
 const OPERATOR: Scopes = Scopes::of(&[Scope::FleetRead, Scope::FleetWrite, Scope::TenantsRead, Scope::TenantsWrite]);
 
 impl Role {
@@ -53,9 +54,15 @@ mod tests {
     fn roles_are_what_is_promised() {
         let told = |role: Role| role.scopes().to_string();
         let cases = [
-            (Role::Viewer, "projects:read, jobs:read, keys:read, audit:read"),
-            (Role::Member, "projects:read, projects:write, jobs:read, jobs:write, keys:read, audit:read"),
-            (Role::Owner, "projects:read, projects:write, jobs:read, jobs:write, keys:read, keys:write, audit:read"),
+            (Role::Viewer, "projects:read, jobs:read, keys:read, audit:read, webhooks:read"),
+            (
+                Role::Member,
+                "projects:read, projects:write, jobs:read, jobs:write, keys:read, audit:read, webhooks:read",
+            ),
+            (
+                Role::Owner,
+                "projects:read, projects:write, jobs:read, jobs:write, keys:read, keys:write, audit:read, webhooks:read, webhooks:write",
+            ),
             (Role::Operator, "fleet:read, fleet:write, tenants:read, tenants:write"),
         ];
         for (role, scopes) in cases {

@@ -31,6 +31,10 @@ words! {
         TenantsRead = "tenants:read",
         /// Make tenants, with the first key of each.
         TenantsWrite = "tenants:write",
+        /// Webhooks and what was delivered to them, never a secret.
+        WebhooksRead = "webhooks:read",
+        /// Make, change, test and remove webhooks: what the tenant's jobs came to goes where they say.
+        WebhooksWrite = "webhooks:write",
     }
 }
 
