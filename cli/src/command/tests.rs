@@ -140,11 +140,6 @@ fn the_forms_in_use_parse() {
         "pull P dir --version 3 --force",
         "schedule create P --cron @daily --name n -- make",
         "schedules ls P",
-        "webhook create n https://h --event job.error --event job.cancelled --project P",
-        "webhooks list",
-        "webhook show W",
-        "webhook set W --resume",
-        "webhook redeliver W D --timeout 5s",
         "login --context c --token-file -",
         "key create ci --role member --scope jobs:read --scope jobs:write --expires 90d",
         "keys list",
@@ -177,10 +172,6 @@ fn the_forms_in_use_parse() {
         "project create Print --wait soon",
         "diff P 1 2 --stat --name-only",
         "restore P",
-        "webhook create n",
-        "webhook set W",
-        "webhook set W --pause --resume",
-        "webhook redeliver W",
         "pull P",
         "batch submit",
         "batch submit f --batch B --name n",
@@ -198,6 +189,24 @@ fn the_forms_in_use_parse() {
         "tenant set T --weight many",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn the_forms_of_webhooks_parse() {
+    for (line, passes) in [
+        ("webhook create n https://h --event job.error --event job.cancelled --project P", true),
+        ("webhooks list", true),
+        ("webhook show W", true),
+        ("webhook set W --resume", true),
+        ("webhook redeliver W D --timeout 5s", true),
+        ("webhook create n", false),
+        ("webhook set W", false),
+        ("webhook set W --pause --resume", false),
+        ("webhook set W --event job.error --all-events", false),
+        ("webhook redeliver W", false),
+    ] {
+        assert_eq!(parse(line).is_ok(), passes, "{line}");
     }
 }
 

@@ -19,6 +19,7 @@ DRYDOCK_S3_ENDPOINT=$(environment_url s3)
 DRYDOCK_S3_BUCKET=drydock
 AWS_ACCESS_KEY_ID=$(setting_secret s3_access_key)
 AWS_SECRET_ACCESS_KEY=$(setting_secret s3_secret_key)
+DRYDOCK_WEBHOOK_KEY=$(setting_key webhook_key)
 DRYDOCK_API_ADMIN=$(environment_url api_admin)
 DRYDOCK_DISPATCHER_ADMIN=$(environment_url dispatcher_admin)
 DRYDOCK_WORKER_1_ADMIN=$(environment_url worker_1_admin)

@@ -26,6 +26,14 @@ setting_secret() {
   setting_get "$1"
 }
 
+# setting_key NAME: the remembered key, 32 random bytes in base64 without its `=`, made the first time.
+setting_key() {
+  if [[ -z $(setting_get "$1") ]]; then
+    setting_set "$1" "$(head -c 32 /dev/urandom | base64 | tr -d '=\n')"
+  fi
+  setting_get "$1"
+}
+
 state_is_ours() {
   [[ $STATE == "$ROOT/.local" || $STATE == "$ROOT/.local/"* || -f $STATE/.drydock-state ]]
 }

@@ -223,8 +223,8 @@ fn failure(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// TLS failures come inside of an I/O error, which does not name them as its source.
+/// TLS failures come inside of I/O errors, one in another, which do not name them as their sources.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inside.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || inside.is_some_and(|inner| is_tls(inner))
 }

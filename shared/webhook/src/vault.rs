@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use drydock_domain::WebhookId;
 use drydock_runtime::config::{ConfigError, optional_secret};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -15,6 +18,11 @@ use crate::secret::SigningSecret;
 pub const KEY: &str = "DRYDOCK_WEBHOOK_KEY";
 
 const FORM: u8 = 1;
+/// With or without the `=` at the end: some readers of settings drop it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The keys that seal and open.
 #[derive(Clone)]
@@ -44,7 +52,7 @@ impl Vault {
     /// There is none, or one is not.
     pub fn from_text(text: &str) -> Result<Self, ConfigError> {
         let key = |text: &str| {
-            let bytes = STANDARD.decode(text.trim()).ok()?;
+            let bytes = BASE64.decode(text.trim()).ok()?;
             Some(LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &bytes).ok()?))
         };
         let keys: Option<Vec<_>> = text.split(',').map(key).collect();
@@ -100,7 +108,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> String {
-        STANDARD.encode([byte; 32])
+        BASE64.encode([byte; 32])
     }
 
     #[test]
@@ -134,7 +142,8 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_keys() {
-        for text in ["", ",", "x", "AAAA", &format!("{},", key(1)), &STANDARD.encode([1; 31])] {
+        assert!(Vault::from_text(key(1).trim_end_matches('=')).is_ok(), "a shell may have dropped the end");
+        for text in ["", ",", "x", "AAAA", &format!("{},", key(1)), &BASE64.encode([1; 31])] {
             let error = Vault::from_text(text).unwrap_err().to_string();
             assert!(error.starts_with("DRYDOCK_WEBHOOK_KEY: ") && error.contains("openssl rand -base64 32"), "{error}");
         }

@@ -24,4 +24,5 @@ mod results;
 mod start;
 mod tickets;
 mod together;
+mod webhooks;
 mod zombie;

@@ -1,0 +1,273 @@
+//! Deliveries of webhooks: made once with the end they tell of, taken by one dispatcher at a time, so many for each receiver, and never at a
+//! cost that grows with what waits.
+
+use std::time::Duration;
+
+use drydock_database::{
+    Client, Database,
+    webhook::{self, Claim, Created, Disabled, NewWebhook, Outcome, Tried, WebhookChange},
+};
+use drydock_domain::{DeliveryId, Outcome as Ended, TenantId, WebhookEvent, WebhookId};
+use uuid::Uuid;
+
+use crate::{
+    backlog::cost,
+    support::{Fleet, tree},
+};
+
+const LEASE: Duration = Duration::from_secs(60);
+const DAYS: Duration = Duration::from_secs(5 * 86_400);
+const AGAIN: Tried = Tried {
+    arrived: false,
+    status: Some(500),
+    error: Some("status"),
+    took: Duration::from_millis(3),
+    again: Some(Duration::ZERO),
+    gone: false,
+    ours: false,
+};
+const ARRIVED: Tried = Tried { arrived: true, status: Some(204), error: None, again: None, ..AGAIN };
+
+async fn hook(client: &Client, change: impl FnOnce(&mut NewWebhook)) -> WebhookId {
+    let mut new = NewWebhook {
+        id: WebhookId::generate(),
+        project: None,
+        name: "n".to_owned(),
+        url: "https://1.1.1.1/".to_owned(),
+        events: Vec::new(),
+        secret: vec![1],
+        paused: false,
+    };
+    change(&mut new);
+    assert_eq!(webhook::create(client, TenantId::DEFAULT, &new, 20).await.unwrap(), Created::New);
+    new.id
+}
+
+async fn test(client: &Client, hook: WebhookId, many: usize) {
+    for _ in 0..many {
+        assert!(webhook::test(client, TenantId::DEFAULT, hook, DeliveryId::generate()).await.unwrap());
+    }
+}
+
+async fn claim(client: &Client, hooks: &[WebhookId], most: i32, each: i32) -> (Uuid, Vec<Claim>) {
+    let who = Uuid::now_v7();
+    (who, webhook::claim(client, hooks, who, most, each, LEASE).await.unwrap())
+}
+
+async fn record(client: &Client, claim: &Claim, who: Uuid, tried: &Tried) -> (Outcome, Option<Disabled>) {
+    let recorded = webhook::record(client, claim.id, who, tried, DAYS).await.unwrap();
+    (recorded.outcome, recorded.disabled)
+}
+
+async fn due(client: &Client) -> Vec<WebhookId> {
+    let pending = webhook::pending(client, Uuid::nil(), 100).await.unwrap();
+    pending.into_iter().filter(|pending| pending.is_due).map(|pending| pending.webhook).collect()
+}
+
+async fn told(client: &Client, hook: WebhookId) -> Vec<String> {
+    let sql = "SELECT event FROM webhook_delivery WHERE webhook_id = $1 ORDER BY created_at";
+    client.query(sql, &[&hook.uuid()]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+async fn fleet(database: &Database) -> (Fleet, Client) {
+    (Fleet::new(database).await, database.client().await.unwrap())
+}
+
+#[tokio::test]
+async fn each_end_makes_one_delivery_for_each_who_asked() {
+    let database = drydock_testing::database().await;
+    let (fleet, client) = fleet(&database).await;
+    let all = hook(&client, |_| {}).await;
+    let errors = hook(&client, |new| new.events = vec![WebhookEvent::JobError]).await;
+    let other = fleet.another_project(&database).await.project;
+    let elsewhere = hook(&client, |new| new.project = Some(other)).await;
+    let paused = hook(&client, |new| new.paused = true).await;
+    // One that fails and is tried again ends once, at its last attempt.
+    let job = fleet.accept(|job| job.retries = 1).await;
+    for _ in 0..2 {
+        let (id, attempt) = fleet.running().await;
+        assert_eq!(id, job);
+        fleet.finish(job, attempt, Ended::Failed, None).await;
+        // The same answer again, as after a lost connection.
+        fleet.finish(job, attempt, Ended::Failed, None).await;
+        fleet.end_back_off(job).await;
+    }
+    let job = fleet.plain().await;
+    let (_, attempt) = fleet.running().await;
+    fleet.finish(job, attempt, Ended::Succeeded, Some(&tree(1))).await;
+    assert_eq!(told(&client, all).await, ["job.error", "job.completed"]);
+    assert_eq!(told(&client, errors).await, ["job.error"]);
+    for none in [elsewhere, paused] {
+        assert_eq!(told(&client, none).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn two_dispatchers_never_have_the_same_delivery() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hooks = [hook(&client, |_| {}).await, hook(&client, |_| {}).await];
+    for hook in hooks {
+        test(&client, hook, 40).await;
+    }
+    let one = async || {
+        let client = database.client().await.unwrap();
+        let mut mine = Vec::new();
+        loop {
+            let (who, taken) = claim(&client, &due(&client).await, 7, 5).await;
+            for claim in &taken {
+                assert_eq!(record(&client, claim, who, &ARRIVED).await, (Outcome::Delivered, None));
+            }
+            if taken.is_empty() && due(&client).await.is_empty() {
+                return mine;
+            }
+            mine.extend(taken.into_iter().map(|claim| claim.id));
+        }
+    };
+    let (a, b, c) = tokio::join!(one(), one(), one());
+    let mut all = [a, b, c].concat();
+    assert_eq!(all.len(), 80);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 80, "some were sent twice");
+}
+
+#[tokio::test]
+async fn a_receiver_gets_so_many_at_once_and_one_while_it_fails() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let (slow, fast) = (hook(&client, |_| {}).await, hook(&client, |_| {}).await);
+    test(&client, slow, 10).await;
+    test(&client, fast, 2).await;
+    let count = |taken: &[Claim], hook| taken.iter().filter(|claim| claim.webhook == hook).count();
+    let (who, first) = claim(&client, &[slow, fast], 100, 4).await;
+    assert_eq!((count(&first, slow), count(&first, fast)), (4, 2));
+    assert!(claim(&client, &[slow, fast], 100, 4).await.1.is_empty(), "four are under way");
+    record(&client, &first[0], who, &ARRIVED).await;
+    assert_eq!(claim(&client, &[slow], 100, 4).await.1.len(), 1, "a place is free");
+    for claim in first.iter().filter(|claim| claim.webhook == slow).skip(1) {
+        assert_eq!(record(&client, claim, who, &AGAIN).await, (Outcome::Retrying, None));
+    }
+    assert!(claim(&client, &[slow], 100, 4).await.1.is_empty(), "it fails, and one is under way");
+    client
+        .batch_execute("UPDATE webhook_delivery SET claim = NULL, due_at = now() WHERE state = 'pending'")
+        .await
+        .unwrap();
+    let (who, one) = claim(&client, &[slow], 100, 4).await;
+    assert_eq!(one.len(), 1);
+    record(&client, &one[0], who, &ARRIVED).await;
+    assert_eq!(claim(&client, &[slow], 100, 4).await.1.len(), 4, "it is well again");
+}
+
+#[tokio::test]
+async fn what_a_dispatcher_took_and_never_recorded_is_sent_by_another() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hook = hook(&client, |_| {}).await;
+    test(&client, hook, 1).await;
+    let (dead, first) = claim(&client, &[hook], 1, 1).await;
+    assert!(due(&client).await.is_empty());
+    client.batch_execute("UPDATE webhook_delivery SET due_at = clock_timestamp()").await.unwrap();
+    let (who, second) = claim(&client, &due(&client).await, 1, 1).await;
+    assert_eq!(second[0].id, first[0].id, "under the same id");
+    assert_eq!(record(&client, &first[0], dead, &AGAIN).await, (Outcome::Lost, None), "it came back too late");
+    assert_eq!(record(&client, &second[0], who, &ARRIVED).await, (Outcome::Delivered, None));
+    assert_eq!(record(&client, &second[0], who, &ARRIVED).await, (Outcome::Lost, None));
+}
+
+#[tokio::test]
+async fn a_webhook_is_disabled_when_it_is_gone_or_was_away_for_days() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hook = hook(&client, |_| {}).await;
+    test(&client, hook, 1).await;
+    let tried = async |tried: Tried| {
+        client
+            .batch_execute("UPDATE webhook_delivery SET due_at = clock_timestamp() WHERE state = 'pending'")
+            .await
+            .unwrap();
+        let (who, taken) = claim(&client, &[hook], 1, 1).await;
+        record(&client, &taken[0], who, &tried).await
+    };
+    let standing = async || webhook::find(&client, TenantId::DEFAULT, hook).await.unwrap().unwrap();
+    assert_eq!(tried(AGAIN).await, (Outcome::Retrying, None));
+    let since = standing().await.failing_since.unwrap();
+    assert_eq!(tried(AGAIN).await, (Outcome::Retrying, None));
+    assert_eq!(standing().await.failing_since, Some(since), "since the first of them");
+    // A fault of ours is none of its.
+    client.batch_execute("UPDATE webhook SET failing_since = now() - interval '6 days'").await.unwrap();
+    assert_eq!(tried(Tried { ours: true, ..AGAIN }).await, (Outcome::Retrying, None));
+    assert_eq!(tried(AGAIN).await, (Outcome::Retrying, Some(Disabled::Failing)));
+    client.batch_execute("UPDATE webhook_delivery SET due_at = clock_timestamp()").await.unwrap();
+    assert!(claim(&client, &[hook], 1, 1).await.1.is_empty(), "nothing is sent to it");
+    let row = client.query_one("SELECT attempts, step FROM webhook_delivery", &[]).await.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, i16>(1)), (3, 3));
+    let resume = WebhookChange { paused: Some(false), ..WebhookChange::default() };
+    assert!(webhook::update(&client, TenantId::DEFAULT, hook, None, &resume).await.unwrap());
+    assert!(standing().await.is_live() && standing().await.failing_since.is_none());
+    assert_eq!(tried(Tried { gone: true, again: None, ..AGAIN }).await, (Outcome::Failed, Some(Disabled::Gone)));
+    assert_eq!(standing().await.disabled.map(|(_, why)| why), Some(Disabled::Gone));
+}
+
+#[tokio::test]
+async fn what_is_old_is_forgotten_and_what_was_a_removed_webhooks() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hook = hook(&client, |_| {}).await;
+    test(&client, hook, 4).await;
+    let (who, taken) = claim(&client, &[hook], 2, 2).await;
+    for claim in &taken {
+        record(&client, claim, who, &ARRIVED).await;
+    }
+    let left = async || client.query_one("SELECT count(*) FROM webhook_delivery", &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(webhook::forget(&client, DAYS, 100).await.unwrap(), 0);
+    client
+        .batch_execute("UPDATE webhook_delivery SET ended_at = now() - interval '6 days' WHERE state = 'delivered'")
+        .await
+        .unwrap();
+    assert_eq!(webhook::forget(&client, DAYS, 1).await.unwrap(), 1, "so many at a time");
+    assert_eq!((webhook::forget(&client, DAYS, 100).await.unwrap(), left().await), (1, 2));
+    // What was never taken goes too, in the end.
+    client.batch_execute("UPDATE webhook_delivery SET created_at = now() - interval '15 days' WHERE id IN (SELECT id FROM webhook_delivery LIMIT 1)").await.unwrap();
+    assert_eq!((webhook::forget(&client, DAYS, 100).await.unwrap(), left().await), (1, 1));
+    assert!(webhook::delete(&client, TenantId::DEFAULT, hook).await.unwrap());
+    assert!(claim(&client, &due(&client).await, 1, 1).await.1.is_empty());
+    assert_eq!((left().await, due(&client).await), (0, Vec::new()));
+}
+
+/// Red when the look for webhooks reads their deliveries, or a claim sorts them.
+#[tokio::test]
+async fn a_look_and_a_claim_cost_the_same_however_many_wait() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hooks = [hook(&client, |_| {}).await, hook(&client, |_| {}).await];
+    let fill = "INSERT INTO webhook_delivery (webhook_id, event, due_at)
+      SELECT $1, 'webhook.test', clock_timestamp() - n * interval '1 ms' FROM generate_series(1, 50000) n";
+    for hook in hooks {
+        client.execute(fill, &[&hook.uuid()]).await.unwrap();
+    }
+    for table in ["webhook_delivery", "webhook"] {
+        client.batch_execute(&format!("VACUUM ANALYZE {table}")).await.unwrap();
+    }
+    let look = cost(&client, "SELECT * FROM dd_webhooks_pending_v1('00000000-0000-0000-0000-000000000000', 500)").await;
+    assert!((look.rows - 2.0).abs() < 0.5 && look.pages < 100, "{look:?}");
+    let take = format!(
+        "SELECT * FROM dd_webhook_claim_v1('{{{},{}}}', gen_random_uuid(), 64, 8, '1 min')",
+        hooks[0], hooks[1]
+    );
+    let claimed = cost(&client, &take).await;
+    assert!((claimed.rows - 16.0).abs() < 0.5 && claimed.pages < 1500, "{claimed:?}");
+    let forget = cost(&client, "SELECT dd_webhook_forget_v1('7 days', 1000)").await;
+    assert!(forget.pages < 100, "{forget:?}");
+}
+
+/// Red when the trigger is not that of one column: what starts a job would ask for webhooks too.
+#[tokio::test]
+async fn only_statements_that_may_end_something_look_for_webhooks() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let sql = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'webhook' AND tgattr::text = (
+      SELECT attnum::text FROM pg_attribute WHERE attrelid = tgrelid AND attname = 'finished_at') ORDER BY 1";
+    let tables: Vec<String> = client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(tables, ["batch", "job"]);
+}
