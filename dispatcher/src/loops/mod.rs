@@ -38,7 +38,7 @@ use crate::{context::Context, webhooks::Courier};
 const SOON: Duration = Duration::from_millis(100);
 
 /// The same where each look takes few, because one receiver shall not get all.
-const BRIEFLY: Duration = Duration::from_millis(20);
+const BRIEFLY: Duration = Duration::from_millis(50);
 
 /// Starts every loop; they end with the context's shutdown.
 pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHandle<()>> {
