@@ -2,11 +2,12 @@
 
 use std::{io, path::PathBuf};
 
+use drydock_client::ClientError;
 use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
 use drydock_storage::{StorageError, StorageErrorKind};
 
-use crate::{Exit, client::ClientError, contexts::ContextsError};
+use crate::{Exit, contexts::ContextsError};
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +51,23 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// What to look at first, in the words of this command.
+    pub const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::Server(_) | ClientError::Unreachable { .. }) => {
+                Some("the address comes from --server, DRYDOCK_API_URL or the context: drydock config explain server")
+            }
+            Self::Client(ClientError::Key) => {
+                Some("the key comes from --token-file, DRYDOCK_API_KEY or the context: drydock config explain key")
+            }
+            _ => None,
+        }
+    }
+
     /// Its exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Client(error) => error.exit(),
+            Self::Client(error) => error.into(),
             Self::Usage(_) | Self::Input(_) => Exit::Usage,
             Self::Settings(_) | Self::Contexts(_) | Self::Key(_) => Exit::Config,
             Self::Database(error) => match error {

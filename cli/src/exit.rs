@@ -1,5 +1,7 @@
 //! Exit codes of the command: part of its interface, never renumbered.
 
+use drydock_client::{ClientError, Ending};
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exit {
@@ -32,15 +34,31 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Completed => Self::Ok,
+            Ending::Failed => Self::Failed,
+            Ending::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<&ClientError> for Exit {
+    fn from(error: &ClientError) -> Self {
+        match error {
+            ClientError::Server(_) | ClientError::Key => Self::Config,
+            ClientError::Refused(refusal) => Self::of_http(refusal.status.as_u16()),
+            ClientError::Encode(_) => Self::Usage,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
 impl Exit {
     /// What the end of a job means for whoever waited for it. `None`: it has not ended.
     pub fn of_status(status: &str) -> Option<Self> {
-        match status {
-            "completed" => Some(Self::Ok),
-            "error" => Some(Self::Failed),
-            "cancelled" => Some(Self::Cancelled),
-            _ => None,
-        }
+        Ending::of_status(status).map(Self::from)
     }
 
     /// One end for several jobs: a failure says more than a cancel, and a cancel more than success.

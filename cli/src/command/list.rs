@@ -1,14 +1,11 @@
 //! Lists: one page as JSON, or as many as are wanted as a table.
 
 use clap::Args;
+use drydock_client::{Call, Document, views::List};
 use serde::de::DeserializeOwned;
 
 use super::Context;
-use crate::{
-    CliError, Exit,
-    client::{Call, Document, views::List},
-    output::Table,
-};
+use crate::{CliError, Exit, output::Table};
 
 /// Most items of one page (`GET /api/v1/limits`).
 const PAGE: usize = 500;

@@ -24,11 +24,9 @@ use drydock_runtime::{config::positive_duration, exit::chain};
 use tokio::time::Instant;
 
 use self::connection::{Connection, Resolved};
-use crate::{
-    CliError, Exit,
-    client::{Client, ClientError},
-    output::Output,
-};
+use drydock_client::{Client, ClientError};
+
+use crate::{CliError, Exit, output::Output};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -240,6 +238,9 @@ fn failed(output: &Output, error: &CliError) -> Exit {
 fn error_text(output: &Output, error: &CliError) {
     for (number, line) in chain(error).lines().enumerate() {
         output.warn(&if number == 0 { format!("error: {line}") } else { line.to_owned() });
+    }
+    if let Some(remedy) = error.remedy() {
+        output.warn(remedy);
     }
 }
 

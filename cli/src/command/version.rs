@@ -1,10 +1,11 @@
 //! `drydock version`
 
 use clap::Args;
+use drydock_client::Document;
 use serde_json::Value;
 
 use super::Context;
-use crate::{CliError, Exit, client::Document};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  drydock version --client")]

@@ -1,9 +1,7 @@
 //! A batch as people read it.
+use drydock_client::views::Batch;
 
-use crate::{
-    client::views::Batch,
-    output::{Table, seconds, time},
-};
+use crate::output::{Table, seconds, time};
 
 /// `312/1000 done, 3 failed, 8 running; 2 min 05 s to go`
 pub(super) fn progress(batch: &Batch) -> String {

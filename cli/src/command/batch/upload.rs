@@ -4,6 +4,7 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use drydock_client::{Client, ClientError, Document, views::Lines};
 use drydock_runtime::Backoff;
 use futures_util::{Stream, TryStreamExt as _, stream};
 use reqwest::{Body, header};
@@ -14,7 +15,6 @@ use tokio::{
 
 use crate::{
     CliError,
-    client::{Client, ClientError, Document, views::Lines},
     output::{Output, mebibytes},
 };
 

@@ -3,16 +3,14 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
+use drydock_client::{Client, sse::Event, views::Batch};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     super::{Context, Patience},
     describe::{describe, is_over, pause, progress},
 };
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, sse::Event, views::Batch},
-};
+use crate::{CliError, Exit};
 
 /// Between two lines on how it goes.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -69,7 +67,7 @@ pub(super) async fn until_over(
             }
         },
     }
-    let batch: Document<Batch> = client.get(["batches", id]).document().await?;
+    let batch = client.batch(id).await?;
     context.output.answer(&batch.raw, || describe(&batch.value))?;
     Ok(Exit::of_status(&batch.value.status).unwrap_or(Exit::Failed))
 }

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
+use drydock_client::sse::Event;
 
 use super::super::{Context, Patience, wait::Said};
-use crate::{CliError, Exit, client::sse::Event};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -3,15 +3,13 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
+use drydock_client::{Client, views::Job};
 use drydock_runtime::Backoff;
 use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, views::Job},
-};
+use crate::{CliError, Exit};
 
 /// How long each part of a log may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -59,8 +57,7 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliEr
 }
 
 async fn read(client: &Client, id: &str) -> Result<Job, CliError> {
-    let job: Document<Job> = client.get(["jobs", id]).document().await?;
-    Ok(job.value)
+    Ok(client.job(id).await?.value)
 }
 
 /// One attempt's log after the other, until the job is over.

@@ -1,6 +1,7 @@
 //! `drydock job wait`
 
 use clap::Args;
+use drydock_client::Waited;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -8,7 +9,7 @@ use super::{
     super::{Context, Patience, wait},
     describe::describe,
 };
-use crate::{CliError, Exit, client::Waited};
+use crate::{CliError, Exit};
 
 /// Jobs polled at the same time.
 const AT_ONCE: usize = 64;
@@ -47,12 +48,12 @@ pub(super) async fn run(context: &Context, args: WaitJobsArgs, deadline: Option<
 fn told(context: &Context, id: &str, waited: &Waited, alone: bool) -> Result<Exit, CliError> {
     context.output.note(&wait::summary(id, waited));
     match waited {
-        Waited::Over(exit, job) => {
+        Waited::Over(ending, job) => {
             let text = || {
                 if alone { describe(&job.value) } else { format!("{id} {}", job.value.status) }
             };
             context.output.answer(&job.raw, text)?;
-            Ok(*exit)
+            Ok((*ending).into())
         }
         Waited::TimeUp => Ok(Exit::TimedOut),
     }

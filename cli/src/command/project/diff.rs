@@ -7,15 +7,15 @@ use std::{
 };
 
 use clap::{ArgAction, Args, builder::FalseyValueParser};
+use drydock_client::{
+    Client, Document,
+    views::{Diff, FileDiff},
+};
 use reqwest::header;
 
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
-    client::{
-        Client, Document,
-        views::{Diff, FileDiff},
-    },
     output::{Painter, one_line},
 };
 
@@ -77,7 +77,7 @@ pub(in crate::command) async fn run(context: &Context, args: DiffArgs) -> Result
     Ok(Exit::Ok)
 }
 
-fn call<'c>(client: &'c Client, args: &DiffArgs) -> crate::client::Call<'c> {
+fn call<'c>(client: &'c Client, args: &DiffArgs) -> drydock_client::Call<'c> {
     let (from, to) = (args.from.to_string(), args.to.to_string());
     let call = client.get(["projects", &args.project, "versions", &from, "diff", &to]);
     call.query_opt("path", args.path.as_ref())

@@ -1,16 +1,13 @@
 //! `drydock project files`
 
 use clap::Args;
+use drydock_client::{
+    Document,
+    views::{FileEntry, Files},
+};
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{
-        Document,
-        views::{FileEntry, Files},
-    },
-    output::Table,
-};
+use crate::{CliError, Exit, output::Table};
 
 const PAGE: u32 = 10_000;
 

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::Args;
+use drydock_client::{Call, Client, ClientError, Document, views::Project};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reqwest::{Body, StatusCode, header};
 use tokio::{io::AsyncReadExt as _, task::JoinHandle, time::Instant};
@@ -17,7 +18,6 @@ use super::super::{Context, Patience, labels::Labels};
 use crate::{
     CliError, Exit,
     archive::{self, Exclude, Totals},
-    client::{Call, Client, ClientError, Document, views::Project},
     output::{Output, mebibytes, seconds},
 };
 

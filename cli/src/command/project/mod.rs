@@ -14,12 +14,12 @@ pub(super) mod versions;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use drydock_client::views::Project;
 use tokio::time::Instant;
 
 use super::{Context, Patience, list::Paging};
 use crate::{
     CliError, Exit,
-    client::{Document, views::Project},
     output::{Table, time},
 };
 
@@ -131,12 +131,12 @@ async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let project: Document<Project> = context.client()?.get(["projects", args.project.as_str()]).document().await?;
+    let project = context.client()?.project(&args.project).await?;
     context.output.answer(&project.raw, || describe(&project.value)).map(|()| Exit::Ok)
 }
 
 async fn remove(context: &Context, id: &str) -> Result<Exit, CliError> {
-    context.client()?.delete(["projects", id]).bytes().await?;
+    context.client()?.delete_project(id).await?;
     context.output.note(&format!("deleted project {id}"));
     Ok(Exit::Ok)
 }

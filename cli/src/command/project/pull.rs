@@ -3,13 +3,13 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use clap::Args;
+use drydock_client::Client;
 use tokio::time::Instant;
 
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
     archive::{self, Totals},
-    client::{Client, Document, views::Project},
     output::{mebibytes, seconds},
 };
 
@@ -48,10 +48,7 @@ pub(in crate::command) async fn run(context: &Context, args: PullArgs) -> Result
     prepare(&args)?;
     let version = match args.version {
         Some(version) => version,
-        None => {
-            let project: Document<Project> = client.get(["projects", args.project.as_str()]).document().await?;
-            project.value.head_version
-        }
+        None => client.project(&args.project).await?.value.head_version,
     };
     let totals = fetch(&client, &args, version).await?;
     let (files, size) = (totals.files, mebibytes(totals.bytes));
