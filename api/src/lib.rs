@@ -17,6 +17,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod operations;
+mod packs;
 mod projects;
 mod router;
 mod run;
