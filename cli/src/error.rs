@@ -51,6 +51,15 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// The error as a document, like the API's: `error`, `message` and, where there is one, the remedy as `detail`.
+    pub fn body(&self) -> serde_json::Value {
+        let mut body = serde_json::json!({"error": self.exit().word(), "message": drydock_runtime::exit::chain(self)});
+        if let Some(remedy) = self.remedy() {
+            body["detail"] = remedy.into();
+        }
+        body
+    }
+
     /// What to look at first, in the words of this command.
     pub const fn remedy(&self) -> Option<&'static str> {
         match self {

@@ -61,6 +61,22 @@ impl Exit {
         Ending::of_status(status).map(Self::from)
     }
 
+    /// What it is called in an error's document.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Config => "settings",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// One end for several jobs: a failure says more than a cancel, and a cancel more than success.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {

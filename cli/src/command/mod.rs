@@ -26,7 +26,10 @@ use tokio::time::Instant;
 use self::connection::{Connection, Resolved};
 use drydock_client::{Client, ClientError};
 
-use crate::{CliError, Exit, output::Output};
+use crate::{
+    CliError, Exit,
+    output::{Format, Output, Terminal},
+};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -67,12 +70,18 @@ pub struct Cli {
 struct Global {
     #[command(flatten)]
     connection: Connection,
-    /// Write the API's JSON, exactly; where a call fails, its error body goes to standard error
-    #[arg(long, global = true)]
+    /// The form of data; where it is not a table, a call that fails has its error body on standard error in that form
+    #[arg(short, long, global = true, value_enum, value_name = "FORM", default_value_t)]
+    output: Format,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output")]
     json: bool,
     /// Say nothing on standard error but errors
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Write no colours, on a terminal either; `NO_COLOR` in the environment does the same
+    #[arg(long, global = true)]
+    no_color: bool,
 }
 
 /// The time limit of one command.
@@ -150,7 +159,8 @@ impl Context {
 /// Runs the command to its end, or until Ctrl-C.
 pub async fn run(cli: Cli) -> Exit {
     let Cli { global, timeout, command } = cli;
-    let output = Arc::new(Output::new(global.json, global.quiet));
+    let format = if global.json { Format::Json } else { global.output };
+    let output = Arc::new(Output::new(format, global.quiet, Terminal::find(global.no_color, global.quiet)));
     let context = Context { connection: global.connection, output: Arc::clone(&output) };
     let timeout = command.timeout().or(timeout);
     let bounded = async {
@@ -223,7 +233,8 @@ fn failed(output: &Output, error: &CliError) -> Exit {
     };
     match body {
         _ if exit == Exit::Ok => {}
-        Some(body) if output.is_json() => output.warn(&String::from_utf8_lossy(body)),
+        Some(body) if output.is_structured() => output.failure(body),
+        None if output.is_structured() => output.failure(error.body().to_string().as_bytes()),
         _ => error_text(output, error),
     }
     if let CliError::Client(ClientError::Refused(refusal)) = error

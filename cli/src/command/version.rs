@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, args: VersionArgs) -> Result<Exit, Cl
             .answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || format!("drydock {own}"))
             .map(|()| Exit::Ok);
     }
-    if !output.is_json() {
+    if !output.is_structured() {
         output.line(&format!("drydock {own}"))?;
     }
     let client = context.client()?;

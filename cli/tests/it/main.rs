@@ -10,6 +10,7 @@ mod harness;
 mod jobs;
 mod keys;
 mod logs;
+mod output;
 mod projects;
 mod schedules;
 mod stand_in;

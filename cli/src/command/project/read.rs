@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: CatArgs) -> Result<Exit, CliErr
     let client = context.client()?;
     let call = client.read_file(&file(&args.project, &args.path)?);
     let call = call.query_opt("version", args.version).query_opt("job", args.job.as_ref());
-    if context.output.is_json() {
+    if context.output.is_structured() {
         let content = call.header(header::ACCEPT, "application/json").bytes().await?;
         return context.output.answer(&content, String::new).map(|()| Exit::Ok);
     }
