@@ -42,6 +42,16 @@ pub enum CliError {
     /// A folder to write to has something in it.
     #[error("'{}' is not empty: name another folder, or write into it with --force", .0.display())]
     Occupied(PathBuf),
+    /// Another version is the newest than was meant.
+    #[error(
+        "the newest version is {newest}, not {meant}: look at what changed (drydock diff PROJECT {meant} {newest}), then push on it"
+    )]
+    Moved {
+        /// Which was to be followed.
+        meant: u64,
+        /// Which there is.
+        newest: u64,
+    },
     /// Files cannot be written.
     #[error("cannot write the files")]
     Files(#[source] io::Error),
@@ -93,7 +103,7 @@ impl CliError {
             // Whoever read our output has had enough, like `head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) | Self::Files(_) => Exit::Failed,
-            Self::Occupied(_) => Exit::Conflict,
+            Self::Occupied(_) | Self::Moved { .. } => Exit::Conflict,
             Self::TimeUp => Exit::TimedOut,
         }
     }

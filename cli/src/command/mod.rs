@@ -3,6 +3,7 @@
 
 mod admin;
 mod batch;
+mod config;
 mod connection;
 mod contexts;
 mod doctor;
@@ -11,8 +12,10 @@ mod key;
 mod labels;
 mod list;
 mod login;
+mod manual;
 mod project;
 mod schedule;
+mod top;
 mod version;
 mod wait;
 mod workers;
@@ -113,6 +116,16 @@ enum Command {
     Fork(project::fork::ForkArgs),
     /// Write a version into a folder, as `project pull`
     Pull(project::pull::PullArgs),
+    /// Make a folder a project's next version, as `project push`
+    Push(project::push::PushArgs),
+    /// List a version's files, as `project files`
+    Files(project::files::FilesArgs),
+    /// Submit a job, as `job submit`
+    Submit(Box<job::submit::SubmitArgs>),
+    /// Read a job's log or follow it, as `job logs`
+    Logs(job::logs::LogsArgs),
+    /// Wait until jobs are over, as `job wait`
+    Wait(job::wait::WaitJobsArgs),
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
@@ -130,6 +143,9 @@ enum Command {
     /// Contexts: servers by name, each with a key
     #[command(subcommand, visible_alias = "contexts")]
     Context(contexts::ContextCommand),
+    /// Settings: where each value came from
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// API keys: create, list, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
@@ -137,6 +153,12 @@ enum Command {
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
     Doctor(doctor::DoctorArgs),
+    /// Watch the fleet: slots, jobs, batches
+    Top(top::TopArgs),
+    /// Write a completion script for a shell
+    Completion(manual::CompletionArgs),
+    /// Write the manual page, or all of them into a folder
+    Man(manual::ManArgs),
     /// Show the versions of this program and of the server
     Version(version::VersionArgs),
 }
@@ -189,6 +211,11 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Restore(args) => project::restore::run(context, args).await,
         Command::Fork(args) => project::fork::run(context, args).await,
         Command::Pull(args) => project::pull::run(context, args).await,
+        Command::Push(args) => project::push::run(context, args).await,
+        Command::Files(args) => project::files::run(context, args).await,
+        Command::Submit(args) => job::submit::run(context, *args, deadline).await,
+        Command::Logs(args) => job::logs::run(context, args).await,
+        Command::Wait(args) => job::wait::run(context, args, deadline).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Workers(args) => workers::run(context, args).await,
         Command::Admin(command) => admin::run(context, command).await,
@@ -196,6 +223,10 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Logout(_) => login::logout(context),
         Command::Whoami(_) => login::whoami(context).await,
         Command::Context(command) => contexts::run(context, command),
+        Command::Config(command) => config::run(context, command),
+        Command::Top(args) => top::run(context, args).await,
+        Command::Completion(args) => manual::completion(context, args),
+        Command::Man(args) => manual::man(context, args),
         Command::Key(command) => key::run(context, command).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
@@ -214,13 +245,26 @@ impl Command {
             Self::Restore(args) => args.patience.timeout,
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
+            Self::Push(args) => args.patience.timeout,
+            Self::Files(args) => args.patience.timeout,
+            Self::Logs(args) => args.patience.timeout,
+            Self::Wait(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
             Self::Workers(args) => args.patience.timeout,
             Self::Doctor(args) => args.patience.timeout,
             Self::Login(args) => args.patience.timeout,
             Self::Whoami(args) => args.patience.timeout,
             Self::Key(command) => command.timeout(),
-            Self::Admin(_) | Self::Version(_) | Self::Logout(_) | Self::Context(_) => None,
+            // The --timeout of a submission is the job's.
+            Self::Submit(_) => None,
+            Self::Top(args) => args.patience.timeout,
+            Self::Admin(_)
+            | Self::Version(_)
+            | Self::Logout(_)
+            | Self::Context(_)
+            | Self::Config(_)
+            | Self::Completion(_)
+            | Self::Man(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 61] = [
+const LEAVES: [&[&str]; 73] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -28,11 +28,19 @@ const LEAVES: [&[&str]; 61] = [
     &["project", "restore"],
     &["project", "fork"],
     &["project", "pull"],
+    &["project", "push"],
+    &["project", "put"],
+    &["project", "rm-file"],
     &["diff"],
     &["versions"],
     &["restore"],
     &["fork"],
     &["pull"],
+    &["push"],
+    &["files"],
+    &["submit"],
+    &["logs"],
+    &["wait"],
     &["job", "submit"],
     &["job", "show"],
     &["job", "ls"],
@@ -63,6 +71,10 @@ const LEAVES: [&[&str]; 61] = [
     &["admin", "retention"],
     &["workers"],
     &["doctor"],
+    &["config", "explain"],
+    &["top"],
+    &["completion"],
+    &["man"],
     &["version"],
 ];
 

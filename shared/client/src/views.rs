@@ -2,13 +2,17 @@
 //! server can be talked to.
 
 mod batch;
+mod file;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-pub use self::batch::{Batch, Cause, Counts, LineError, Lines, Retried};
+pub use self::{
+    batch::{Batch, Cause, Counts, LineError, Lines, Retried},
+    file::{FileChange, FileEntry, Files, FilesChange},
+};
 
 /// A page of a list.
 #[derive(Clone, Debug, Deserialize)]
@@ -224,32 +228,6 @@ pub struct Timings {
     pub run_s: Option<f64>,
     /// Storing the changes.
     pub push_s: Option<f64>,
-}
-
-/// A page of a version's files.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Files {
-    /// Which version.
-    pub version: u64,
-    /// Its files.
-    pub files: Vec<FileEntry>,
-    /// Where the next page starts.
-    pub next_cursor: Option<String>,
-}
-
-/// A file of a version.
-#[derive(Clone, Debug, Deserialize)]
-pub struct FileEntry {
-    /// Relative path.
-    pub path: String,
-    /// `file` or `symlink`.
-    pub kind: String,
-    /// Bytes.
-    pub size: u64,
-    /// Permission bits, octal.
-    pub mode: String,
-    /// Where a symlink points.
-    pub link_target: Option<String>,
 }
 
 /// A version without its files.

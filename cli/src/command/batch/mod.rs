@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use self::describe::describe;
 use drydock_client::{Document, views::Batch};
 
+pub(super) use self::describe::{is_over, progress};
 use super::{Context, Patience};
 use crate::{CliError, Exit};
 

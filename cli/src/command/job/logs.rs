@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job logs JOB
-  drydock job logs JOB -f
+  drydock logs JOB -f
   drydock job logs JOB --attempt 1
 
 Without -f all that is there now is written, byte for byte. With -f the log is followed to the
@@ -33,7 +33,7 @@ pub(in crate::command) struct LogsArgs {
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Piece {
     text: String,
 }
 
-pub(super) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let job = read(&client, &args.job).await?;
     if args.follow {

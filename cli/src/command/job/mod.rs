@@ -4,11 +4,11 @@ mod cancel;
 mod describe;
 mod events;
 mod list;
-mod logs;
+pub(super) mod logs;
 mod options;
 mod retry;
-mod submit;
-mod wait;
+pub(super) mod submit;
+pub(super) mod wait;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use crate::{CliError, Exit};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job submit PROJECT --type edit --instruction \"Add a --count option\" --wait
-  drydock job submit PROJECT --wait 5m -- cargo test
+  drydock submit PROJECT --wait 5m -- cargo test
   drydock job submit PROJECT -i \"Rename the module\" --priority 7 --label team=web --timeout 20m
   drydock job submit PROJECT --depends-on JOB --requires gpu=a100 --queue-timeout 2h -- make train
 
@@ -42,7 +42,11 @@ impl From<SubmitArgs> for NewJob {
     }
 }
 
-pub(super) async fn run(context: &Context, args: SubmitArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(
+    context: &Context,
+    args: SubmitArgs,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let client = context.client()?;
     let (project, wait) = (args.project.clone(), args.wait);
     let deadline = wait.deadline(deadline);

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job wait JOB --timeout 10m
-  drydock job wait $(cat jobs.txt) --quiet
+  drydock wait $(cat jobs.txt) --quiet
 
 The exit code is the worst of the jobs': 0 completed, 8 cancelled, 1 error; 7 if one is not over
 in time. Restarts of the server are waited out.")]
@@ -26,10 +26,14 @@ pub(in crate::command) struct WaitJobsArgs {
     #[arg(required = true, value_name = "JOB")]
     jobs: Vec<String>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
-pub(super) async fn run(context: &Context, args: WaitJobsArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(
+    context: &Context,
+    args: WaitJobsArgs,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let client = context.client()?;
     if let [id] = args.jobs.as_slice() {
         let waited = wait::one(context, &client, id, deadline).await?;

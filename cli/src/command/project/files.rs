@@ -15,7 +15,7 @@ use crate::{
 const PAGE: u32 = 10_000;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  drydock project files PROJECT --version 2")]
+#[command(after_help = "Examples:\n  drydock files PROJECT\n  drydock project files PROJECT --version 2")]
 pub(in crate::command) struct FilesArgs {
     /// The project
     project: String,
@@ -29,10 +29,10 @@ pub(in crate::command) struct FilesArgs {
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
-pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let mut table = Table::new(&["MODE", "SIZE", "PATH"]).whole();
     let mut cursor = args.cursor;

@@ -122,7 +122,7 @@ fn call<'c>(client: &'c Client, args: &ImportArgs) -> Call<'c> {
 }
 
 /// What went wrong on this side says more than the request it broke; unless the server broke it off.
-async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
+pub(super) async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
     match thread.await {
         Ok(Ok(totals)) => Ok(Some(totals)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !accepted => Ok(None),

@@ -31,4 +31,14 @@ impl Client {
     pub fn read_file(&self, file: &FilePath<'_>) -> Call<'_> {
         self.get(file.segments())
     }
+
+    /// A PUT of a file: with a body, or by [`Call::stream_bytes`]. Answers a [`FileChange`](crate::views::FileChange).
+    pub fn put_file(&self, file: &FilePath<'_>) -> Call<'_> {
+        self.put(file.segments())
+    }
+
+    /// A DELETE of a file. Answers a [`FileChange`](crate::views::FileChange).
+    pub fn delete_file(&self, file: &FilePath<'_>) -> Call<'_> {
+        self.delete(file.segments())
+    }
 }
