@@ -18,6 +18,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod operations;
+mod packs;
 mod projects;
 mod rate;
 mod router;

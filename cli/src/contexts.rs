@@ -97,6 +97,16 @@ impl Contexts {
         Ok(Self { path, content })
     }
 
+    /// The file, whether it is there or not.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether the file says which context is in use.
+    pub const fn says_current(&self) -> bool {
+        self.content.current.is_some()
+    }
+
     /// The name of the context in use.
     pub fn current(&self) -> &str {
         self.content.current.as_deref().unwrap_or(DEFAULT)

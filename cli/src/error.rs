@@ -2,11 +2,12 @@
 
 use std::{io, path::PathBuf};
 
+use drydock_client::ClientError;
 use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
 use drydock_storage::{StorageError, StorageErrorKind};
 
-use crate::{Exit, client::ClientError, contexts::ContextsError};
+use crate::{Exit, contexts::ContextsError};
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,16 @@ pub enum CliError {
     /// A folder to write to has something in it.
     #[error("'{}' is not empty: name another folder, or write into it with --force", .0.display())]
     Occupied(PathBuf),
+    /// Another version is the newest than was meant.
+    #[error(
+        "the newest version is {newest}, not {meant}: look at what changed (drydock diff PROJECT {meant} {newest}), then push on it"
+    )]
+    Moved {
+        /// Which was to be followed.
+        meant: u64,
+        /// Which there is.
+        newest: u64,
+    },
     /// Files cannot be written.
     #[error("cannot write the files")]
     Files(#[source] io::Error),
@@ -50,10 +61,32 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// The error as a document, like the API's: `error`, `message` and, where there is one, the remedy as `detail`.
+    pub fn body(&self) -> serde_json::Value {
+        let mut body = serde_json::json!({"error": self.exit().word(), "message": drydock_runtime::exit::chain(self)});
+        if let Some(remedy) = self.remedy() {
+            body["detail"] = remedy.into();
+        }
+        body
+    }
+
+    /// What to look at first, in the words of this command.
+    pub const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::Server(_) | ClientError::Unreachable { .. }) => {
+                Some("the address comes from --server, DRYDOCK_API_URL or the context: drydock config explain server")
+            }
+            Self::Client(ClientError::Key) => {
+                Some("the key comes from --token-file, DRYDOCK_API_KEY or the context: drydock config explain key")
+            }
+            _ => None,
+        }
+    }
+
     /// Its exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Client(error) => error.exit(),
+            Self::Client(error) => error.into(),
             Self::Usage(_) | Self::Input(_) => Exit::Usage,
             Self::Settings(_) | Self::Contexts(_) | Self::Key(_) => Exit::Config,
             Self::Database(error) => match error {
@@ -70,7 +103,7 @@ impl CliError {
             // Whoever read our output has had enough, like `head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) | Self::Files(_) => Exit::Failed,
-            Self::Occupied(_) => Exit::Conflict,
+            Self::Occupied(_) | Self::Moved { .. } => Exit::Conflict,
             Self::TimeUp => Exit::TimedOut,
         }
     }

@@ -1,5 +1,7 @@
 //! Exit codes of the command: part of its interface, never renumbered.
 
+use drydock_client::{ClientError, Ending};
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Exit {
@@ -32,14 +34,46 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Completed => Self::Ok,
+            Ending::Failed => Self::Failed,
+            Ending::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<&ClientError> for Exit {
+    fn from(error: &ClientError) -> Self {
+        match error {
+            ClientError::Server(_) | ClientError::Key => Self::Config,
+            ClientError::Refused(refusal) => Self::of_http(refusal.status.as_u16()),
+            ClientError::Encode(_) => Self::Usage,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
 impl Exit {
     /// What the end of a job means for whoever waited for it. `None`: it has not ended.
     pub fn of_status(status: &str) -> Option<Self> {
-        match status {
-            "completed" => Some(Self::Ok),
-            "error" => Some(Self::Failed),
-            "cancelled" => Some(Self::Cancelled),
-            _ => None,
+        Ending::of_status(status).map(Self::from)
+    }
+
+    /// What it is called in an error's document.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Config => "settings",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
         }
     }
 

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod archive;
-pub mod client;
 pub mod command;
 pub mod contexts;
 mod error;

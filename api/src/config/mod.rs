@@ -58,6 +58,9 @@ pub struct ApiConfig {
     /// Longest time an import may take
     #[arg(long, env = "DRYDOCK_API_IMPORT_TIMEOUT", default_value = "10m", value_parser = positive_duration)]
     pub import_timeout: Duration,
+    /// Largest file that may be put by itself, in bytes
+    #[arg(long, env = "DRYDOCK_API_FILE_LIMIT", default_value_t = 100 * 1024 * 1024)]
+    pub file_limit: u64,
     /// Where packs of an import are built before they are uploaded
     #[arg(long, env = "DRYDOCK_API_TEMP_DIR", default_value_os_t = std::env::temp_dir())]
     pub temp_dir: PathBuf,

@@ -1,6 +1,7 @@
-//! Files of a version or an attempt: listed, read, archived. `path` is the one resolver every route goes through.
+//! Files of a version or an attempt: listed, read, archived, changed. `path` is the one resolver every route goes through.
 
 mod archive;
+mod change;
 mod list;
 mod path;
 mod read;
@@ -9,6 +10,7 @@ mod tree;
 
 pub(crate) use self::{
     archive::*,
+    change::*,
     list::*,
     path::Subtree,
     read::*,

@@ -5,18 +5,16 @@ use axum::{
     Json,
     body::Body,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use drydock_database::{
-    Database, DatabaseError, pack,
     project::{self, Imported, NewProject},
-    report::{StoredPack, StoredTree},
+    report::StoredTree,
 };
-use drydock_domain::{Digest, ObjectKind, TenantId};
-use drydock_storage::{BoxError, Limits, PackRegistry, StorageError, WriteOptions, Written, import_tar};
+use drydock_storage::{Limits, WriteOptions, import_tar};
 use futures_util::TryStreamExt as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use tokio_util::io::StreamReader;
 
 use super::{
@@ -27,6 +25,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::Query,
+    packs::{self, Packs},
     state::{App, Shared},
     stream::media,
     validate::{Fields, rules},
@@ -79,10 +78,7 @@ pub(crate) async fn import_project(
     let labels = |fields: &mut Fields| fields.optional("labels", rules::label_pairs);
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let new = fields.finish(|| asked)?.into_new(&app, caller.tenant);
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media);
-    if kind.is_some_and(|kind| !ARCHIVES.contains(&kind.as_str())) {
-        return Err(ApiError::UnsupportedMediaType("Content-Type should be application/x-tar, gzip or zstd"));
-    }
+    must_be_an_archive(request.headers())?;
     let timeout = app.config.import_timeout;
     let stored = tokio::time::timeout(timeout, store(&app, &new, request.into_body())).await.map_err(|_| {
         ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
@@ -98,6 +94,15 @@ pub(crate) async fn import_project(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ProjectView::from(row))).into_response())
 }
 
+/// Refuses a body that calls itself something else; one that says nothing is looked at.
+pub(crate) fn must_be_an_archive(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media);
+    if kind.is_some_and(|kind| !ARCHIVES.contains(&kind.as_str())) {
+        return Err(ApiError::UnsupportedMediaType("Content-Type should be application/x-tar, gzip or zstd"));
+    }
+    Ok(())
+}
+
 async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, ApiError> {
     let limit = usize::try_from(app.config.import_limit).unwrap_or(usize::MAX);
     let body = Limited::new(body, limit).into_data_stream();
@@ -109,55 +114,11 @@ async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, Ap
         temp_dir: app.config.temp_dir.clone(),
     };
     let registry = Packs { database: app.database.clone(), tenant: new.tenant };
-    let written = import_tar(&app.storage, options, &registry, archive).await.map_err(|error| refused(error, limit))?;
-    written.map(stored).transpose()?.ok_or_else(|| ApiError::BadRequest("The archive has no files".into()))
-}
-
-/// Records each object before it is uploaded.
-struct Packs {
-    database: Database,
-    tenant: TenantId,
-}
-
-impl PackRegistry for Packs {
-    async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
-        let object = pack::Object { tenant: self.tenant, kind, id };
-        Ok(pack::announce(&self.database.client().await?, object, bytes, None).await?)
-    }
-}
-
-fn stored(written: Written) -> Result<StoredTree, ApiError> {
-    let count = u32::try_from(written.file_count).map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(StoredTree {
-        tree_id: written.tree_id.to_string(),
-        manifest_id: written.manifest_id.to_string(),
-        delta: None,
-        packs: written.packs.iter().map(|pack| StoredPack { id: pack.id.to_string(), bytes: pack.bytes }).collect(),
-        file_count: count,
-        total_bytes: written.total_bytes,
-    })
-}
-
-/// The limit of the body shows as a read error of the archive.
-fn refused(error: StorageError, limit: usize) -> ApiError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(inner) = cause {
-        if inner.is::<LengthLimitError>() {
-            return ApiError::TooLarge(format!("The archive should have at most {limit} bytes").into());
-        }
-        cause = match inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => inner.source(),
-        };
-    }
-    match error {
-        StorageError::Register(source) => match source.downcast::<DatabaseError>() {
-            Ok(database) if matches!(*database, DatabaseError::Deleting { .. }) => {
-                ApiError::Unavailable { detail: "The same bytes are being deleted", cause: None }
-            }
-            Ok(database) => (*database).into(),
-            Err(other) => ApiError::Internal(other.to_string()),
-        },
-        other => other.into(),
-    }
+    let written = import_tar(&app.storage, options, &registry, archive).await;
+    let written = written.map_err(|error| packs::refused(error, limit))?;
+    written
+        .as_ref()
+        .map(packs::whole)
+        .transpose()?
+        .ok_or_else(|| ApiError::BadRequest("The archive has no files".into()))
 }

@@ -17,7 +17,7 @@ pub(crate) struct VersionView {
     total_bytes: i64,
     /// What made it: `job`, `import`, `user`, `restore`, `fork`, `session` or `daemon`.
     author_kind: String,
-    /// Which one: a job, the project of an import or a restore, the project that was forked.
+    /// Which one: a job, the key of a change by hand (`user`), the project of an import or a restore, the project that was forked.
     author_id: Uuid,
     /// The version that a restore or a fork copied.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@
 mod again;
 mod auth;
 mod batches;
+mod by_hand;
 mod cors;
 mod deletion;
 mod errors;

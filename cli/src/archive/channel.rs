@@ -20,10 +20,17 @@ pub fn stream(
     exclude: Exclude,
     mut tell: impl FnMut(&str) + Send + 'static,
 ) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, JoinHandle<io::Result<Totals>>) {
+    stream_of(move |out| write(&root, &exclude, out, &mut tell))
+}
+
+/// What `write` writes as a stream of blocks, and the thread that does.
+pub fn stream_of(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<Totals> + Send + 'static,
+) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, JoinHandle<io::Result<Totals>>) {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let thread = tokio::task::spawn_blocking(move || {
-        let out = Blocks { sender: sender.clone(), block: Vec::with_capacity(BLOCK) };
-        let outcome = write(&root, &exclude, out, &mut tell);
+        let mut out = Blocks { sender: sender.clone(), block: Vec::with_capacity(BLOCK) };
+        let outcome = write(&mut out);
         if let Err(error) = &outcome {
             // Breaks the request off, so that half an archive is not taken for a whole one.
             let _closed = sender.blocking_send(Err(io::Error::other(error.to_string())));

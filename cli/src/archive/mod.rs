@@ -1,6 +1,7 @@
 //! Directories as tar streams, both ways: what `pull` unpacks and what `project import` sends. Sorted, so that the same tree is always the same bytes; links
 //! as they are, modes kept, owners and times left out. One file at a time is open and none is held in memory.
 
+mod changes;
 mod channel;
 mod unpack;
 mod walk;
@@ -14,7 +15,8 @@ use std::{
 use tar::{Builder, EntryType, Header};
 
 pub use self::{
-    channel::stream,
+    changes::{Known, Plan},
+    channel::{stream, stream_of},
     unpack::{Feed, unpack, unpack_stream},
     walk::{Exclude, Totals},
 };
@@ -33,26 +35,30 @@ pub fn write(root: &Path, exclude: &Exclude, out: impl Write, tell: &mut dyn FnM
     flaws.iter().for_each(|flaw| tell(&flaw.to_string()));
     let ignored = walk::each(root, exclude, &rules, &mut |entry| {
         let kind = entry.metadata.file_type();
-        if kind.is_dir() {
-            return append(&mut builder, &entry, EntryType::Directory, 0, io::empty());
-        }
-        if kind.is_symlink() {
-            totals.files += 1;
-            return symlink(&mut builder, &entry);
-        }
-        if !kind.is_file() {
+        if !(kind.is_dir() || kind.is_symlink() || kind.is_file()) {
             tell(&format!("left out '{}': it is no file, directory or symbolic link", entry.relative.display()));
             return Ok(());
         }
-        let file = fs_err::File::open(&entry.absolute)?;
-        let size = file.metadata()?.len();
-        append(&mut builder, &entry, EntryType::Regular, size, Exact { file, left: size })?;
-        totals.files += 1;
-        totals.bytes += size;
+        totals.files += u64::from(!kind.is_dir());
+        totals.bytes += put(&mut builder, &entry)?;
         Ok(())
     })?;
     builder.into_inner()?.flush()?;
     Ok(Totals { ignored, ..totals })
+}
+
+/// One file, directory or link; the bytes of a file.
+fn put(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<u64> {
+    let kind = entry.metadata.file_type();
+    if kind.is_dir() {
+        return append(builder, entry, EntryType::Directory, 0, io::empty()).map(|()| 0);
+    }
+    if kind.is_symlink() {
+        return symlink(builder, entry).map(|()| 0);
+    }
+    let file = fs_err::File::open(&entry.absolute)?;
+    let size = file.metadata()?.len();
+    append(builder, entry, EntryType::Regular, size, Exact { file, left: size }).map(|()| size)
 }
 
 fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {

@@ -44,7 +44,17 @@ impl Exclude {
         exclude
     }
 
-    fn holds(&self, relative: &Path) -> bool {
+    /// Whether nothing is left out.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.paths.is_empty()
+    }
+
+    /// Whether `relative` or a directory above it is left out.
+    pub(super) fn covers(&self, relative: &Path) -> bool {
+        relative.ancestors().any(|path| !path.as_os_str().is_empty() && self.holds(path))
+    }
+
+    pub(super) fn holds(&self, relative: &Path) -> bool {
         relative.file_name().is_some_and(|name| self.names.iter().any(|known| known == name))
             || self.paths.iter().any(|known| known == relative)
     }

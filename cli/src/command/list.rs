@@ -1,13 +1,13 @@
 //! Lists: one page as JSON, or as many as are wanted as a table.
 
 use clap::Args;
+use drydock_client::{Call, Document, views::List};
 use serde::de::DeserializeOwned;
 
 use super::Context;
 use crate::{
     CliError, Exit,
-    client::{Call, Document, views::List},
-    output::Table,
+    output::{Format, Table},
 };
 
 /// Most items of one page (`GET /api/v1/limits`).
@@ -37,9 +37,11 @@ pub(super) async fn show<'c, T: DeserializeOwned>(
     loop {
         let page: Document<List<T>> =
             call().query("limit", left.min(PAGE)).query_opt("cursor", cursor.as_ref()).document().await?;
-        if context.output.is_json() {
+        match context.output.format() {
             // One document is one page: its next_cursor says how to go on.
-            return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok);
+            Format::Json | Format::Yaml => return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok),
+            Format::Ndjson => context.output.answer(&page.raw, String::new)?,
+            Format::Table => {}
         }
         left = left.saturating_sub(page.value.items.len());
         for item in &page.value.items {
@@ -50,7 +52,9 @@ pub(super) async fn show<'c, T: DeserializeOwned>(
             break;
         }
     }
-    context.output.data(table.render().as_bytes())?;
+    if !context.output.is_structured() {
+        context.output.data(table.render().as_bytes())?;
+    }
     if let Some(cursor) = cursor {
         context.output.note(&format!("there are more: --limit N, or --cursor {cursor}"));
     }

@@ -1,16 +1,12 @@
 //! `drydock login`, `logout` and `whoami`: who this command is to the server.
 
 use clap::Args;
+use drydock_client::{Client, Document, views::Whoami};
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::{Context, Patience, connection};
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, views::Whoami},
-    contexts::Entry,
-    output::time,
-};
+use crate::{CliError, Exit, contexts::Entry, output::time};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

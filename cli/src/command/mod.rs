@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod batch;
+mod config;
 mod connection;
 mod contexts;
 mod doctor;
@@ -12,9 +13,11 @@ mod key;
 mod labels;
 mod list;
 mod login;
+mod manual;
 mod project;
 mod schedule;
 mod tenant;
+mod top;
 mod user;
 mod version;
 mod wait;
@@ -28,10 +31,11 @@ use drydock_runtime::{config::positive_duration, exit::chain};
 use tokio::time::Instant;
 
 use self::connection::{Connection, Resolved};
+use drydock_client::{Client, ClientError};
+
 use crate::{
     CliError, Exit,
-    client::{Client, ClientError},
-    output::Output,
+    output::{Format, Output, Terminal},
 };
 
 const ENVIRONMENT: &str = "\
@@ -73,12 +77,18 @@ pub struct Cli {
 struct Global {
     #[command(flatten)]
     connection: Connection,
-    /// Write the API's JSON, exactly; where a call fails, its error body goes to standard error
-    #[arg(long, global = true)]
+    /// The form of data; where it is not a table, a call that fails has its error body on standard error in that form
+    #[arg(short, long, global = true, value_enum, value_name = "FORM", default_value_t)]
+    output: Format,
+    /// Short for --output json
+    #[arg(long, global = true, conflicts_with = "output")]
     json: bool,
     /// Say nothing on standard error but errors
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Write no colours, on a terminal either; `NO_COLOR` in the environment does the same
+    #[arg(long, global = true)]
+    no_color: bool,
 }
 
 /// The time limit of one command.
@@ -110,6 +120,16 @@ enum Command {
     Fork(project::fork::ForkArgs),
     /// Write a version into a folder, as `project pull`
     Pull(project::pull::PullArgs),
+    /// Make a folder a project's next version, as `project push`
+    Push(project::push::PushArgs),
+    /// List a version's files, as `project files`
+    Files(project::files::FilesArgs),
+    /// Submit a job, as `job submit`
+    Submit(Box<job::submit::SubmitArgs>),
+    /// Read a job's log or follow it, as `job logs`
+    Logs(job::logs::LogsArgs),
+    /// Wait until jobs are over, as `job wait`
+    Wait(job::wait::WaitJobsArgs),
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
@@ -130,6 +150,9 @@ enum Command {
     /// Contexts: servers by name, each with a key
     #[command(subcommand, visible_alias = "contexts")]
     Context(contexts::ContextCommand),
+    /// Settings: where each value came from
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// API keys: create, list, revoke
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
@@ -146,6 +169,12 @@ enum Command {
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
     Doctor(doctor::DoctorArgs),
+    /// Watch the fleet: slots, jobs, batches
+    Top(top::TopArgs),
+    /// Write a completion script for a shell
+    Completion(manual::CompletionArgs),
+    /// Write the manual page, or all of them into a folder
+    Man(manual::ManArgs),
     /// Show the versions of this program and of the server
     Version(version::VersionArgs),
 }
@@ -168,7 +197,8 @@ impl Context {
 /// Runs the command to its end, or until Ctrl-C.
 pub async fn run(cli: Cli) -> Exit {
     let Cli { global, timeout, command } = cli;
-    let output = Arc::new(Output::new(global.json, global.quiet));
+    let format = if global.json { Format::Json } else { global.output };
+    let output = Arc::new(Output::new(format, global.quiet, Terminal::find(global.no_color, global.quiet)));
     let context = Context { connection: global.connection, output: Arc::clone(&output) };
     let timeout = command.timeout().or(timeout);
     let bounded = async {
@@ -197,6 +227,11 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Restore(args) => project::restore::run(context, args).await,
         Command::Fork(args) => project::fork::run(context, args).await,
         Command::Pull(args) => project::pull::run(context, args).await,
+        Command::Push(args) => project::push::run(context, args).await,
+        Command::Files(args) => project::files::run(context, args).await,
+        Command::Submit(args) => job::submit::run(context, *args, deadline).await,
+        Command::Logs(args) => job::logs::run(context, args).await,
+        Command::Wait(args) => job::wait::run(context, args, deadline).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Webhook(command) => webhook::run(context, command).await,
         Command::Workers(args) => workers::run(context, args).await,
@@ -205,6 +240,10 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Logout(_) => login::logout(context),
         Command::Whoami(_) => login::whoami(context).await,
         Command::Context(command) => contexts::run(context, command),
+        Command::Config(command) => config::run(context, command),
+        Command::Top(args) => top::run(context, args).await,
+        Command::Completion(args) => manual::completion(context, args),
+        Command::Man(args) => manual::man(context, args),
         Command::Key(command) => key::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
         Command::User(command) => user::run(context, command).await,
@@ -226,6 +265,10 @@ impl Command {
             Self::Restore(args) => args.patience.timeout,
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
+            Self::Push(args) => args.patience.timeout,
+            Self::Files(args) => args.patience.timeout,
+            Self::Logs(args) => args.patience.timeout,
+            Self::Wait(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
             Self::Webhook(command) => command.timeout(),
             Self::Workers(args) => args.patience.timeout,
@@ -236,7 +279,16 @@ impl Command {
             Self::Audit(command) => command.timeout(),
             Self::User(command) => command.timeout(),
             Self::Tenant(command) => command.timeout(),
-            Self::Admin(_) | Self::Version(_) | Self::Logout(_) | Self::Context(_) => None,
+            // The --timeout of a submission is the job's.
+            Self::Submit(_) => None,
+            Self::Top(args) => args.patience.timeout,
+            Self::Admin(_)
+            | Self::Version(_)
+            | Self::Logout(_)
+            | Self::Context(_)
+            | Self::Config(_)
+            | Self::Completion(_)
+            | Self::Man(_) => None,
         }
     }
 }
@@ -249,7 +301,8 @@ fn failed(output: &Output, error: &CliError) -> Exit {
     };
     match body {
         _ if exit == Exit::Ok => {}
-        Some(body) if output.is_json() => output.warn(&String::from_utf8_lossy(body)),
+        Some(body) if output.is_structured() => output.failure(body),
+        None if output.is_structured() => output.failure(error.body().to_string().as_bytes()),
         _ => error_text(output, error),
     }
     if let CliError::Client(ClientError::Refused(refusal)) = error
@@ -264,6 +317,9 @@ fn failed(output: &Output, error: &CliError) -> Exit {
 fn error_text(output: &Output, error: &CliError) {
     for (number, line) in chain(error).lines().enumerate() {
         output.warn(&if number == 0 { format!("error: {line}") } else { line.to_owned() });
+    }
+    if let Some(remedy) = error.remedy() {
+        output.warn(remedy);
     }
 }
 

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 79] = [
+const LEAVES: [&[&str]; 91] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -28,11 +28,19 @@ const LEAVES: [&[&str]; 79] = [
     &["project", "restore"],
     &["project", "fork"],
     &["project", "pull"],
+    &["project", "push"],
+    &["project", "put"],
+    &["project", "rm-file"],
     &["diff"],
     &["versions"],
     &["restore"],
     &["fork"],
     &["pull"],
+    &["push"],
+    &["files"],
+    &["submit"],
+    &["logs"],
+    &["wait"],
     &["job", "submit"],
     &["job", "show"],
     &["job", "ls"],
@@ -81,6 +89,10 @@ const LEAVES: [&[&str]; 79] = [
     &["admin", "retention"],
     &["workers"],
     &["doctor"],
+    &["config", "explain"],
+    &["top"],
+    &["completion"],
+    &["man"],
     &["version"],
 ];
 

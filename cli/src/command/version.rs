@@ -1,10 +1,11 @@
 //! `drydock version`
 
 use clap::Args;
+use drydock_client::Document;
 use serde_json::Value;
 
 use super::Context;
-use crate::{CliError, Exit, client::Document};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  drydock version --client")]
@@ -22,7 +23,7 @@ pub(super) async fn run(context: &Context, args: VersionArgs) -> Result<Exit, Cl
             .answer(format!("{{\"version\":\"{own}\"}}").as_bytes(), || format!("drydock {own}"))
             .map(|()| Exit::Ok);
     }
-    if !output.is_json() {
+    if !output.is_structured() {
         output.line(&format!("drydock {own}"))?;
     }
     let client = context.client()?;

@@ -3,16 +3,13 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
+use drydock_client::{Client, Waited, sse::Event};
 use drydock_runtime::config::positive_duration;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::Context;
-use crate::{
-    CliError, Exit,
-    client::{Client, Waited, sse::Event},
-    output::seconds,
-};
+use crate::{CliError, Exit, output::seconds};
 
 /// How long the last events may take once the end is known.
 const LAST_EVENTS: Duration = Duration::from_millis(500);

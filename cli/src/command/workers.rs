@@ -1,14 +1,14 @@
 //! `drydock workers`
 
 use clap::Args;
+use drydock_client::{
+    Document,
+    views::{List, Worker},
+};
 
 use super::{Context, Patience};
 use crate::{
     CliError, Exit,
-    client::{
-        Document,
-        views::{List, Worker},
-    },
     output::{Table, time},
 };
 

@@ -1,7 +1,10 @@
 //! What the command says: data on standard output, everything else on standard error, and nothing mixed.
 
+mod format;
 mod paint;
+mod progress;
 mod table;
+mod terminal;
 mod text;
 
 use std::{
@@ -9,30 +12,52 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use indicatif::ProgressBar;
+
 pub use self::{
+    format::Format,
     paint::Painter,
+    progress::{Progress, Unit},
     table::Table,
-    text::{mebibytes, one_line, seconds, time},
+    terminal::Terminal,
+    text::{mebibytes, one_line, seconds, standing, time},
 };
 use crate::CliError;
 
 /// Where a command writes.
 #[derive(Debug, Default)]
 pub struct Output {
-    json: bool,
+    format: Format,
     quiet: bool,
+    terminal: Terminal,
     resume: Mutex<Option<String>>,
+    /// The bar that lines on standard error must not run into.
+    bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Output {
     /// As the command line asks.
-    pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, resume: Mutex::default() }
+    pub fn new(format: Format, quiet: bool, terminal: Terminal) -> Self {
+        Self { format, quiet, terminal, resume: Mutex::default(), bar: Mutex::default() }
     }
 
-    /// Whether data is the API's JSON.
-    pub const fn is_json(&self) -> bool {
-        self.json
+    /// The form of data.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether data is for programs.
+    pub fn is_structured(&self) -> bool {
+        self.format != Format::Table
+    }
+
+    /// What is at the other end.
+    pub const fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
+    fn show(&self, bar: Option<ProgressBar>) {
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
     /// Whether people want to read how it goes.
@@ -57,14 +82,13 @@ impl Output {
         self.data(format!("{text}\n").as_bytes())
     }
 
-    /// Writes what the API said, or for people what `text` makes of it.
+    /// Writes what the API said in the form that is asked for, or for people what `text` makes of it.
     ///
     /// # Errors
     /// As for [`Self::data`].
     pub fn answer(&self, raw: &[u8], text: impl FnOnce() -> String) -> Result<(), CliError> {
-        if self.json {
-            let end: &[u8] = if raw.ends_with(b"\n") { b"" } else { b"\n" };
-            return self.data(&[raw, end].concat());
+        if self.is_structured() {
+            return self.data(&self.format.render(raw));
         }
         self.line(text().trim_end_matches('\n'))
     }
@@ -78,8 +102,21 @@ impl Output {
 
     /// Tells what should be known in any case.
     pub fn warn(&self, text: &str) {
+        self.err(&one_line(text));
+    }
+
+    /// Tells a program what went wrong, in the form of data.
+    pub fn failure(&self, body: &[u8]) {
+        self.err(String::from_utf8_lossy(&self.format.render(body)).trim_end());
+    }
+
+    fn err(&self, text: &str) {
         // A standard error that is gone leaves nobody to tell.
-        let _gone = writeln!(io::stderr().lock(), "{}", one_line(text));
+        let write = || drop(writeln!(io::stderr().lock(), "{text}"));
+        match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 
     /// Remembers the command that goes on where this one may be interrupted.

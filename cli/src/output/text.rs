@@ -12,6 +12,11 @@ pub fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// Whether something counts that may be disabled: `active`, `disabled since 2025-11-21T05:20:11Z`
+pub fn standing(disabled_at: Option<DateTime<Utc>>) -> String {
+    disabled_at.map_or_else(|| "active".to_owned(), |at| format!("disabled since {}", time(at)))
+}
+
 /// `0.123 s`, `12.3 s`, `5 min 03 s`
 pub fn seconds(seconds: f64) -> String {
     match seconds {

@@ -11,7 +11,7 @@ fn line(project: &str, instruction: &str) -> String {
 }
 
 /// What the dispatcher's leader does.
-async fn step(api: &Api, id: &str) {
+pub(crate) async fn step(api: &Api, id: &str) {
     let client = api.database.client().await.unwrap();
     batch::step(&client, id.parse().unwrap(), 100, 1000).await.unwrap();
 }

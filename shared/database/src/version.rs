@@ -1,6 +1,7 @@
-//! The `version` table, and the trees that are read like versions: those of attempts. `change` makes versions of versions; the
+//! The `version` table, and the trees that are read like versions: those of attempts. `change` makes versions of versions, `by_hand` those of a user's changes; the
 //! others come with the transitions that end attempts and import projects.
 
+mod by_hand;
 mod change;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use drydock_domain::{AttemptId, JobId, ProjectId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+pub use self::by_hand::{ByHand, Changed, change_files, writer};
 pub use self::change::{Forked, NewFork, Restored, fork, restore};
 use crate::{
     DatabaseError,
@@ -64,7 +66,7 @@ pub struct VersionRow {
     pub total_bytes: i64,
     /// What made it: `job`, `import`, ….
     pub author_kind: String,
-    /// Which one: the job, or the project of an import, a restore or (the origin's) a fork.
+    /// Which one: the job, the key of a change by hand, or the project of an import, a restore or (the origin's) a fork.
     pub author_id: Uuid,
     /// The version that a restore or a fork copied.
     pub source_version: Option<i32>,

@@ -24,7 +24,7 @@ pub use config::{Credentials, StorageConfig};
 pub use delta::{Delta, StoredTree};
 pub use error::{BoxError, StorageError, StorageErrorKind};
 pub use export::{Format, Part, export};
-pub use import::{Compression, import_tar};
+pub use import::{Compression, change_tar, import_tar};
 pub use keys::{Keys, ObjectKey};
 pub use log::{SealedLog, SealedLogWriter, read_log};
 pub use manifest::{Limits, Manifest};

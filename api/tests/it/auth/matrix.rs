@@ -135,6 +135,8 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/projects", json!({"instruction": "another thing"})),
         ("/api/v1/projects/import", Value::Null),
         ("/api/v1/projects/{id}", json!({"instruction": "changed by a stranger"})),
+        ("/api/v1/projects/{id}/files", Value::Null),
+        ("/api/v1/projects/{id}/files/{path}", json!("written by a stranger")),
         ("/api/v1/projects/{id}/fork", json!({"instruction": "a copy of it"})),
         ("/api/v1/projects/{id}/jobs", job.clone()),
         ("/api/v1/{project_id}/jobs", job.clone()),

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use drydock_client::views::AuditEntry;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::AuditEntry,
     output::{Table, time},
 };
 

@@ -1,6 +1,10 @@
 //! `drydock batch set`, `cancel` and `retry-failed`.
 
 use clap::Args;
+use drydock_client::{
+    Document,
+    views::{Batch, Retried},
+};
 use serde_json::json;
 
 use super::{
@@ -8,13 +12,7 @@ use super::{
     describe::describe,
     settings::Settings,
 };
-use crate::{
-    CliError, Exit,
-    client::{
-        Document,
-        views::{Batch, Retried},
-    },
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -1,12 +1,10 @@
 //! A batch as people read it.
+use drydock_client::views::Batch;
 
-use crate::{
-    client::views::Batch,
-    output::{Table, seconds, time},
-};
+use crate::output::{Table, seconds, time};
 
 /// `312/1000 done, 3 failed, 8 running; 2 min 05 s to go`
-pub(super) fn progress(batch: &Batch) -> String {
+pub(in crate::command) fn progress(batch: &Batch) -> String {
     let counts = &batch.counts;
     let mut text = format!("{}/{} done", counts.completed, batch.total);
     for (count, what) in [(counts.error, "failed"), (counts.cancelled, "cancelled"), (counts.in_progress, "running")] {
@@ -40,7 +38,7 @@ pub(super) fn pause(batch: &Batch) -> Option<String> {
     ))
 }
 
-pub(super) fn is_over(batch: &Batch) -> bool {
+pub(in crate::command) fn is_over(batch: &Batch) -> bool {
     matches!(batch.status.as_str(), "completed" | "error" | "cancelled")
 }
 

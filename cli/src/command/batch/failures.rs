@@ -1,16 +1,13 @@
 //! `drydock batch failures`
 
 use clap::Args;
+use drydock_client::{
+    Document,
+    views::{Cause, List},
+};
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{
-        Document,
-        views::{Cause, List},
-    },
-    output::Table,
-};
+use crate::{CliError, Exit, output::Table};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -1,6 +1,7 @@
 //! `drydock batch ls`
 
 use clap::Args;
+use drydock_client::views::Batch;
 
 use super::{
     super::{Context, Patience, list, list::Paging},
@@ -8,7 +9,6 @@ use super::{
 };
 use crate::{
     CliError, Exit,
-    client::views::Batch,
     output::{Table, time},
 };
 

@@ -17,11 +17,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use self::describe::describe;
+use drydock_client::{Document, views::Batch};
+
+pub(super) use self::describe::{is_over, progress};
 use super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Batch},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BatchCommand {
@@ -102,7 +102,7 @@ pub(super) async fn run(context: &Context, command: BatchCommand, deadline: Opti
 }
 
 async fn show(context: &Context, id: &str) -> Result<Exit, CliError> {
-    let batch: Document<Batch> = context.client()?.get(["batches", id]).document().await?;
+    let batch = context.client()?.batch(id).await?;
     context.output.answer(&batch.raw, || describe(&batch.value)).map(|()| Exit::Ok)
 }
 

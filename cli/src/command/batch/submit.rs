@@ -3,6 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use clap::Args;
+use drydock_client::{
+    Client, Document,
+    views::{Batch, LineError, Lines},
+};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -12,14 +16,7 @@ use super::{
     upload::{Options, Source, hash, is_key_reused, upload},
     wait,
 };
-use crate::{
-    CliError, Exit,
-    client::{
-        Client, Document,
-        views::{Batch, LineError, Lines},
-    },
-    output::Output,
-};
+use crate::{CliError, Exit, output::Output};
 
 /// Refused lines shown.
 const SHOWN: usize = 20;

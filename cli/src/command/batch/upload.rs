@@ -4,6 +4,7 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use drydock_client::{Client, ClientError, Document, views::Lines};
 use drydock_runtime::Backoff;
 use futures_util::{Stream, TryStreamExt as _, stream};
 use reqwest::{Body, header};
@@ -14,15 +15,13 @@ use tokio::{
 
 use crate::{
     CliError,
-    client::{Client, ClientError, Document, views::Lines},
-    output::{Output, mebibytes},
+    output::{Output, Progress, Unit},
 };
 
 /// How long an answer may take once all is sent; the server has much to write.
 const LIMIT: Duration = Duration::from_secs(3600);
 /// How long the server may be away in the middle of it.
 const PATIENCE: Duration = Duration::from_secs(120);
-const TOLD_EVERY: Duration = Duration::from_secs(2);
 const BLOCK: usize = 256 << 10;
 
 /// Where the lines come from.
@@ -74,9 +73,10 @@ async fn once(
     let body = match source {
         Source::File(path) => {
             let file = fs_err::tokio::File::open(path).await.map_err(CliError::Input)?;
-            Body::wrap_stream(told(Arc::clone(output), blocks(file)))
+            let total = file.metadata().await.map_err(CliError::Input)?.len();
+            Body::wrap_stream(told(output, Some(total), blocks(file)))
         }
-        Source::Stdin => Body::wrap_stream(told(Arc::clone(output), blocks(tokio::io::stdin()))),
+        Source::Stdin => Body::wrap_stream(told(output, None, blocks(tokio::io::stdin()))),
     };
     let call = client
         .post(["batches", batch, "jobs"])
@@ -99,17 +99,12 @@ fn blocks(reader: impl AsyncRead + Send + Unpin + 'static) -> impl Stream<Item =
 }
 
 fn told(
-    output: Arc<Output>,
+    output: &Arc<Output>,
+    total: Option<u64>,
     blocks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let (mut sent, mut next) = (0_u64, Instant::now() + TOLD_EVERY);
-    blocks.inspect_ok(move |block| {
-        sent += block.len() as u64;
-        if Instant::now() >= next {
-            output.note(&format!("sent {}", mebibytes(sent)));
-            next = Instant::now() + TOLD_EVERY;
-        }
-    })
+    let progress = Progress::begin(output, "sent", Unit::Bytes, total);
+    blocks.inspect_ok(move |block| progress.add(block.len() as u64))
 }
 
 /// BLAKE3 of a file's bytes.

@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
+use drydock_client::{Client, sse::Event, views::Batch};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     CliError, Exit,
-    client::{Client, Document, sse::Event, views::Batch},
+    output::{Progress, Unit},
 };
 
 /// Between two lines on how it goes.
@@ -43,6 +44,7 @@ pub(super) async fn until_over(
     deadline: Option<Instant>,
 ) -> Result<Exit, CliError> {
     context.output.resumable(format!("drydock batch wait {id}"));
+    let bar = Progress::begin(&context.output, "batch", Unit::Jobs, Some(0));
     let (mut last, mut told_at) = (String::new(), None::<Instant>);
     let following = client.follow::<CliError>(
         |client| client.get(["batches", id, "events"]),
@@ -52,7 +54,9 @@ pub(super) async fn until_over(
             };
             let text = format!("{}: {}", batch.status_detail, progress(&batch));
             let due = told_at.is_none_or(|at| at.elapsed() >= TOLD_EVERY) || stands_still(&batch);
-            if due && text != last && !is_over(&batch) {
+            let ended = batch.total.saturating_sub(batch.counts.queued + batch.counts.in_progress);
+            let shown = bar.stands(ended, batch.total, &text);
+            if !shown && due && text != last && !is_over(&batch) {
                 context.output.note(&format!("{id} {text}"));
                 (last, told_at) = (text, Some(Instant::now()));
             }
@@ -69,7 +73,8 @@ pub(super) async fn until_over(
             }
         },
     }
-    let batch: Document<Batch> = client.get(["batches", id]).document().await?;
+    drop(bar);
+    let batch = client.batch(id).await?;
     context.output.answer(&batch.raw, || describe(&batch.value))?;
     Ok(Exit::of_status(&batch.value.status).unwrap_or(Exit::Failed))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::LIMIT;
-use crate::client::{Client, ClientError, Document};
+use drydock_client::{Client, ClientError, Document};
 
 /// Clocks that differ by more deserve a look: `Date` has whole seconds, and an answer takes some of one.
 const SKEW_SEEN: TimeDelta = TimeDelta::seconds(3);

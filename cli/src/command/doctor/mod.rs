@@ -52,10 +52,6 @@ pub(super) async fn run(context: &Context) -> Result<Exit, CliError> {
     report.add(servers::broker().await);
     report.add(servers::storage().await);
     let output = &context.output;
-    if output.is_json() {
-        output.line(&report.json().to_string())?;
-    } else {
-        output.data(report.text().as_bytes())?;
-    }
+    output.answer(report.json().to_string().as_bytes(), || report.text())?;
     Ok(if report.has_failures() { Exit::Failed } else { Exit::Ok })
 }

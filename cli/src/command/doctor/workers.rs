@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use drydock_client::{
+    Client, ClientError, Document,
+    views::{List, Worker},
+};
 use drydock_domain::rungs;
 use drydock_runtime::{
     doctor::{Finding, Report},
@@ -9,13 +13,7 @@ use drydock_runtime::{
 };
 
 use super::LIMIT;
-use crate::{
-    Exit,
-    client::{
-        Client, ClientError, Document,
-        views::{List, Worker},
-    },
-};
+use crate::Exit;
 
 /// Workers named at most.
 const NAMED: usize = 3;
@@ -25,7 +23,7 @@ pub(super) async fn look(client: &Client, report: &mut Report) {
     let fleet = match fleet {
         Ok(fleet) => fleet.value.items,
         // The fleet is an operator's; jobs can be submitted all the same.
-        Err(error @ ClientError::Refused(_)) if error.exit() == Exit::Config => {
+        Err(error @ ClientError::Refused(_)) if Exit::from(&error) == Exit::Config => {
             return report.add(Finding::skipped("workers", chain(&error), "ask with an operator's key"));
         }
         Err(error) => return report.add(Finding::failure("workers", chain(&error), "look at the API's log")),

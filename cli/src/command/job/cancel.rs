@@ -3,10 +3,7 @@
 use clap::Args;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Job},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -25,17 +22,8 @@ pub(in crate::command) struct CancelArgs {
     pub(super) patience: Patience,
 }
 
-#[derive(serde::Serialize)]
-struct Body {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
 pub(super) async fn run(context: &Context, args: CancelArgs) -> Result<Exit, CliError> {
-    let client = context.client()?;
-    let call = client.post(["jobs", &args.job, "cancel"]).json(&Body { reason: args.reason });
-    // A second cancel is no other than the first.
-    let job: Document<Job> = call.repeatable().document().await?;
+    let job = context.client()?.cancel_job(&args.job, args.reason.as_deref()).await?;
     let status = job.value.status_detail.as_ref().unwrap_or(&job.value.status);
     context.output.answer(&job.raw, || format!("{} {status}", job.value.id)).map(|()| Exit::Ok)
 }

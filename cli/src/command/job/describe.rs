@@ -1,9 +1,7 @@
 //! A job as people read it.
+use drydock_client::views::{Attempt, Job, Waiting};
 
-use crate::{
-    client::views::{Attempt, Job, Waiting},
-    output::{Table, seconds, time},
-};
+use crate::output::{Table, seconds, time};
 
 /// Changed files shown; `--json` has them all.
 const FILES: usize = 20;

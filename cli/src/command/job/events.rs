@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use clap::Args;
+use drydock_client::sse::Event;
 
 use super::super::{Context, Patience, wait::Said};
-use crate::{CliError, Exit, client::sse::Event};
+use crate::{CliError, Exit, output::Format};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -30,8 +31,15 @@ pub(super) async fn run(context: &Context, args: EventsArgs) -> Result<Exit, Cli
         .follow::<CliError>(
             |client| client.get(["jobs", job, "events"]),
             |event| {
-                let line = if output.is_json() { Some(json(event)) } else { text(event) };
-                line.map_or(Ok(()), |line| output.line(&line)).map(ControlFlow::Continue)
+                let written = match output.format() {
+                    Format::Table => text(event).map_or(Ok(()), |line| output.line(&line)),
+                    Format::Json | Format::Ndjson => output.line(&json(event)),
+                    // A stream of documents (YAML 1.2 §9.2).
+                    Format::Yaml => {
+                        output.line("---").and_then(|()| output.answer(json(event).as_bytes(), String::new))
+                    }
+                };
+                written.map(ControlFlow::Continue)
             },
         )
         .await?;

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use drydock_client::views::Job;
 
 use super::super::{Context, Patience, labels::Labels, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Job,
     output::{Table, time},
 };
 

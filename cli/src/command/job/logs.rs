@@ -3,15 +3,13 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
+use drydock_client::{Client, views::Job};
 use drydock_runtime::Backoff;
 use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, views::Job},
-};
+use crate::{CliError, Exit};
 
 /// How long each part of a log may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -19,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job logs JOB
-  drydock job logs JOB -f
+  drydock logs JOB -f
   drydock job logs JOB --attempt 1
 
 Without -f all that is there now is written, byte for byte. With -f the log is followed to the
@@ -35,7 +33,7 @@ pub(in crate::command) struct LogsArgs {
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +41,7 @@ struct Piece {
     text: String,
 }
 
-pub(super) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let job = read(&client, &args.job).await?;
     if args.follow {
@@ -59,8 +57,7 @@ pub(super) async fn run(context: &Context, args: LogsArgs) -> Result<Exit, CliEr
 }
 
 async fn read(client: &Client, id: &str) -> Result<Job, CliError> {
-    let job: Document<Job> = client.get(["jobs", id]).document().await?;
-    Ok(job.value)
+    Ok(client.job(id).await?.value)
 }
 
 /// One attempt's log after the other, until the job is over.

@@ -4,11 +4,11 @@ mod cancel;
 mod describe;
 mod events;
 mod list;
-mod logs;
+pub(super) mod logs;
 mod options;
 mod retry;
-mod submit;
-mod wait;
+pub(super) mod submit;
+pub(super) mod wait;
 
 use std::time::Duration;
 
@@ -16,12 +16,9 @@ use clap::{Args, Subcommand};
 use tokio::time::Instant;
 
 use super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Job},
-};
+use crate::{CliError, Exit};
 
-pub(super) use self::options::{JobBody, JobOptions};
+pub(super) use self::options::JobOptions;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
@@ -82,6 +79,6 @@ pub(super) async fn run(context: &Context, command: JobCommand, deadline: Option
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let job: Document<Job> = context.client()?.get(["jobs", args.job.as_str()]).document().await?;
+    let job = context.client()?.job(&args.job).await?;
     context.output.answer(&job.raw, || describe::describe(&job.value)).map(|()| Exit::Ok)
 }

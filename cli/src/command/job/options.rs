@@ -1,10 +1,10 @@
 //! What a job may ask for, on the command line and as the API takes it: for jobs submitted now and for those of schedules.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
+use drydock_client::NewJob;
 use drydock_runtime::config::positive_duration;
-use serde::Serialize;
 
 use super::super::labels::{Labels, pair};
 
@@ -57,41 +57,7 @@ pub(in crate::command) struct JobOptions {
     argv: Vec<String>,
 }
 
-/// The same in the API's words; what was not given is left out.
-#[derive(Debug, Serialize)]
-pub(in crate::command) struct JobBody {
-    job_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instruction: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    argv: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timeout_s: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_timeout_s: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    silence_timeout_s: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retries: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_isolation: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    requires: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    read_only: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    keep_on_error: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<BTreeMap<String, String>>,
-}
-
-impl From<JobOptions> for JobBody {
+impl From<JobOptions> for NewJob {
     fn from(options: JobOptions) -> Self {
         let implied = if options.argv.is_empty() { "edit" } else { "command" };
         // The API counts whole seconds; less than one is one.
@@ -112,6 +78,7 @@ impl From<JobOptions> for JobBody {
             read_only: options.read_only,
             keep_on_error: options.keep_on_error,
             labels: options.labels.object(),
+            ..Self::default()
         }
     }
 }

@@ -1,17 +1,13 @@
 //! `drydock job retry`
 
 use clap::Args;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
     super::{Context, wait::WaitArgs},
     submit::accepted,
 };
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Job},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -30,6 +26,6 @@ pub(in crate::command) struct RetryArgs {
 pub(super) async fn run(context: &Context, args: RetryArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
     let client = context.client()?;
     let deadline = args.wait.deadline(deadline);
-    let job: Document<Job> = client.post(["jobs", &args.job, "retry"]).json(&json!({})).idempotent().document().await?;
+    let job = client.retry_job(&args.job).await?;
     accepted(context, &client, job, args.wait, deadline).await
 }

@@ -2,22 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use serde::Serialize;
+use drydock_client::{Client, Document, NewJob, Waited, views::Job};
 use tokio::time::Instant;
 
 use super::{
     super::{Context, wait, wait::WaitArgs},
-    options::{JobBody, JobOptions},
+    options::JobOptions,
 };
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, Waited, views::Job},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job submit PROJECT --type edit --instruction \"Add a --count option\" --wait
-  drydock job submit PROJECT --wait 5m -- cargo test
+  drydock submit PROJECT --wait 5m -- cargo test
   drydock job submit PROJECT -i \"Rename the module\" --priority 7 --label team=web --timeout 20m
   drydock job submit PROJECT --depends-on JOB --requires gpu=a100 --queue-timeout 2h -- make train
 
@@ -39,28 +36,21 @@ pub(in crate::command) struct SubmitArgs {
     wait: WaitArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
-    #[serde(flatten)]
-    job: JobBody,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    depends_on: Vec<String>,
-}
-
-impl From<SubmitArgs> for Body {
+impl From<SubmitArgs> for NewJob {
     fn from(args: SubmitArgs) -> Self {
-        Self { job: args.options.into(), run_at: args.run_at, depends_on: args.depends_on }
+        Self { run_at: args.run_at, depends_on: args.depends_on, ..args.options.into() }
     }
 }
 
-pub(super) async fn run(context: &Context, args: SubmitArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(
+    context: &Context,
+    args: SubmitArgs,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let client = context.client()?;
     let (project, wait) = (args.project.clone(), args.wait);
     let deadline = wait.deadline(deadline);
-    let body = Body::from(args);
-    let job: Document<Job> = client.post(["projects", &project, "jobs"]).json(&body).idempotent().document().await?;
+    let job = client.submit_job(&project, &args.into()).await?;
     accepted(context, &client, job, wait, deadline).await
 }
 
@@ -81,7 +71,7 @@ pub(super) async fn accepted(
     let waited = wait::one(context, client, id, deadline).await?;
     context.output.note(&wait::summary(id, &waited));
     match waited {
-        Waited::Over(exit, job) => context.output.answer(&job.raw, || id.clone()).map(|()| exit),
+        Waited::Over(ending, job) => context.output.answer(&job.raw, || id.clone()).map(|()| ending.into()),
         Waited::TimeUp => {
             let now = client.get(["jobs", id.as_str()]).bytes().await?;
             context.output.answer(&now, || id.clone())?;
@@ -106,7 +96,7 @@ mod tests {
 
     fn body(line: &str) -> serde_json::Value {
         let args = Line::try_parse_from(["submit"].into_iter().chain(line.split(' '))).unwrap().args;
-        serde_json::to_value(Body::from(args)).unwrap()
+        serde_json::to_value(NewJob::from(args)).unwrap()
     }
 
     #[test]

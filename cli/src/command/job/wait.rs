@@ -1,6 +1,7 @@
 //! `drydock job wait`
 
 use clap::Args;
+use drydock_client::Waited;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -8,7 +9,7 @@ use super::{
     super::{Context, Patience, wait},
     describe::describe,
 };
-use crate::{CliError, Exit, client::Waited};
+use crate::{CliError, Exit};
 
 /// Jobs polled at the same time.
 const AT_ONCE: usize = 64;
@@ -16,7 +17,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock job wait JOB --timeout 10m
-  drydock job wait $(cat jobs.txt) --quiet
+  drydock wait $(cat jobs.txt) --quiet
 
 The exit code is the worst of the jobs': 0 completed, 8 cancelled, 1 error; 7 if one is not over
 in time. Restarts of the server are waited out.")]
@@ -25,10 +26,14 @@ pub(in crate::command) struct WaitJobsArgs {
     #[arg(required = true, value_name = "JOB")]
     jobs: Vec<String>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
-pub(super) async fn run(context: &Context, args: WaitJobsArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(
+    context: &Context,
+    args: WaitJobsArgs,
+    deadline: Option<Instant>,
+) -> Result<Exit, CliError> {
     let client = context.client()?;
     if let [id] = args.jobs.as_slice() {
         let waited = wait::one(context, &client, id, deadline).await?;
@@ -47,12 +52,12 @@ pub(super) async fn run(context: &Context, args: WaitJobsArgs, deadline: Option<
 fn told(context: &Context, id: &str, waited: &Waited, alone: bool) -> Result<Exit, CliError> {
     context.output.note(&wait::summary(id, waited));
     match waited {
-        Waited::Over(exit, job) => {
+        Waited::Over(ending, job) => {
             let text = || {
                 if alone { describe(&job.value) } else { format!("{id} {}", job.value.status) }
             };
             context.output.answer(&job.raw, text)?;
-            Ok(*exit)
+            Ok((*ending).into())
         }
         Waited::TimeUp => Ok(Exit::TimedOut),
     }

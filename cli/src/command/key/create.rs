@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
+use drydock_client::{Document, views::NewKey};
 use drydock_domain::{Role, Scope};
 use drydock_runtime::config::positive_duration;
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::NewKey},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

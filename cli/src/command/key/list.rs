@@ -2,11 +2,11 @@
 
 use chrono::Utc;
 use clap::Args;
+use drydock_client::views::Key;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Key,
     output::{Table, time},
 };
 

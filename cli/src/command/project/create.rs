@@ -1,15 +1,11 @@
 //! `drydock project create`
 
 use clap::Args;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use drydock_client::{Client, NewProject, Waited, views::Created};
 use tokio::time::Instant;
 
 use super::super::{Context, Patience, labels::Labels, wait, wait::WaitArgs};
-use crate::{
-    CliError, Exit,
-    client::{Client, Document, Waited, views::Created},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -39,27 +35,16 @@ pub(in crate::command) struct CreateArgs {
     pub(super) patience: Patience,
 }
 
-#[derive(Serialize)]
-struct Body {
-    instruction: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pool: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<BTreeMap<String, String>>,
-}
-
 pub(super) async fn run(context: &Context, args: CreateArgs, deadline: Option<Instant>) -> Result<Exit, CliError> {
     let client = context.client()?;
     let deadline = args.wait.deadline(deadline);
-    let body = Body {
+    let wanted = NewProject {
         instruction: args.text.or(args.instruction).unwrap_or_default(),
         agent: args.agent,
         pool: args.pool,
         labels: args.labels.object(),
     };
-    let project: Document<Created> = client.post(["projects"]).json(&body).idempotent().document().await?;
+    let project = client.create_project(&wanted).await?;
     let Created { id, job_id } = &project.value;
     if !args.wait.wanted() {
         context.output.note(&format!("created project {id}; its first job is {job_id}"));
@@ -80,10 +65,10 @@ async fn finish(
     let waited = wait::one(context, client, job, deadline).await?;
     context.output.note(&wait::summary(job, &waited));
     // Shown again as it stands now.
-    let project = client.get(["projects", id]).bytes().await?;
-    context.output.answer(&project, || id.to_owned())?;
+    let project = client.project(id).await?;
+    context.output.answer(&project.raw, || id.to_owned())?;
     match waited {
-        Waited::Over(exit, _) => Ok(exit),
+        Waited::Over(ending, _) => Ok(ending.into()),
         Waited::TimeUp => {
             context.output.note(&format!("to wait on: drydock job wait {job}"));
             Ok(Exit::TimedOut)

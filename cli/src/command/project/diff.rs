@@ -1,21 +1,17 @@
 //! `drydock diff`, `drydock project diff`
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _},
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
-use clap::{ArgAction, Args, builder::FalseyValueParser};
+use clap::Args;
+use drydock_client::{
+    Client, Document,
+    views::{Diff, FileDiff},
+};
 use reqwest::header;
 
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
-    client::{
-        Client, Document,
-        views::{Diff, FileDiff},
-    },
     output::{Painter, one_line},
 };
 
@@ -48,16 +44,13 @@ pub(in crate::command) struct DiffArgs {
     /// Only this file, or what is below this directory
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// No colours, on a terminal either
-    #[arg(long, env = "NO_COLOR", hide_env_values = true, action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    no_color: bool,
     #[command(flatten)]
     pub(in crate::command) patience: Patience,
 }
 
 pub(in crate::command) async fn run(context: &Context, args: DiffArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
-    if context.output.is_json() {
+    if context.output.is_structured() {
         let diff = call(&client, &args).header(header::ACCEPT, "application/json").bytes().await?;
         return context.output.answer(&diff, String::new).map(|()| Exit::Ok);
     }
@@ -65,7 +58,7 @@ pub(in crate::command) async fn run(context: &Context, args: DiffArgs) -> Result
         return listed(context, &client, &args).await;
     }
     let mut response = call(&client, &args).header(header::ACCEPT, "text/x-diff").send().await?;
-    let mut painter = Painter::new(!args.no_color && io::stdout().is_terminal());
+    let mut painter = Painter::new(context.output.terminal().colours);
     while let Some(part) = client.chunk(&mut response, LIMIT).await? {
         context.output.data(&painter.feed(&part))?;
     }
@@ -77,7 +70,7 @@ pub(in crate::command) async fn run(context: &Context, args: DiffArgs) -> Result
     Ok(Exit::Ok)
 }
 
-fn call<'c>(client: &'c Client, args: &DiffArgs) -> crate::client::Call<'c> {
+fn call<'c>(client: &'c Client, args: &DiffArgs) -> drydock_client::Call<'c> {
     let (from, to) = (args.from.to_string(), args.to.to_string());
     let call = client.get(["projects", &args.project, "versions", &from, "diff", &to]);
     call.query_opt("path", args.path.as_ref())

@@ -1,21 +1,21 @@
 //! `drydock project files`
 
 use clap::Args;
+use drydock_client::{
+    Document,
+    views::{FileEntry, Files},
+};
 
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
-    client::{
-        Document,
-        views::{FileEntry, Files},
-    },
-    output::Table,
+    output::{Format, Table},
 };
 
 const PAGE: u32 = 10_000;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  drydock project files PROJECT --version 2")]
+#[command(after_help = "Examples:\n  drydock files PROJECT\n  drydock project files PROJECT --version 2")]
 pub(in crate::command) struct FilesArgs {
     /// The project
     project: String,
@@ -25,14 +25,14 @@ pub(in crate::command) struct FilesArgs {
     /// What this job left, published or not
     #[arg(long, conflicts_with = "version")]
     job: Option<String>,
-    /// Start at the `next_cursor` of an earlier page (with --json, which writes one page)
+    /// Start at the `next_cursor` of an earlier page (with -o json or yaml, which write one page)
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
-    pub(super) patience: Patience,
+    pub(in crate::command) patience: Patience,
 }
 
-pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliError> {
+pub(in crate::command) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let mut table = Table::new(&["MODE", "SIZE", "PATH"]).whole();
     let mut cursor = args.cursor;
@@ -40,8 +40,10 @@ pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliE
         let call = client.get(["projects", args.project.as_str(), "files"]).query("limit", PAGE);
         let call = call.query_opt("version", args.version).query_opt("job", args.job.as_ref());
         let page: Document<Files> = call.query_opt("cursor", cursor.as_ref()).document().await?;
-        if context.output.is_json() {
-            return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok);
+        match context.output.format() {
+            Format::Json | Format::Yaml => return context.output.answer(&page.raw, String::new).map(|()| Exit::Ok),
+            Format::Ndjson => context.output.answer(&page.raw, String::new)?,
+            Format::Table => {}
         }
         for file in &page.value.files {
             table.row(row(file));
@@ -50,6 +52,9 @@ pub(super) async fn run(context: &Context, args: FilesArgs) -> Result<Exit, CliE
         if cursor.is_none() || page.value.files.is_empty() {
             break;
         }
+    }
+    if context.output.is_structured() {
+        return Ok(Exit::Ok);
     }
     context.output.data(table.render().as_bytes()).map(|()| Exit::Ok)
 }

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::Args;
+use drydock_client::{Call, Client, ClientError, Document, views::Project};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reqwest::{Body, StatusCode, header};
 use tokio::{io::AsyncReadExt as _, task::JoinHandle, time::Instant};
@@ -17,14 +18,11 @@ use super::super::{Context, Patience, labels::Labels};
 use crate::{
     CliError, Exit,
     archive::{self, Exclude, Totals},
-    client::{Call, Client, ClientError, Document, views::Project},
-    output::{Output, mebibytes, seconds},
+    output::{Output, Progress, Unit, mebibytes, seconds},
 };
 
 /// How long the whole upload may take; the server has a limit of its own.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// How often the progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
 /// What the server says of an archive without files.
 const NO_ARCHIVE: StatusCode = StatusCode::BAD_REQUEST;
 const BLOCK: usize = 256 << 10;
@@ -57,7 +55,7 @@ pub(in crate::command) struct ImportArgs {
     pub(super) patience: Patience,
 }
 
-type Blocks = BoxStream<'static, io::Result<Bytes>>;
+pub(super) type Blocks = BoxStream<'static, io::Result<Bytes>>;
 
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
@@ -68,7 +66,8 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<Exit, Cli
     }
     let output = &context.output;
     let (blocks, archive) = if is_dir { directory(output, &args) } else { file(&args.source).await? };
-    let sent = told(Arc::clone(output), blocks);
+    let total = if is_dir { None } else { fs_err::metadata(&args.source).ok().map(|file| file.len()) };
+    let sent = told(output, total, blocks);
     let answer = send(&client, &args, sent).await;
     let totals = match archive {
         Some(thread) => read(thread, answer.is_ok()).await?,
@@ -123,7 +122,7 @@ fn call<'c>(client: &'c Client, args: &ImportArgs) -> Call<'c> {
 }
 
 /// What went wrong on this side says more than the request it broke; unless the server broke it off.
-async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
+pub(super) async fn read(thread: JoinHandle<io::Result<Totals>>, accepted: bool) -> Result<Option<Totals>, CliError> {
     match thread.await {
         Ok(Ok(totals)) => Ok(Some(totals)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe && !accepted => Ok(None),
@@ -149,15 +148,8 @@ async fn file(path: &Path) -> Result<(Blocks, Option<JoinHandle<io::Result<Total
     Ok((blocks.boxed(), None))
 }
 
-/// Tells from time to time how much was sent.
-fn told(output: Arc<Output>, blocks: Blocks) -> Blocks {
-    let (mut sent, mut next) = (0_u64, Instant::now() + TOLD_EVERY);
-    let counted = blocks.inspect_ok(move |block| {
-        sent += block.len() as u64;
-        if Instant::now() >= next {
-            output.note(&format!("sent {}", mebibytes(sent)));
-            next = Instant::now() + TOLD_EVERY;
-        }
-    });
-    counted.boxed()
+/// Tells how much was sent.
+pub(super) fn told(output: &Arc<Output>, total: Option<u64>, blocks: Blocks) -> Blocks {
+    let progress = Progress::begin(output, "sent", Unit::Bytes, total);
+    blocks.inspect_ok(move |block| progress.add(block.len() as u64)).boxed()
 }

@@ -1,11 +1,13 @@
 //! `drydock project …`
 
+mod by_hand;
 mod create;
 pub(super) mod diff;
-mod files;
+pub(super) mod files;
 pub(super) mod fork;
 mod import;
 pub(super) mod pull;
+pub(super) mod push;
 mod read;
 pub(super) mod restore;
 mod set;
@@ -14,12 +16,12 @@ pub(super) mod versions;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use drydock_client::views::Project;
 use tokio::time::Instant;
 
 use super::{Context, Patience, list::Paging};
 use crate::{
     CliError, Exit,
-    client::{Document, views::Project},
     output::{Table, time},
 };
 
@@ -53,6 +55,12 @@ pub(super) enum ProjectCommand {
     Fork(fork::ForkArgs),
     /// Write a version into a folder
     Pull(pull::PullArgs),
+    /// Make a folder the next version; only what differs is sent
+    Push(push::PushArgs),
+    /// Put one file, as the next version
+    Put(by_hand::PutArgs),
+    /// Delete one file, as the next version
+    RmFile(by_hand::RemoveFileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +96,9 @@ impl ProjectCommand {
             Self::Set(args) => args.patience.timeout,
             Self::Fork(args) => args.patience.timeout,
             Self::Pull(args) => args.patience.timeout,
+            Self::Push(args) => args.patience.timeout,
+            Self::Put(args) => args.patience.timeout,
+            Self::RmFile(args) => args.patience.timeout,
         }
     }
 }
@@ -111,6 +122,9 @@ pub(super) async fn run(
         ProjectCommand::Set(args) => set::run(context, args).await,
         ProjectCommand::Fork(args) => fork::run(context, args).await,
         ProjectCommand::Pull(args) => pull::run(context, args).await,
+        ProjectCommand::Push(args) => push::run(context, args).await,
+        ProjectCommand::Put(args) => by_hand::put(context, args).await,
+        ProjectCommand::RmFile(args) => by_hand::remove(context, args).await,
     }
 }
 
@@ -131,12 +145,12 @@ async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
 }
 
 async fn show(context: &Context, args: ShowArgs) -> Result<Exit, CliError> {
-    let project: Document<Project> = context.client()?.get(["projects", args.project.as_str()]).document().await?;
+    let project = context.client()?.project(&args.project).await?;
     context.output.answer(&project.raw, || describe(&project.value)).map(|()| Exit::Ok)
 }
 
 async fn remove(context: &Context, id: &str) -> Result<Exit, CliError> {
-    context.client()?.delete(["projects", id]).bytes().await?;
+    context.client()?.delete_project(id).await?;
     context.output.note(&format!("deleted project {id}"));
     Ok(Exit::Ok)
 }

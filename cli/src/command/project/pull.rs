@@ -1,16 +1,16 @@
 //! `drydock pull`, `drydock project pull`: a version into a folder, as it comes off the line.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
+use drydock_client::Client;
 use tokio::time::Instant;
 
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
     archive::{self, Totals},
-    client::{Client, Document, views::Project},
-    output::{mebibytes, seconds},
+    output::{Output, Progress, Unit, mebibytes, seconds},
 };
 
 /// How long each part of the archive may take.
@@ -48,12 +48,9 @@ pub(in crate::command) async fn run(context: &Context, args: PullArgs) -> Result
     prepare(&args)?;
     let version = match args.version {
         Some(version) => version,
-        None => {
-            let project: Document<Project> = client.get(["projects", args.project.as_str()]).document().await?;
-            project.value.head_version
-        }
+        None => client.project(&args.project).await?.value.head_version,
     };
-    let totals = fetch(&client, &args, version).await?;
+    let totals = fetch(&client, &context.output, &args, version).await?;
     let (files, size) = (totals.files, mebibytes(totals.bytes));
     let took = seconds(started.elapsed().as_secs_f64());
     let dir = args.dir.display();
@@ -68,13 +65,15 @@ fn prepare(args: &PullArgs) -> Result<(), CliError> {
     if empty || args.force { Ok(()) } else { Err(CliError::Occupied(args.dir.clone())) }
 }
 
-async fn fetch(client: &Client, args: &PullArgs, version: u64) -> Result<Totals, CliError> {
+async fn fetch(client: &Client, output: &Arc<Output>, args: &PullArgs, version: u64) -> Result<Totals, CliError> {
     let call = client.get(["projects", args.project.as_str(), "archive"]);
     let mut response = call.query("version", version).query_opt("path", args.path.as_ref()).send().await?;
+    let progress = Progress::begin(output, "fetched", Unit::Bytes, response.content_length());
     let (mut feed, thread) = archive::unpack_stream(args.dir.clone());
     let broken = loop {
         match client.chunk(&mut response, LIMIT).await {
             Ok(Some(part)) => {
+                progress.add(part.len() as u64);
                 // Whoever unpacks has stopped, and says why.
                 if !feed.part(part).await {
                     break None;

@@ -1,9 +1,13 @@
 //! `drydock project cat`
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    time::Duration,
+};
 
 use clap::Args;
-use drydock_domain::RelativePath;
+use drydock_client::FilePath;
 use reqwest::header;
 
 use super::super::{Context, Patience};
@@ -31,15 +35,17 @@ pub(in crate::command) struct CatArgs {
     pub(super) patience: Patience,
 }
 
+/// A file of a project, as the command line names it.
+pub(super) fn file<'p>(project: &'p str, path: &OsStr) -> Result<FilePath<'p>, CliError> {
+    let invalid = |error| CliError::Usage(format!("'{}' is no path in a project: {error}", path.display()));
+    FilePath::new(project, path.as_bytes()).map_err(invalid)
+}
+
 pub(super) async fn run(context: &Context, args: CatArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
-    // Checked here, because an address cannot hold `..`: it would name another file.
-    let invalid = |error| CliError::Usage(format!("'{}' is no path in a project: {error}", args.path.display()));
-    let path = RelativePath::new(args.path.as_bytes()).map_err(invalid)?;
-    let route = [b"projects", args.project.as_bytes(), b"files"];
-    let call = client.get(route.into_iter().chain(path.as_bytes().split(|&byte| byte == b'/')));
+    let call = client.read_file(&file(&args.project, &args.path)?);
     let call = call.query_opt("version", args.version).query_opt("job", args.job.as_ref());
-    if context.output.is_json() {
+    if context.output.is_structured() {
         let content = call.header(header::ACCEPT, "application/json").bytes().await?;
         return context.output.answer(&content, String::new).map(|()| Exit::Ok);
     }

@@ -1,17 +1,12 @@
 //! `drydock restore`, `drydock project restore`
 
 use clap::Args;
+use drydock_client::{Document, views::Version};
 use reqwest::header;
 use serde_json::json;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{
-        Document,
-        views::{Project, Version},
-    },
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -37,10 +32,7 @@ pub(in crate::command) async fn run(context: &Context, args: RestoreArgs) -> Res
     let client = context.client()?;
     let newest = match args.if_newest {
         Some(newest) => newest,
-        None => {
-            let project: Document<Project> = client.get(["projects", args.project.as_str()]).document().await?;
-            project.value.head_version
-        }
+        None => client.project(&args.project).await?.value.head_version,
     };
     let number = args.version.to_string();
     let call = client.post(["projects", &args.project, "versions", &number, "restore"]).json(&json!({}));

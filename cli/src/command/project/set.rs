@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use drydock_client::{Document, views::Project};
 use serde::Serialize;
 
 use super::{
     super::{Context, Patience, labels::Labels},
     describe,
 };
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Project},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

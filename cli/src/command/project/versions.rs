@@ -1,11 +1,11 @@
 //! `drydock versions`, `drydock project versions`
 
 use clap::Args;
+use drydock_client::views::Version;
 
 use super::super::{Context, Patience, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Version,
     output::{Table, mebibytes, time},
 };
 

@@ -1,17 +1,11 @@
 //! `drydock schedule create`
 
 use clap::Args;
+use drydock_client::{Document, NewJob, views::Schedule};
 use serde::Serialize;
 
-use super::super::{
-    Context,
-    job::{JobBody, JobOptions},
-};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Schedule},
-    output::time,
-};
+use super::super::{Context, job::JobOptions};
+use crate::{CliError, Exit, output::time};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -52,7 +46,7 @@ struct Body {
     missed: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     paused: bool,
-    job: JobBody,
+    job: NewJob,
 }
 
 pub(super) async fn run(context: &Context, args: CreateArgs) -> Result<Exit, CliError> {

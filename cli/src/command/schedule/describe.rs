@@ -1,9 +1,7 @@
 //! A schedule as people read it.
+use drydock_client::views::Schedule;
 
-use crate::{
-    client::views::Schedule,
-    output::{Table, time},
-};
+use crate::output::{Table, time};
 
 pub(super) fn describe(schedule: &Schedule) -> String {
     let mut table = Table::new(&["schedule", &schedule.id]).whole();

@@ -1,11 +1,11 @@
 //! `drydock schedule ls`
 
 use clap::Args;
+use drydock_client::views::Schedule;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Schedule,
     output::{Table, time},
 };
 

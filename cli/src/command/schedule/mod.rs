@@ -10,11 +10,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::describe::describe;
+use drydock_client::{Document, views::Schedule};
+
 use super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Schedule},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScheduleCommand {

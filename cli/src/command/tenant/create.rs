@@ -1,13 +1,11 @@
 //! `drydock tenant create`
 
 use clap::Args;
+use drydock_client::{Document, views::NewTenant};
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::NewTenant},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:

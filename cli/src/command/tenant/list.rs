@@ -1,12 +1,12 @@
 //! `drydock tenant ls`
 
 use clap::Args;
+use drydock_client::views::Tenant;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Tenant,
-    output::{Table, time},
+    output::{Table, standing, time},
 };
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
     let table = Table::new(&["TENANT", "NAME", "WEIGHT", "STATE", "CREATED"]);
     let row = |tenant: &Tenant| {
         let (id, name) = (tenant.id.clone(), tenant.name.clone());
-        vec![id, name, tenant.weight.to_string(), tenant.state(), time(tenant.created_at)]
+        vec![id, name, tenant.weight.to_string(), standing(tenant.disabled_at), time(tenant.created_at)]
     };
     list::show(context, args.paging, call, table, row).await
 }

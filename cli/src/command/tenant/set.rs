@@ -1,13 +1,11 @@
 //! `drydock tenant set`
 
 use clap::Args;
+use drydock_client::{Document, views::Tenant};
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Tenant},
-};
+use crate::{CliError, Exit, output::standing};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -54,6 +52,6 @@ pub(super) async fn run(context: &Context, args: SetArgs) -> Result<Exit, CliErr
     context.output.note(&format!("changed tenant {tenant}"));
     context
         .output
-        .answer(&changed.raw, || format!("{} has weight {}, {}", now.name, now.weight, now.state()))
+        .answer(&changed.raw, || format!("{} has weight {}, {}", now.name, now.weight, standing(now.disabled_at)))
         .map(|()| Exit::Ok)
 }

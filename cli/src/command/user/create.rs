@@ -1,14 +1,12 @@
 //! `drydock user create`
 
 use clap::Args;
+use drydock_client::{Document, views::User};
 use drydock_domain::Role;
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::User},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:

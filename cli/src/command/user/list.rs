@@ -1,12 +1,12 @@
 //! `drydock user ls`
 
 use clap::Args;
+use drydock_client::views::User;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::User,
-    output::{Table, time},
+    output::{Table, standing, time},
 };
 
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
     let row = |user: &User| {
         let email = user.email.clone().unwrap_or_default();
         let (id, name, role) = (user.id.clone(), user.name.clone(), user.role.clone());
-        vec![id, name, email, role, user.state(), time(user.created_at)]
+        vec![id, name, email, role, standing(user.disabled_at), time(user.created_at)]
     };
     list::show(context, args.paging, call, table, row).await
 }

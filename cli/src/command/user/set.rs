@@ -1,14 +1,12 @@
 //! `drydock user set`
 
 use clap::Args;
+use drydock_client::{Document, views::User};
 use drydock_domain::Role;
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::User},
-};
+use crate::{CliError, Exit, output::standing};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -53,5 +51,8 @@ pub(super) async fn run(context: &Context, args: SetArgs) -> Result<Exit, CliErr
     let changed: Document<User> = context.client()?.patch(["users", &user]).json(&body).document().await?;
     let now = &changed.value;
     context.output.note(&format!("changed user {user}"));
-    context.output.answer(&changed.raw, || format!("{} is {}, {}", now.name, now.role, now.state())).map(|()| Exit::Ok)
+    context
+        .output
+        .answer(&changed.raw, || format!("{} is {}, {}", now.name, now.role, standing(now.disabled_at)))
+        .map(|()| Exit::Ok)
 }

@@ -1,13 +1,11 @@
 //! `drydock webhook create`
 
 use clap::Args;
+use drydock_client::{Document, views::NewSecret};
 use serde::Serialize;
 
 use super::super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{Document, views::NewSecret},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

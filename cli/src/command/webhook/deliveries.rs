@@ -1,11 +1,11 @@
 //! `drydock webhook deliveries`
 
 use clap::Args;
+use drydock_client::views::Delivery;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Delivery,
     output::{Table, time},
 };
 

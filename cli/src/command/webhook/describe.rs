@@ -1,9 +1,7 @@
 //! A webhook as people read it.
 
-use crate::{
-    client::views::Webhook,
-    output::{Table, time},
-};
+use crate::output::{Table, time};
+use drydock_client::views::Webhook;
 
 pub(super) fn describe(hook: &Webhook) -> String {
     let mut table = Table::new(&["webhook", &hook.id]).whole();

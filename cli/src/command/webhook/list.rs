@@ -1,11 +1,11 @@
 //! `drydock webhook ls`
 
 use clap::Args;
+use drydock_client::views::Webhook;
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
     CliError, Exit,
-    client::views::Webhook,
     output::{Table, time},
 };
 

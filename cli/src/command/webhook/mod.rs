@@ -6,6 +6,10 @@ mod describe;
 mod list;
 mod set;
 
+use drydock_client::{
+    Document,
+    views::{Delivery, NewSecret, Webhook},
+};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -13,14 +17,7 @@ use serde_json::json;
 
 use self::describe::describe;
 use super::{Context, Patience};
-use crate::{
-    CliError, Exit,
-    client::{
-        Document,
-        views::{Delivery, NewSecret, Webhook},
-    },
-    output::time,
-};
+use crate::{CliError, Exit, output::time};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WebhookCommand {

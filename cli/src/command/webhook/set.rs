@@ -1,16 +1,14 @@
 //! `drydock webhook set`
 
 use clap::Args;
+use drydock_client::{Document, views::Webhook};
 use serde::Serialize;
 
 use super::{
     super::{Context, Patience},
     describe,
 };
-use crate::{
-    CliError, Exit,
-    client::{Document, views::Webhook},
-};
+use crate::{CliError, Exit};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

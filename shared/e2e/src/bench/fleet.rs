@@ -4,17 +4,13 @@ use std::{fmt::Write as _, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use drydock_cli::{
-    Exit,
-    archive::{self, Exclude},
-    client::{
-        Client, Document, Waited,
-        views::{Job, Project},
-    },
+use drydock_cli::archive::{self, Exclude};
+use drydock_client::{
+    Client, Document, Ending, NewJob, Waited,
+    views::{Job, Project},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Body, header};
-use serde_json::json;
 
 /// How long an upload may take.
 const UPLOAD: std::time::Duration = std::time::Duration::from_secs(600);
@@ -38,16 +34,15 @@ impl Fleet {
 
     /// Submits a command; its id.
     pub(super) async fn submit(&self, project: &str, argv: &[&str]) -> Result<String> {
-        let body = json!({"job_type": "command", "argv": argv});
-        let call = self.client.post(["projects", project, "jobs"]).json(&body).idempotent();
-        let job: Document<Job> = call.document().await.context("submit a job")?;
+        let command = NewJob::command(argv.iter().copied());
+        let job = self.client.submit_job(project, &command).await.context("submit a job")?;
         Ok(job.value.id)
     }
 
     /// Waits for a job; anything but success is an error.
     pub(super) async fn completed(&self, id: &str) -> Result<Job> {
         match self.client.wait_for(id, None).await? {
-            Waited::Over(Exit::Ok, job) => Ok(job.value),
+            Waited::Over(Ending::Completed, job) => Ok(job.value),
             Waited::Over(_, job) => bail!("job {id} ended as {}: {}", job.value.status, job.value.errors.join("; ")),
             Waited::TimeUp => bail!("job {id} is not over"),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use drydock_cli::client::views::Job;
+use drydock_client::views::Job;
 use rand::RngExt as _;
 use tokio::time::sleep;
 

@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use drydock_cli::client::Client;
+use drydock_client::Client;
 use drydock_runtime::config::{optional_secret, positive_duration};
 use tokio::time::timeout;
 

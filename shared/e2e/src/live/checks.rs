@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use drydock_cli::client::{Document, views::Job};
+use drydock_client::{Document, views::Job};
 
 use super::{evidence::Place, secrets, stack::Stack};
 

@@ -10,7 +10,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use drydock_cli::client::Client;
+use drydock_client::Client;
 use drydock_runtime::config::{optional_secret, positive_duration};
 
 use self::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use drydock_cli::client::{
+use drydock_client::{
     Client, ClientError, Document,
     views::{Created, Files, Job, Project},
 };

@@ -6,6 +6,7 @@
 
 mod metered;
 mod reader;
+mod sink;
 
 use std::io::Read;
 
@@ -13,10 +14,13 @@ use async_compression::{
     tokio::bufread::{GzipDecoder, ZstdDecoder},
     zstd::DParameter,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader, Chain};
 use tokio_util::io::SyncIoBridge;
 
-use crate::{PackRegistry, Storage, StorageError, WriteOptions, Written, write_tree};
+use crate::{
+    ChangeOptions, PackRegistry, Storage, StorageError, WriteOptions, Written, WrittenChanges, write_changes,
+    write_tree,
+};
 
 /// Largest zstd window accepted (RFC 8878 §3.1.1.1.2 asks decoders for at least 8 MiB): bounds the decoder's memory.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -49,33 +53,63 @@ pub async fn import_tar<R, A>(
     storage: &Storage,
     options: WriteOptions,
     registry: &R,
-    mut archive: A,
+    archive: A,
 ) -> Result<Option<Written>, StorageError>
 where
     R: PackRegistry,
     A: AsyncRead + Send + Unpin + 'static,
 {
-    let mut start = Vec::with_capacity(4);
-    (&mut archive).take(4).read_to_end(&mut start).await.map_err(StorageError::Archive)?;
-    let compression = Compression::detect(&start);
-    let archive = BufReader::with_capacity(BUFFER, AsyncReadExt::chain(std::io::Cursor::new(start), archive));
-    let limits = options.limits;
-    write_tree(storage, options, registry, move |writer| {
-        let reader: Box<dyn Read> = match compression {
-            Compression::None => Box::new(SyncIoBridge::new(archive)),
+    let (archive, limits) = (Unpacked::open(archive).await?, options.limits);
+    write_tree(storage, options, registry, move |writer| reader::read(archive.reader(), writer, limits)).await
+}
+
+/// Stores the base version with the changes that an archive holds: its entries are put in place of what is there, and one with
+/// the pax record `DRYDOCK.remove=1` stands for a path that is removed with all below it; those go first. `None` when it leads to
+/// the base's tree.
+pub async fn change_tar<R, A>(
+    storage: &Storage,
+    options: ChangeOptions,
+    registry: &R,
+    archive: A,
+) -> Result<Option<WrittenChanges>, StorageError>
+where
+    R: PackRegistry,
+    A: AsyncRead + Send + Unpin + 'static,
+{
+    let (archive, limits) = (Unpacked::open(archive).await?, options.limits);
+    write_changes(storage, options, registry, move |writer| reader::read(archive.reader(), writer, limits)).await
+}
+
+/// An archive with its compression known, to be read on a blocking thread.
+struct Unpacked<A> {
+    compression: Compression,
+    archive: BufReader<Chain<std::io::Cursor<Vec<u8>>, A>>,
+}
+
+impl<A: AsyncRead + Send + Unpin + 'static> Unpacked<A> {
+    async fn open(mut archive: A) -> Result<Self, StorageError> {
+        let mut start = Vec::with_capacity(4);
+        (&mut archive).take(4).read_to_end(&mut start).await.map_err(StorageError::Archive)?;
+        let compression = Compression::detect(&start);
+        let archive = AsyncReadExt::chain(std::io::Cursor::new(start), archive);
+        Ok(Self { compression, archive: BufReader::with_capacity(BUFFER, archive) })
+    }
+
+    /// What it holds, decompressed.
+    fn reader(self) -> Box<dyn Read> {
+        match self.compression {
+            Compression::None => Box::new(SyncIoBridge::new(self.archive)),
             Compression::Gzip => {
-                let mut decoder = GzipDecoder::new(archive);
+                let mut decoder = GzipDecoder::new(self.archive);
                 decoder.multiple_members(true);
                 Box::new(SyncIoBridge::new(BufReader::with_capacity(BUFFER, decoder)))
             }
             Compression::Zstd => {
                 let window = DParameter::window_log_max(ZSTD_WINDOW_LOG);
-                let mut decoder = ZstdDecoder::with_params(archive, &[window]);
+                let mut decoder = ZstdDecoder::with_params(self.archive, &[window]);
                 decoder.multiple_members(true);
                 Box::new(SyncIoBridge::new(BufReader::with_capacity(BUFFER, decoder)))
             }
-        };
-        reader::read(reader, writer, limits)
-    })
-    .await
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Walks the entries of a tar archive and adds them to a [`TreeWriter`].
+//! Walks the entries of a tar archive and gives them to a [`Sink`].
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,15 +8,18 @@ use std::{
 use drydock_domain::{LinkTarget, Mode, RelativePath};
 use tar::{Archive, Entry, EntryType};
 
-use super::metered::{Budget, Metered};
-use crate::{Limits, Once, StorageError, TreeWriter};
+use super::{
+    metered::{Budget, Metered},
+    sink::Sink,
+};
+use crate::{Limits, Once, StorageError};
 
-/// Mode of a directory that the archive implies but does not hold.
-const IMPLIED_DIR: Mode = Mode::new(0o755);
+/// The pax record (POSIX.1-2017 pax, "Extended Header", `VENDOR.keyword`) of an entry that stands for a path to be removed.
+pub(super) const REMOVE: &[u8] = b"DRYDOCK.remove";
 /// Bytes read after the end of the archive, to reach the checksum at the end of its compression.
 const TAIL: u64 = 1 << 20;
 
-pub(super) fn read(reader: impl Read, writer: &mut TreeWriter, limits: Limits) -> Result<(), StorageError> {
+pub(super) fn read(reader: impl Read, writer: &mut impl Sink, limits: Limits) -> Result<(), StorageError> {
     let budget = Budget::new();
     let mut archive = Archive::new(Metered::new(reader, budget.clone()));
     let mut importer = Importer { writer, limits, files: HashMap::new(), dirs: BTreeMap::new() };
@@ -33,8 +36,8 @@ pub(super) fn read(reader: impl Read, writer: &mut TreeWriter, limits: Limits) -
     Ok(())
 }
 
-struct Importer<'w> {
-    writer: &'w mut TreeWriter,
+struct Importer<'w, S> {
+    writer: &'w mut S,
     limits: Limits,
     /// Files and symlinks seen, with their number in the writer; `None` for one the writer left out.
     files: HashMap<RelativePath, Option<usize>>,
@@ -42,7 +45,7 @@ struct Importer<'w> {
     dirs: BTreeMap<RelativePath, Option<Mode>>,
 }
 
-impl Importer<'_> {
+impl<S: Sink> Importer<'_, S> {
     fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), StorageError> {
         let kind = entry.header().entry_type();
         if kind.is_pax_global_extensions() {
@@ -51,7 +54,8 @@ impl Importer<'_> {
         let name = entry.path_bytes().into_owned();
         let refuse = |reason| refuse(&name, reason);
         let mode = Mode::new(entry.header().mode().map_err(|_| refuse("unreadable mode"))?);
-        if is_sparse(&mut entry)? {
+        let said = extensions(&mut entry)?;
+        if said.sparse {
             return Err(refuse("sparse files are not supported: create the archive without --sparse"));
         }
         // The old way to write a directory is a file whose name ends in a slash.
@@ -59,6 +63,14 @@ impl Importer<'_> {
         let Some(path) = path(&name, is_dir).map_err(&refuse)? else {
             return Ok(());
         };
+        if said.remove {
+            let removed = !self.files.contains_key(&path) && !self.dirs.contains_key(&path) && self.writer.remove(path);
+            return if removed {
+                Ok(())
+            } else {
+                Err(refuse("a removal goes first, and with changes to a version only"))
+            };
+        }
         if is_dir {
             return self.dir(path, mode).map_err(refuse);
         }
@@ -66,33 +78,33 @@ impl Importer<'_> {
         if self.files.contains_key(&path) || self.dirs.contains_key(&path) {
             return Err(refuse("it occurs twice"));
         }
-        let number = self.writer.len();
+        let number = self.writer.next();
         match kind {
             EntryType::Regular | EntryType::Continuous => self.file(entry, path.clone(), mode)?,
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().ok_or_else(|| refuse("symlink without a target"))?;
                 let target = LinkTarget::new(target).map_err(|_| refuse("symlink with an impossible target"))?;
-                self.writer.add_symlink(path.clone(), target)?;
+                self.writer.symlink(path.clone(), target)?;
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().ok_or_else(|| refuse("hard link without a target"))?;
                 let target = self::path(&target, false).ok().flatten();
                 let of = target.and_then(|target| self.files.get(&target).copied().flatten());
                 let of = of.ok_or_else(|| refuse("hard link to a file that does not come before it"))?;
-                self.writer.add_copy(path.clone(), of)?;
+                self.writer.copy(path.clone(), of)?;
             }
             EntryType::Char | EntryType::Block => return Err(refuse("devices are not accepted")),
             EntryType::Fifo => return Err(refuse("named pipes are not accepted")),
             _ => return Err(refuse("unknown kind of entry")),
         }
-        let added = self.writer.len() > number;
+        let added = self.writer.next() > number;
         self.files.insert(path, added.then_some(number));
         Ok(())
     }
 
     fn file<R: Read>(&mut self, entry: Entry<'_, R>, path: RelativePath, mode: Mode) -> Result<(), StorageError> {
         // That it is as long as declared is checked when the next entry is looked for.
-        self.writer.add_file(path, mode, &mut Once(entry)).map_err(|error| match error {
+        self.writer.file(path, mode, &mut Once(entry)).map_err(|error| match error {
             StorageError::Read { source, .. } => StorageError::Archive(source),
             error => error,
         })
@@ -125,7 +137,7 @@ impl Importer<'_> {
     }
 
     fn finish(self) -> Result<(), StorageError> {
-        self.dirs.into_iter().try_for_each(|(path, mode)| self.writer.add_dir(path, mode.unwrap_or(IMPLIED_DIR)))
+        self.dirs.into_iter().try_for_each(|(path, mode)| self.writer.dir(path, mode))
     }
 }
 
@@ -147,19 +159,21 @@ fn path(name: &[u8], is_dir: bool) -> Result<Option<RelativePath>, &'static str>
     }
 }
 
-fn is_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool, StorageError> {
-    if entry.header().entry_type().is_gnu_sparse() {
-        return Ok(true);
+/// What the extended header of an entry says, as far as it matters.
+#[derive(Default)]
+struct Said {
+    sparse: bool,
+    remove: bool,
+}
+
+fn extensions<R: Read>(entry: &mut Entry<'_, R>) -> Result<Said, StorageError> {
+    let mut said = Said { sparse: entry.header().entry_type().is_gnu_sparse(), remove: false };
+    for extension in entry.pax_extensions().map_err(StorageError::Archive)?.into_iter().flatten() {
+        let extension = extension.map_err(StorageError::Archive)?;
+        said.sparse |= extension.key_bytes().starts_with(b"GNU.sparse");
+        said.remove |= extension.key_bytes() == REMOVE && extension.value_bytes() == b"1";
     }
-    let Some(extensions) = entry.pax_extensions().map_err(StorageError::Archive)? else {
-        return Ok(false);
-    };
-    for extension in extensions {
-        if extension.map_err(StorageError::Archive)?.key_bytes().starts_with(b"GNU.sparse") {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(said)
 }
 
 fn refuse(name: &[u8], reason: &'static str) -> StorageError {

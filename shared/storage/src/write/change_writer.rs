@@ -35,6 +35,8 @@ pub struct ChangeWriter {
 
 enum Step {
     Put(RelativePath, EntryKind),
+    /// A directory that must be there.
+    Imply(RelativePath, Mode),
     Remove(RelativePath),
 }
 
@@ -85,6 +87,34 @@ impl ChangeWriter {
         self.put(path, EntryKind::File { size: blob.size, mode, blob: blob.digest }, blob.location)
     }
 
+    /// Puts a directory where none is, and leaves the one that is there as it is.
+    pub fn imply_dir(&mut self, path: RelativePath, mode: Mode) -> Result<(), StorageError> {
+        self.placed.entry(path.clone()).or_insert(Location::None);
+        self.limits.check_entries(self.placed.len() as u64)?;
+        self.steps.push(Step::Imply(path, mode));
+        Ok(())
+    }
+
+    /// Puts what the step with the number `of` (see [`Self::len`]) put, in place of what is at `path`: as for a hard link.
+    pub fn put_copy(&mut self, path: RelativePath, of: usize) -> Result<(), StorageError> {
+        let Some(Step::Put(origin, kind)) = self.steps.get(of) else { return Ok(()) };
+        let (kind, location) = (kind.clone(), self.placed.get(origin).cloned().unwrap_or(Location::None));
+        if let EntryKind::File { size, .. } = kind {
+            self.contents.count(size)?;
+        }
+        self.put(path, kind, location)
+    }
+
+    /// Steps so far: the number the next one gets.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is no change yet.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Removes what is at `path` with all below it, if there is anything.
     pub fn remove(&mut self, path: RelativePath) {
         self.steps.push(Step::Remove(path));
@@ -127,6 +157,8 @@ impl ChangeWriter {
         for step in &self.steps {
             match step {
                 Step::Put(path, kind) => edit.put(path.clone(), kind.clone()),
+                Step::Imply(path, _) if edit.is_dir(path) => {}
+                Step::Imply(path, mode) => edit.put(path.clone(), EntryKind::Dir { mode: *mode }),
                 Step::Remove(path) => edit.remove(path),
             }
         }

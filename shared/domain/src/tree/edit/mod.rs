@@ -111,6 +111,11 @@ impl<'t> TreeEdit<'t> {
         self.base.position(path).filter(|_| !self.is_hidden(path))
     }
 
+    /// Whether a directory is at `path` after the changes so far.
+    pub fn is_dir(&self, path: &RelativePath) -> bool {
+        self.kind(path).is_some_and(is_dir)
+    }
+
     /// What is at `path` after the changes.
     fn kind(&self, path: &RelativePath) -> Option<&EntryKind> {
         self.put.get(path).or_else(|| self.visible(path).map(|at| &self.base.entries()[at].kind))

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use drydock_cli::client::sse::Parser;
+use drydock_client::sse::Parser;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 

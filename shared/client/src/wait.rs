@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Client, ClientError, Document, views::Job};
-use crate::Exit;
 
 /// How long one poll is held by the server.
 const HOLD: Duration = Duration::from_secs(25);
@@ -16,11 +15,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// An answer that came at once without an end is not asked for again before this.
 const PACE: Duration = Duration::from_millis(250);
 
+/// How a job or a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Well.
+    Completed,
+    /// It failed.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl Ending {
+    /// What a public status says of the end. `None`: it has not ended.
+    pub fn of_status(status: &str) -> Option<Self> {
+        match status {
+            "completed" => Some(Self::Completed),
+            "error" => Some(Self::Failed),
+            "cancelled" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+
 /// What waiting came to.
 #[derive(Clone, Debug)]
 pub enum Waited {
     /// The job is over, this way.
-    Over(Exit, Box<Document<Job>>),
+    Over(Ending, Box<Document<Job>>),
     /// Time was up before.
     TimeUp,
 }
@@ -46,8 +68,8 @@ impl Client {
             let hold = deadline.map_or(HOLD, |end| end.duration_since(asked).min(HOLD));
             let call = self.get(["jobs", id]).query("wait", format_args!("{}ms", hold.as_millis().max(1)));
             let job: Document<Job> = call.limit(hold + SLACK).document().await?;
-            if let Some(exit) = Exit::of_status(&job.value.status) {
-                return Ok(Waited::Over(exit, Box::new(job)));
+            if let Some(ending) = Ending::of_status(&job.value.status) {
+                return Ok(Waited::Over(ending, Box::new(job)));
             }
             if asked.elapsed() < hold.min(PACE) {
                 sleep(PACE).await;

@@ -7,19 +7,17 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Exit;
-
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server's address is none.
-    #[error("'{0}' is no address of a server: write http://host:port (--server or DRYDOCK_API_URL)")]
+    #[error("'{0}' is no address of a server: write http://host:port")]
     Server(String),
     /// The client cannot be built.
     #[error("cannot set up HTTP")]
     Setup(#[source] reqwest::Error),
     /// The API key cannot be a header.
-    #[error("DRYDOCK_API_KEY holds characters that a header cannot")]
+    #[error("the API key holds characters that a header cannot")]
     Key,
     /// The request cannot be written.
     #[error("cannot write the request")]
@@ -28,7 +26,7 @@ pub enum ClientError {
     #[error("{0}")]
     Refused(Refusal),
     /// Nothing that speaks HTTP answered.
-    #[error("cannot reach {server}: is it running, and is this its address (--server or DRYDOCK_API_URL)?")]
+    #[error("cannot reach {server}: is it running, and is this its address?")]
     Unreachable {
         /// Where.
         server: Url,
@@ -118,16 +116,6 @@ fn row(row: &Value) -> String {
 }
 
 impl ClientError {
-    /// Its exit code.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Server(_) | Self::Key => Exit::Config,
-            Self::Refused(refusal) => Exit::of_http(refusal.status.as_u16()),
-            Self::Encode(_) => Exit::Usage,
-            _ => Exit::Unavailable,
-        }
-    }
-
     /// Whether the same request may work a little later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -1,13 +1,4 @@
-//! The HTTP client: where the server is, who asks, and how patiently. It knows no route's meaning; `views` knows what answers
-//! hold, `follow` how streams resume, `wait` when a job is over.
-
-mod address;
-mod call;
-mod error;
-mod follow;
-pub mod sse;
-pub mod views;
-mod wait;
+//! The handle on one server: where it is, who asks, and how patiently. It knows no route's meaning; `operations` does.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,11 +8,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::{
-    call::{Call, Document},
-    error::{ClientError, Refusal},
-    wait::Waited,
-};
+use super::{Call, ClientError, address};
 
 /// How long to try again when the server is away, for a command that does not wait.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,10 +20,10 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 /// A cheap-to-clone handle on one server.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    server: Url,
-    patience: Duration,
-    notice: Notice,
+    pub(super) http: reqwest::Client,
+    pub(super) server: Url,
+    pub(super) patience: Duration,
+    pub(super) notice: Notice,
 }
 
 impl std::fmt::Debug for Client {
@@ -55,7 +42,7 @@ impl Client {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let server = address::parse(server)?;
         let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("drydock-cli/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("drydock-client/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .default_headers(authorization(key)?);
         if server.scheme() == "http" {
@@ -101,6 +88,11 @@ impl Client {
     /// A PATCH of `/api/v1/…`.
     pub fn patch<S: AsRef<[u8]>>(&self, path: impl IntoIterator<Item = S>) -> Call<'_> {
         self.call(Method::PATCH, path)
+    }
+
+    /// A PUT to `/api/v1/…`.
+    pub fn put<S: AsRef<[u8]>>(&self, path: impl IntoIterator<Item = S>) -> Call<'_> {
+        self.call(Method::PUT, path)
     }
 
     /// A DELETE of `/api/v1/…`.

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::NewKey;
-use crate::output::time;
 
 /// A user.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,24 +44,6 @@ pub struct NewTenant {
     pub id: String,
     /// An owner's key of it.
     pub first_key: NewKey,
-}
-
-impl User {
-    /// Whether it counts, for people.
-    pub fn state(&self) -> String {
-        state(self.disabled_at)
-    }
-}
-
-impl Tenant {
-    /// Whether it counts, for people.
-    pub fn state(&self) -> String {
-        state(self.disabled_at)
-    }
-}
-
-fn state(disabled_at: Option<DateTime<Utc>>) -> String {
-    disabled_at.map_or_else(|| "active".to_owned(), |at| format!("disabled since {}", time(at)))
 }
 
 /// Who the caller is to the issuer of their token.

@@ -3,6 +3,7 @@
 
 mod audit;
 mod batch;
+mod file;
 mod people;
 mod webhook;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub use self::{
     audit::{AuditActor, AuditEntry},
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
+    file::{FileChange, FileEntry, Files, FilesChange},
     people::{Identity, NewTenant, Tenant, User},
     webhook::{Delivery, NewSecret, Webhook},
 };
@@ -232,32 +234,6 @@ pub struct Timings {
     pub run_s: Option<f64>,
     /// Storing the changes.
     pub push_s: Option<f64>,
-}
-
-/// A page of a version's files.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Files {
-    /// Which version.
-    pub version: u64,
-    /// Its files.
-    pub files: Vec<FileEntry>,
-    /// Where the next page starts.
-    pub next_cursor: Option<String>,
-}
-
-/// A file of a version.
-#[derive(Clone, Debug, Deserialize)]
-pub struct FileEntry {
-    /// Relative path.
-    pub path: String,
-    /// `file` or `symlink`.
-    pub kind: String,
-    /// Bytes.
-    pub size: u64,
-    /// Permission bits, octal.
-    pub mode: String,
-    /// Where a symlink points.
-    pub link_target: Option<String>,
 }
 
 /// A version without its files.

@@ -110,6 +110,13 @@ impl<'c> Call<'c> {
         self
     }
 
+    /// Keeps a call from being sent again that would not find what it found before.
+    #[must_use]
+    pub fn once_only(mut self) -> Self {
+        self.repeatable = false;
+        self
+    }
+
     /// Waits this long for the answer to begin, instead of a minute.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
