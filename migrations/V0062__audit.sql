@@ -30,7 +30,8 @@ CREATE TABLE audit_pending (id uuid PRIMARY KEY);
 CREATE TABLE audit_chain (
   tenant_id uuid NOT NULL,
   position bigint NOT NULL CHECK (position > 0),
-  record_id uuid NOT NULL UNIQUE REFERENCES audit_record,
+  -- No reference, which would write to every record once more: nobody can delete one.
+  record_id uuid NOT NULL UNIQUE,
   hash bytea NOT NULL CHECK (length(hash) = 32),
   PRIMARY KEY (tenant_id, position)
 );
@@ -52,12 +53,12 @@ END $$;
 CREATE TRIGGER audit_record_pend AFTER INSERT ON audit_record
   REFERENCING NEW TABLE AS new_records FOR EACH STATEMENT EXECUTE FUNCTION dd_audit_pend_v1();
 
--- Adds records, each a JSON text with id, tenant_id and at. One that is there already stays as it is.
+-- Adds records, each a JSON text with id, tenant_id and at. One that is there already stays as it is, and so does an outcome.
 CREATE FUNCTION dd_audit_v1(texts text[]) RETURNS void LANGUAGE sql AS $$
   INSERT INTO audit_record (id, tenant_id, at, record)
   SELECT (r ->> 'id')::uuid, (r ->> 'tenant_id')::uuid, (r ->> 'at')::timestamptz, r
     FROM (SELECT t::json AS r FROM unnest(texts) t) x
-  ON CONFLICT (id) DO NOTHING
+  ON CONFLICT DO NOTHING
 $$;
 
 -- Chains up to `most` records, the oldest first, and tells how many. The lock keeps a second one from chaining the same beside it.
@@ -69,6 +70,8 @@ BEGIN
     WITH taken AS (
       DELETE FROM audit_pending WHERE id IN (SELECT p.id FROM audit_pending p ORDER BY p.id LIMIT most) RETURNING id)
     SELECT a.id, a.tenant_id, a.record::text AS text FROM taken t JOIN audit_record a ON a.id = t.id
+     -- Whatever put it there: what is chained already must not stop the others.
+     WHERE NOT EXISTS (SELECT FROM audit_chain c WHERE c.record_id = a.id)
      ORDER BY a.tenant_id, a.at, a.id
   LOOP
     IF owner IS DISTINCT FROM one.tenant_id THEN

@@ -16,9 +16,9 @@ ALTER TABLE user_account ALTER email DROP NOT NULL;
 
 -- Who `sub` of `iss` is in the tenant of this name. Who comes for the first time becomes a user with the given role, and with the given
 -- address if nobody has it: whoever has it is somebody else. No row: no such tenant. `its_user` is NULL where the tenant is disabled and
--- nobody was made.
+-- nobody was made. Somebody new is in the audit log, as the record `note`.
 -- Locks: tenant, for somebody new, so that of two first tokens one makes the user.
-CREATE FUNCTION dd_sign_in_v1(its_name text, iss text, sub text, fresh uuid, called text, address text, given_role text)
+CREATE FUNCTION dd_sign_in_v1(its_name text, iss text, sub text, fresh uuid, called text, address text, given_role text, note uuid)
 RETURNS TABLE (home uuid, its_user uuid, its_role text, user_off boolean, tenant_off boolean) LANGUAGE plpgsql AS $$
 BEGIN
   SELECT q.id, q.disabled_at IS NOT NULL INTO home, tenant_off FROM tenant q WHERE q.name = its_name;
@@ -38,6 +38,9 @@ BEGIN
     INSERT INTO user_account (id, tenant_id, name, role) VALUES (fresh, home, called, given_role);
   END IF;
   INSERT INTO user_identity (tenant_id, issuer, subject, user_id) VALUES (home, iss, sub, fresh);
+  PERFORM dd_audit_v1(ARRAY[json_build_object(
+    'id', note, 'tenant_id', home, 'at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'action', 'user.sign_up', 'actor', json_build_object('kind', 'token', 'user', fresh), 'outcome', 'done', 'created', fresh)::text]);
   its_user := fresh; its_role := given_role; user_off := false;
   RETURN NEXT;
 END $$;

@@ -31,6 +31,9 @@ use crate::{
     state::{App, Shared},
 };
 
+/// How long a stop waits for the last records of the audit log.
+const LAST_RECORDS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Sockets bound by the caller: with port 0, only it knows where.
 #[derive(Debug)]
 pub struct Listeners {
@@ -149,6 +152,9 @@ async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &S
     tokio::select! {
         served = serving => served.context("serve the API").map_err(Exit::Failure)?,
         () = patience => {}
+    }
+    if tokio::time::timeout(LAST_RECORDS, app.audit.flush()).await.is_err() {
+        tracing::error!("the database took too long: outcomes are missing from the audit log");
     }
     // Whatever only waits for a forced stop, such as wake-ups still to be sent, has nothing left to wait for.
     shutdown.force();

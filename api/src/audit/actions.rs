@@ -45,18 +45,27 @@ const ACTIONS: &[(&str, &str, &str)] = &[
 /// These write their record with the job itself: they come by the thousand, and cost no commit more.
 const WITH_THE_CHANGE: [&str; 2] = ["job.submit", "job.retry"];
 
+/// These do their work in parts: one that ends in a refusal may have done some.
+const IN_PARTS: [&str; 2] = ["batch.submit", "batch.retry_failed"];
+
 /// What a request is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Action {
     pub(super) name: &'static str,
     /// The handler has it written with what it changes.
     pub(super) with_the_change: bool,
+    /// It may have done something although it is refused.
+    pub(super) in_parts: bool,
 }
 
 /// The action of a request; none where it only reads.
 pub(super) fn of(method: &Method, path: &str) -> Option<Action> {
     let found = ACTIONS.iter().find(|(known, route, _)| *known == method.as_str() && *route == path);
-    found.map(|(_, _, name)| Action { name, with_the_change: WITH_THE_CHANGE.contains(name) })
+    found.map(|(_, _, name)| Action {
+        name,
+        with_the_change: WITH_THE_CHANGE.contains(name),
+        in_parts: IN_PARTS.contains(name),
+    })
 }
 
 #[cfg(test)]
@@ -80,7 +89,11 @@ mod tests {
     #[test]
     fn a_request_that_reads_has_none() {
         assert_eq!(of(&Method::GET, "/api/v1/keys"), None);
-        assert_eq!(of(&Method::POST, "/api/v1/keys"), Some(Action { name: "key.create", with_the_change: false }));
+        assert_eq!(
+            of(&Method::POST, "/api/v1/keys"),
+            Some(Action { name: "key.create", with_the_change: false, in_parts: false })
+        );
         assert!(of(&Method::POST, "/api/v1/projects/{id}/jobs").unwrap().with_the_change);
+        assert!(of(&Method::POST, "/api/v1/batches/{id}/jobs").unwrap().in_parts);
     }
 }

@@ -9,6 +9,7 @@ use axum::{
 use chrono::Utc;
 use drydock_database::audit::{self, Asked, AuditRecord, AuditResult, Origin, Outcome};
 use drydock_domain::JobId;
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use crate::{
@@ -40,7 +41,7 @@ impl Draft {
                 Actor::Token { user, .. } => audit::Actor::Token { user },
             },
             // Of a path's ids the first is what the request is about; the path has the others.
-            target: path.split('/').find_map(|part| part.parse().ok()),
+            target: path.split('/').find_map(id),
             origin: Origin { ip, request_id, path: Some(kept.to_owned()) },
         })
     }
@@ -55,16 +56,23 @@ impl Draft {
         AuditRecord::answer(self.0.id, self.0.tenant_id, result)
     }
 
-    /// Both in one.
+    /// Both in one, where the handler did not have it written. Under an id of its own: should the job have been accepted all the same, its
+    /// record is to be there as well.
     pub(super) fn whole(self, result: AuditResult) -> AuditRecord {
-        AuditRecord::Asked { asked: self.0, result: Some(result) }
+        AuditRecord::Asked { asked: Asked { id: Uuid::now_v7(), ..self.0 }, result: Some(result) }
     }
 
     /// The text of the record that is written with a new job.
     pub(crate) fn accepted(self, job: JobId) -> String {
         let (status, created) = (Some(StatusCode::ACCEPTED.as_u16()), Some(job.uuid()));
-        self.whole(AuditResult { outcome: Outcome::Done, status, created }).text()
+        let result = Some(AuditResult { outcome: Outcome::Done, status, created });
+        AuditRecord::Asked { asked: self.0, result }.text()
     }
+}
+
+/// The id that a part of a path is, read as the router reads it.
+fn id(part: &str) -> Option<Uuid> {
+    percent_decode_str(part).decode_utf8().ok()?.parse().ok()
 }
 
 impl<S: Sync> FromRequestParts<S> for Draft {

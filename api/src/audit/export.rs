@@ -8,7 +8,6 @@ use axum::{
 };
 use bytes::Bytes;
 use drydock_database::audit::{self, ChainedRecord};
-use drydock_domain::TenantId;
 use futures_util::{Stream, stream};
 use serde::Serialize;
 
@@ -47,19 +46,22 @@ pub(crate) async fn export_audit(
     let mut fields = query.fields();
     let after = fields.optional("after", rules::number(0, i64::MAX));
     let after = fields.finish(|| Some(after.unwrap_or(0)))?;
-    let mut response = Body::from_stream(pages(app, caller.tenant, after)).into_response();
+    let mut response = Body::from_stream(pages(app, caller, after)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)
 }
 
-/// An error cuts the answer short, so that it is not taken for the whole.
-fn pages(app: Shared, tenant: TenantId, after: i64) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+/// An error cuts the answer short, so that it is not taken for the whole; so does the end of the caller's right to it.
+fn pages(app: Shared, caller: Caller, after: i64) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::try_unfold(Some(after), move |after| {
         let app = app.clone();
         async move {
             let Some(after) = after else { return Ok(None) };
+            if !caller.is_still_let_in(&app).await {
+                return Err(std::io::Error::other("the caller counts no more"));
+            }
             let client = app.client().await.map_err(std::io::Error::other)?;
-            let records = audit::chained(&client, tenant, after, PAGE).await.map_err(std::io::Error::other)?;
+            let records = audit::chained(&client, caller.tenant, after, PAGE).await.map_err(std::io::Error::other)?;
             let full = i64::try_from(records.len()).unwrap_or(i64::MAX) == PAGE;
             let next = records.last().filter(|_| full).map(|record| record.position);
             let page: String = records.iter().map(line).collect();

@@ -10,7 +10,10 @@ use drydock_database::audit::{AuditRecord, AuditResult, Outcome};
 use drydock_runtime::tasks;
 use uuid::Uuid;
 
-use super::{actions, draft::Draft};
+use super::{
+    actions::{self, Action},
+    draft::Draft,
+};
 use crate::{auth::Caller, state::Shared};
 
 /// Has a request recorded that may change something. Where that cannot be done, neither can what it asks for.
@@ -25,19 +28,21 @@ pub(crate) async fn record(State(app): State<Shared>, mut request: Request, next
     if action.with_the_change {
         request.extensions_mut().insert(draft.clone());
         let response = next.run(request).await;
-        let result = result(&response);
+        let result = result(&response, action);
         // One that is done, or done before, has its record.
         if result.outcome != Outcome::Done {
             app.audit.write_soon(draft.whole(result)).await;
         }
         return response;
     }
-    if let Err(error) = app.audit.write(draft.asked()).await {
-        return error.into_response();
-    }
-    let pending = Pending(Some((app, draft)));
-    let response = next.run(request).await;
-    pending.ended(result(&response)).await;
+    let asked = draft.asked();
+    // From here on, so that nobody goes away between the record and its outcome.
+    let pending = Pending(Some((app.clone(), draft)));
+    let response = match app.audit.write(asked).await {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    pending.ended(result(&response, action)).await;
     response
 }
 
@@ -63,11 +68,11 @@ impl Drop for Pending {
     }
 }
 
-fn result(response: &Response) -> AuditResult {
+fn result(response: &Response, action: Action) -> AuditResult {
     let status = response.status();
     let outcome = match status {
         _ if status.is_success() => Outcome::Done,
-        _ if status.is_server_error() => Outcome::Failed,
+        _ if status.is_server_error() || action.in_parts => Outcome::Failed,
         _ => Outcome::Refused,
     };
     let created = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED).then(|| created(response)).flatten();

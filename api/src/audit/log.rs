@@ -11,7 +11,7 @@ use drydock_runtime::{
     group::{Bounds, Group},
 };
 use prometheus::IntCounterVec;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{error::ApiError, metrics::ApiMetrics};
 
@@ -21,7 +21,11 @@ const STOPPING: ApiError = ApiError::Unavailable { detail: "The server is stoppi
 
 /// Takes records.
 #[derive(Debug)]
-pub(crate) struct AuditLog(Group<Note>);
+pub(crate) struct AuditLog {
+    door: Group<Note>,
+    /// Records that were handed over and are not written yet.
+    under_way: watch::Sender<usize>,
+}
 
 #[derive(Debug)]
 struct Note {
@@ -34,8 +38,17 @@ impl AuditLog {
     /// Starts the task that writes; it ends with this value.
     pub(crate) fn start(database: &Database, metrics: &ApiMetrics) -> Self {
         let (database, records) = (database.clone(), metrics.audit_records.clone());
-        let write = move |notes| write(database.clone(), records.clone(), notes);
-        Self(Group::start("audit", BOUNDS, |_| 1, write))
+        let under_way = watch::Sender::new(0);
+        let landed = under_way.clone();
+        let write = move |notes: Vec<Note>| {
+            let (count, landed) = (notes.len(), landed.clone());
+            let writing = write(database.clone(), records.clone(), notes);
+            async move {
+                writing.await;
+                landed.send_modify(|under_way| *under_way -= count);
+            }
+        };
+        Self { door: Group::start("audit", BOUNDS, |_| 1, write), under_way }
     }
 
     /// Writes a record; it is durable then.
@@ -44,15 +57,27 @@ impl AuditLog {
     /// 503: the database does not take it, and what it tells of must not be done.
     pub(super) async fn write(&self, record: AuditRecord) -> Result<(), ApiError> {
         let (written, answer) = oneshot::channel();
-        self.0.send(Note { record, written: Some(written) }).await.map_err(|_| STOPPING)?;
+        self.send(Note { record, written: Some(written) }).await?;
         answer.await.map_err(|_| STOPPING)?
     }
 
     /// Has a record written soon. Should that fail, the log shows a request without an outcome, and the metric counts it.
     pub(super) async fn write_soon(&self, record: AuditRecord) {
-        if self.0.send(Note { record, written: None }).await.is_err() {
+        if self.send(Note { record, written: None }).await.is_err() {
             tracing::error!("the server stops: an outcome is missing from the audit log");
         }
+    }
+
+    /// Everything handed over is written, or could not be.
+    pub(crate) async fn flush(&self) {
+        // The sender is here, so this ends with the count.
+        let mut under_way = self.under_way.subscribe();
+        let _count = under_way.wait_for(|under_way| *under_way == 0).await;
+    }
+
+    async fn send(&self, note: Note) -> Result<(), ApiError> {
+        self.under_way.send_modify(|under_way| *under_way += 1);
+        self.door.send(note).await.map_err(|_| STOPPING)
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::{
 
 use super::{
     caller::{Actor, Caller},
+    freshness::Freshness,
     turn::Turn,
 };
 use crate::error::ApiError;
@@ -42,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Keys {
     database: Database,
     /// How long a read is believed.
-    fresh: Duration,
+    fresh: Freshness,
     known: Cache<KeyPrefix, Arc<Known>>,
     unknown: Cache<KeyPrefix, Instant>,
     strangers: Arc<Semaphore>,
@@ -62,7 +63,7 @@ impl Keys {
     pub(crate) fn new(database: &Database, fresh: Duration) -> Self {
         Self {
             database: database.clone(),
-            fresh,
+            fresh: Freshness::new(fresh),
             known: Cache::new(KNOWN),
             unknown: Cache::new(UNKNOWN),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
@@ -103,26 +104,25 @@ impl Keys {
 
     /// Believes nothing any more: a user or a tenant has changed.
     pub(crate) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.known.clear();
+        self.fresh.end();
     }
 
     async fn find(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
         let Some(known) = self.known.get(&prefix) else { return self.meet(prefix).await };
-        if known.read_at.elapsed() < self.fresh {
+        if self.fresh.covers(known.read_at) {
             return Ok(Some(known));
         }
-        known.turn.take(|| self.fresh(prefix).map(Some), self.read(prefix)).await
+        known.turn.take(|| self.believed(prefix).map(Some), self.read(prefix)).await
     }
 
     /// A prefix this process has not met, or has forgotten.
     async fn meet(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
-        if self.unknown.get(&prefix).is_some_and(|at| at.elapsed() < self.fresh) {
+        if self.unknown.get(&prefix).is_some_and(|at| self.fresh.covers(at)) {
             return Ok(None);
         }
         let place = timeout(PATIENCE, Arc::clone(&self.strangers).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(CROWDED) };
-        if let Some(known) = self.fresh(prefix) {
+        if let Some(known) = self.believed(prefix) {
             return Ok(Some(known));
         }
         let at = Instant::now();
@@ -137,8 +137,8 @@ impl Keys {
         Ok(found)
     }
 
-    fn fresh(&self, prefix: KeyPrefix) -> Option<Arc<Known>> {
-        self.known.get(&prefix).filter(|known| known.read_at.elapsed() < self.fresh)
+    fn believed(&self, prefix: KeyPrefix) -> Option<Arc<Known>> {
+        self.known.get(&prefix).filter(|known| self.fresh.covers(known.read_at))
     }
 
     async fn read(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {

@@ -5,6 +5,7 @@
 
 mod bearer;
 mod caller;
+mod freshness;
 mod gate;
 mod keys;
 mod layer;

@@ -13,7 +13,7 @@ use super::{
     views::{KeyView, secret_response},
 };
 use crate::{
-    auth::Caller,
+    auth::{Actor, Caller},
     error::ApiError,
     extract::JsonBody,
     state::Shared,
@@ -56,7 +56,11 @@ pub(crate) async fn create_key(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     once_only(&headers)?;
-    let request = KeyRequest::read(body.value)?;
+    let mut request = KeyRequest::read(body.value)?;
+    if let Actor::Token { user, .. } = caller.actor {
+        // A key by somebody's token ends with them, as the token does.
+        request.user.get_or_insert(user);
+    }
     caller.may_give(request.rights())?;
     let client = app.client().await?;
     check_user(&client, caller.tenant, &request).await?;

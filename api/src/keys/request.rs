@@ -14,7 +14,8 @@ use crate::{
 /// How roles are told in a refusal.
 pub(crate) const ROLES: &str = "'viewer', 'member', 'owner', 'operator' or 'admin'";
 const SCOPES: &str = "'projects:read', 'projects:write', 'jobs:read', 'jobs:write', 'fleet:read', 'fleet:write', \
-                      'keys:read', 'keys:write', 'audit:read', 'tenants:read' or 'tenants:write'";
+                      'keys:read', 'keys:write', 'audit:read', 'webhooks:read', 'webhooks:write', 'tenants:read' or \
+                      'tenants:write'";
 /// Shortest and longest life, in seconds: a minute and ten years.
 const MIN_LIFE: i64 = 60;
 const MAX_LIFE: i64 = 10 * 365 * 86_400;

@@ -19,8 +19,17 @@ use crate::config::{CorsConfig, List};
 /// How long a browser may remember a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// What a page may read besides the headers every page may.
-const EXPOSED: [&str; 7] =
-    ["etag", "location", "x-request-id", "idempotency-replayed", "content-range", "accept-ranges", "retry-after"];
+const EXPOSED: [&str; 9] = [
+    "etag",
+    "location",
+    "x-request-id",
+    "idempotency-replayed",
+    "content-range",
+    "accept-ranges",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+];
 
 #[derive(Clone)]
 struct Cors {

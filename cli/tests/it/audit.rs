@@ -49,7 +49,10 @@ async fn the_log_is_shown_exported_and_verified() {
     let known = second["hash"].as_str().unwrap();
     let rest = verify(&export, &["--json", "--after", "2", "--hash", known]).await.exit(0).json();
     assert_eq!(rest["records"], 2);
-    verify(&export, &["--after", "2", "--hash", hash]).await.exit(1).says("record at position 3");
+    verify(&export, &["--after", "2", "--hash", hash]).await.exit(1).says("no record at position 2 with");
+    let first: Vec<&str> = export.lines().take(1).collect();
+    verify(&first.join("\n"), &["--after", "2", "--hash", known]).await.exit(1).says("was cut off");
+    api.drydock(&format!("audit verify --after 9 --hash {hash}")).end().await.exit(1).says("no record at position 9");
     api.drydock(&format!("audit verify --after 2 --hash {known}")).ok().await;
     Drydock::new(&["audit", "verify", "--after", "2"]).end().await.exit(2);
 }

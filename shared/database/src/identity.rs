@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{DatabaseError, again};
 
 const SIGN_IN: &str =
-    "SELECT home, its_user, its_role, user_off, tenant_off FROM dd_sign_in_v1($1, $2, $3, $4, $5, $6, $7)";
+    "SELECT home, its_user, its_role, user_off, tenant_off FROM dd_sign_in_v1($1, $2, $3, $4, $5, $6, $7, $8)";
 const OF_USER: &str = "SELECT issuer, subject FROM user_identity WHERE tenant_id = $1 AND user_id = $2";
 
 /// Who comes.
@@ -54,9 +54,9 @@ pub enum SignedIn {
 /// The database does not answer: somebody new may have been made.
 pub async fn sign_in(conn: &impl GenericClient, who: &SignIn<'_>) -> Result<SignedIn, DatabaseError> {
     const OPERATION: &str = "sign a user in";
-    let (fresh, role) = (UserId::generate().uuid(), who.role.as_str());
-    let parameters: [&(dyn ToSql + Sync); 7] =
-        [&who.tenant, &who.issuer, &who.subject, &fresh, &who.name, &who.email, &role];
+    let (fresh, role, note) = (UserId::generate().uuid(), who.role.as_str(), Uuid::now_v7());
+    let parameters: [&(dyn ToSql + Sync); 8] =
+        [&who.tenant, &who.issuer, &who.subject, &fresh, &who.name, &who.email, &role, &note];
     let rows = again::rows(conn, OPERATION, SIGN_IN, &parameters).await?;
     let Some(row) = rows.first() else { return Ok(SignedIn::NoTenant) };
     let user = match row.get::<_, Option<Uuid>>("its_user") {

@@ -23,7 +23,7 @@ struct Entry {
     algorithms: Vec<Algorithm>,
     #[serde(default = "usual_leeway", deserialize_with = "time")]
     leeway: Duration,
-    #[serde(default = "usual_pause", deserialize_with = "time")]
+    #[serde(default = "usual_pause", deserialize_with = "pause")]
     refresh: Duration,
     tenant: TenantEntry,
     role: RoleEntry,
@@ -180,6 +180,15 @@ const fn usual_leeway() -> Duration {
 
 const fn usual_pause() -> Duration {
     Duration::from_secs(10)
+}
+
+/// At least a second: whoever asks makes an issuer be asked no more often.
+fn pause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let pause = time(deserializer)?;
+    if pause < Duration::from_secs(1) {
+        return Err(serde::de::Error::custom("refresh should be at least 1s"));
+    }
+    Ok(pause)
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -1,15 +1,7 @@
 //! `Tokens`: whom a token stands for. What was verified is remembered by its hash until it ends, so that a busy token costs one signature;
 //! whether its user and tenant count is read again every few seconds, as with keys.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use drydock_database::{
     Database,
@@ -26,6 +18,7 @@ use tokio::time::Instant;
 use super::{
     super::{
         caller::{Actor, Caller},
+        freshness::Freshness,
         turn::Turn,
     },
     check,
@@ -56,10 +49,8 @@ pub(crate) struct Tokens {
     database: Database,
     issuers: Vec<Arc<Known>>,
     /// How long a read is believed.
-    fresh: Duration,
+    fresh: Freshness,
     believed: Cache<TokenId, Arc<Believed>>,
-    /// Counts what was forgotten.
-    forgotten: AtomicU64,
 }
 
 /// A token that was verified.
@@ -99,7 +90,7 @@ impl Tokens {
             tasks::spawn("issuer's keys", Arc::clone(known).keep(shutdown.clone()));
         }
         let believed = Cache::new(if issuers.is_empty() { 1 } else { BELIEVED });
-        Ok(Self { database: database.clone(), issuers, fresh, believed, forgotten: AtomicU64::default() })
+        Ok(Self { database: database.clone(), issuers, fresh: Freshness::new(fresh), believed })
     }
 
     /// Whether tokens are taken at all.
@@ -135,8 +126,7 @@ impl Tokens {
 
     /// Believes nothing any more of users and tenants.
     pub(crate) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.believed.clear();
+        self.fresh.end();
     }
 
     /// What is remembered of a token that was verified, and counts as far as its signature goes.
@@ -147,26 +137,22 @@ impl Tokens {
         if !same || *until <= Instant::now() {
             return Ok(None);
         }
-        if believed.read_at.elapsed() < self.fresh {
+        if self.fresh.covers(believed.read_at) {
             return Ok(Some(believed));
         }
-        let fresh = || self.believed.get(&id).filter(|known| known.read_at.elapsed() < self.fresh);
+        let fresh = || self.believed.get(&id).filter(|known| self.fresh.covers(known.read_at));
         believed.turn.take(fresh, self.read(id, believed.verified.clone())).await.map(Some)
     }
 
     async fn read(&self, id: TokenId, verified: Verified) -> Result<Arc<Believed>, ApiError> {
         // Before it is asked: what is said is at least as new.
-        let (read_at, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
+        let read_at = Instant::now();
         let Bearer { subject, tenant, role, name, email } = &*verified.bearer;
         let issuer = &self.issuers[verified.issuer].settings.url;
         let sign_in = SignIn { tenant, issuer, subject, name, email: email.as_deref(), role: *role };
         let signed_in = identity::sign_in(&self.database.client().await?, &sign_in).await?;
         let believed = Arc::new(Believed { verified, signed_in, read_at, turn: Turn::default() });
         self.believed.insert(id, Arc::clone(&believed));
-        // What was read before it was to be forgotten must not be remembered after.
-        if self.forgotten.load(Ordering::SeqCst) != forgotten {
-            self.believed.remove(&id);
-        }
         Ok(believed)
     }
 

@@ -132,8 +132,11 @@ async fn what_cannot_be_recorded_is_not_done() {
     };
     let before = (count("api_key").await, count("job").await);
     api.post("/keys", &json!({"name": "unseen", "role": "admin"})).await.expect(500);
-    let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
-    assert!(metrics.contains("drydock_api_audit_records_total{outcome=\"failed\"} 1"), "the failure is counted");
+    drydock_testing::until("the record and its outcome are counted", PATIENCE, async || {
+        let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
+        metrics.contains("drydock_api_audit_records_total{outcome=\"failed\"} 2").then_some(())
+    })
+    .await;
     api.post(&format!("/projects/{project}/jobs"), &job()).await.expect(500);
     assert_eq!((count("api_key").await, count("job").await), before);
 }
@@ -176,4 +179,46 @@ async fn an_export_holds_every_record_with_its_hash() {
         assert!(raw.ends_with(&format!("\"record\":{}}}", known.record)), "{raw}");
     }
     api.get("/audit/export?after=-1").await.expect(422);
+}
+
+#[tokio::test]
+async fn what_is_refused_in_the_middle_is_not_told_as_if_nothing_had_changed() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let project = api.post_as(&admin.key, "/projects", &json!({"instruction": "build a thing"})).await.expect(201);
+    let batch = api.post_as(&admin.key, "/batches", &json!({"name": "many"})).await.expect(201).text("id");
+    let line =
+        format!("{{\"project_id\": \"{}\", \"job_type\": \"edit\", \"instruction\": \"do it\"}}\n", project.text("id"));
+    let path = format!("/batches/{batch}/jobs?first_line=9999001");
+    let request =
+        api.request(Method::POST, &path).bearer_auth(&admin.key).header("content-type", "application/x-ndjson");
+    Answer::of(request.body(line.repeat(1001))).await.expect(413);
+    let made = api.get_as(&admin.key, &format!("/batches/{batch}")).await.expect(200).json()["total"].clone();
+    assert!(made.as_u64().unwrap() >= 500, "chunks before the line too many were accepted: {made}");
+    let log = api.audit(&admin.key, "?action=batch.submit").await;
+    assert_eq!(in_short(&log), ["batch.submit failed 413"]);
+}
+
+#[tokio::test]
+async fn an_id_is_known_however_it_is_written() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let other = api.key(&admin.key, &json!({"name": "other", "role": "viewer"})).await;
+    let hidden: String = other.id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    api.with(&admin.key, Method::DELETE, &format!("/keys/{hidden}"), &Value::Null).await.expect(204);
+    let log = api.audit(&admin.key, &format!("?object={}", other.id)).await;
+    assert_eq!(in_short(&log), ["key.create done 201", "key.revoke done 204"]);
+}
+
+#[tokio::test]
+async fn the_last_outcomes_are_written_before_the_server_ends() {
+    let mut api = Api::start().await;
+    let client = api.database.client().await.unwrap();
+    for _ in 0..20 {
+        api.post("/keys", &json!({})).await.expect(422);
+    }
+    api.shutdown.trigger();
+    tokio::time::timeout(PATIENCE, &mut api.running).await.expect("the API stops").unwrap().unwrap();
+    let sql = "SELECT count(*) AS n FROM audit_record WHERE answers IS NOT NULL";
+    assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>("n"), 20);
 }

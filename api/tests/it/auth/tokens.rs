@@ -225,6 +225,8 @@ async fn a_token_ends_with_its_user_and_its_tenant() {
     let who = api.get_as(&token, "/whoami").await.expect(200).json();
     until(200).await;
     let mut stream = api.stream("/events", &[("authorization", &format!("Bearer {token}"))]).await;
+    let neighbour = issuer.token(&json!({"org": "acme", "sub": "neighbour"}));
+    let mut theirs = api.stream("/events", &[("authorization", &format!("Bearer {neighbour}"))]).await;
     let user = format!("/users/{}", who["user"]["id"].as_str().unwrap());
     let off = async |key: &str, path: &str, off: bool| {
         api.with(key, Method::PATCH, path, &json!({"disabled": off})).await.expect(200)
@@ -235,6 +237,9 @@ async fn a_token_ends_with_its_user_and_its_tenant() {
     until(401).await;
     assert!(ended.elapsed() < Duration::from_secs(5), "{:?}", ended.elapsed());
     while stream.next().await.is_some() {}
+    // It was looked at as well by now: who changes one user cuts nobody else off.
+    api.post_as(&neighbour, "/projects", &json!({"instruction": "build a thing"})).await.expect(201);
+    assert!(theirs.next().await.is_some());
     let fresh = issuer.token(&json!({"org": "acme", "n": 1}));
     assert_eq!(
         refusal(&api, &fresh, 401).await,

@@ -7,12 +7,21 @@ use sha2::{Digest as _, Sha256};
 /// What comes before the first record.
 const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Where a chain is known to stand.
+/// A place in a chain, with the hash there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) position: u64,
     /// In lower-case hex.
     pub(super) hash: String,
+}
+
+/// How far a chain was followed.
+#[derive(Debug)]
+pub(super) struct Walk {
+    link: Link,
+    /// Where to begin, until that was found: a chain that no longer reaches it is not the one that is known.
+    known: Option<Link>,
+    first: u64,
 }
 
 /// Why a line does not follow.
@@ -24,6 +33,8 @@ pub(super) enum Break {
     Position { after: u64, found: u64 },
     #[error("the record at position {0}, or one before it, is not what was written")]
     Hash(u64),
+    #[error("there is no record at position {0} with the hash that is known: the log was cut off, or is another one")]
+    Unknown(u64),
 }
 
 #[derive(Deserialize)]
@@ -40,13 +51,54 @@ impl Default for Link {
     }
 }
 
+impl Walk {
+    /// From the beginning, or from a place that is known.
+    pub(super) fn from(known: Option<Link>) -> Self {
+        let first = known.as_ref().map_or(0, |known| known.position);
+        Self { link: Link::default(), known, first }
+    }
+
+    /// The position after which the lines begin that it needs.
+    pub(super) fn after(&self) -> u64 {
+        self.first.saturating_sub(1)
+    }
+
+    /// Goes on to the next line; those before the place that is known are passed over.
+    pub(super) fn take(&mut self, text: &[u8]) -> Result<(), Break> {
+        let Some(known) = &self.known else { return self.link.follow(text) };
+        let line = Line::read(text, known.position)?;
+        if line.position < known.position {
+            return Ok(());
+        }
+        if line.position > known.position || line.hash != known.hash {
+            return Err(Break::Unknown(known.position));
+        }
+        self.link = known.clone();
+        self.known = None;
+        Ok(())
+    }
+
+    /// Where it ends, and how many records it followed from where it began.
+    pub(super) fn end(self) -> Result<(Link, u64), Break> {
+        match self.known {
+            Some(known) => Err(Break::Unknown(known.position)),
+            None => Ok((self.link.clone(), self.link.position - self.first)),
+        }
+    }
+}
+
+impl<'l> Line<'l> {
+    fn read(text: &'l [u8], after: u64) -> Result<Self, Break> {
+        let shown = || String::from_utf8_lossy(text).chars().take(80).collect();
+        serde_json::from_slice(text).map_err(|_| Break::Line { after, text: shown() })
+    }
+}
+
 impl Link {
     /// Goes on to the next line.
-    pub(super) fn follow(&mut self, text: &[u8]) -> Result<(), Break> {
+    fn follow(&mut self, text: &[u8]) -> Result<(), Break> {
         let after = self.position;
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(text) else {
-            return Err(Break::Line { after, text: String::from_utf8_lossy(text).chars().take(80).collect() });
-        };
+        let line = Line::read(text, after)?;
         if line.position != after + 1 {
             return Err(Break::Position { after, found: line.position });
         }
@@ -91,5 +143,24 @@ mod tests {
         assert_eq!(link.follow(CHAIN[0].as_bytes()), Err(Break::Position { after: 1, found: 1 }));
         assert_eq!(link.follow(CHAIN[1].replace('é', "e").as_bytes()), Err(Break::Hash(2)));
         assert_eq!(link.position, 1);
+    }
+
+    #[test]
+    fn what_is_known_has_to_be_there() {
+        let hash = |line: &str| serde_json::from_str::<Line<'_>>(line).unwrap().hash.to_owned();
+        let walk = |position: u64, hash: String, lines: &[&str]| {
+            let mut walk = Walk::from(Some(Link { position, hash }));
+            lines.iter().try_for_each(|line| walk.take(line.as_bytes()))?;
+            walk.end()
+        };
+        let (first, second) = (hash(CHAIN[0]), hash(CHAIN[1]));
+        assert_eq!(walk(1, first.clone(), &CHAIN).unwrap().1, 1);
+        assert_eq!(walk(2, second.clone(), &CHAIN).unwrap(), (Link { position: 2, hash: second.clone() }, 0));
+        assert_eq!(walk(1, second.clone(), &CHAIN), Err(Break::Unknown(1)));
+        assert_eq!(walk(2, second.clone(), &CHAIN[..1]), Err(Break::Unknown(2)), "cut off");
+        assert_eq!(walk(1, first, &CHAIN[1..]), Err(Break::Unknown(1)));
+        assert_eq!(walk(3, second, &[]), Err(Break::Unknown(3)));
+        let whole = Walk::from(None);
+        assert_eq!((whole.after(), whole.end().unwrap().1), (0, 0));
     }
 }

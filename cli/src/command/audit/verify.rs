@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     super::{Context, Patience},
-    chain::{Break, Link},
+    chain::{Break, Link, Walk},
     export::LIMIT,
 };
 use crate::{CliError, Exit};
@@ -28,8 +28,8 @@ Examples:
 pub(in crate::command) struct VerifyArgs {
     /// An export; `-` is standard input; the server's log if none is named
     file: Option<PathBuf>,
-    /// Begin after this position, whose hash is known
-    #[arg(long, value_name = "POSITION", requires = "hash")]
+    /// Begin after this position, which has to be there with the hash that is known
+    #[arg(long, value_name = "POSITION", requires = "hash", value_parser = clap::value_parser!(u64).range(1..))]
     after: Option<u64>,
     /// The hash at that position
     #[arg(long, value_name = "HEX", requires = "after", value_parser = hash)]
@@ -44,59 +44,48 @@ fn hash(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, CliError> {
-    let mut link = match (args.after, args.hash) {
-        (Some(position), Some(hash)) => Link { position, hash },
-        _ => Link::default(),
+    let known = args.after.zip(args.hash).map(|(position, hash)| Link { position, hash });
+    let mut walk = Walk::from(known);
+    let followed = match args.file {
+        Some(file) if file.as_os_str() == "-" => of_lines(&mut walk, std::io::stdin().lock())?,
+        Some(file) => of_lines(&mut walk, BufReader::new(fs_err::File::open(file).map_err(CliError::Input)?))?,
+        None => of_server(context, &mut walk).await?,
     };
-    let first = link.position;
-    let whole = match args.file {
-        Some(file) if file.as_os_str() == "-" => of_lines(&mut link, std::io::stdin().lock())?,
-        Some(file) => of_lines(&mut link, BufReader::new(fs_err::File::open(file).map_err(CliError::Input)?))?,
-        None => of_server(context, &mut link).await?,
+    let (Link { position, hash }, records) = match followed.and_then(|()| walk.end()) {
+        Ok(end) => end,
+        Err(broken) => {
+            context.output.warn(&format!("error: {broken}"));
+            return Ok(Exit::Failed);
+        }
     };
-    if let Err(broken) = whole {
-        context.output.warn(&format!("error: {broken}"));
-        return Ok(Exit::Failed);
-    }
-    let Link { position, hash } = link;
-    let told = json!({"records": position - first, "position": position, "hash": hash});
+    let told = json!({"records": records, "position": position, "hash": hash});
     context.output.answer(told.to_string().as_bytes(), || {
-        format!("{} records follow one another; the last is at position {position}, its hash {hash}", position - first)
+        format!("{records} records follow one another; the last is at position {position}, its hash {hash}")
     })?;
     Ok(Exit::Ok)
 }
 
-/// Lines before `after` are passed over.
-fn of_lines(link: &mut Link, input: impl BufRead) -> Result<Result<(), Break>, CliError> {
-    let first = link.position;
+fn of_lines(walk: &mut Walk, input: impl BufRead) -> Result<Result<(), Break>, CliError> {
     for line in input.split(b'\n') {
-        let line = line.map_err(CliError::Input)?;
-        if link.position == first && first > 0 && position(&line).is_some_and(|position| position <= first) {
-            continue;
-        }
-        if let Err(broken) = link.follow(&line) {
+        if let Err(broken) = walk.take(&line.map_err(CliError::Input)?) {
             return Ok(Err(broken));
         }
     }
     Ok(Ok(()))
 }
 
-fn position(line: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<serde_json::Value>(line).ok()?.get("position")?.as_u64()
-}
-
-async fn of_server(context: &Context, link: &mut Link) -> Result<Result<(), Break>, CliError> {
+async fn of_server(context: &Context, walk: &mut Walk) -> Result<Result<(), Break>, CliError> {
     let client = context.client()?;
-    let mut response = client.get(["audit", "export"]).query("after", link.position).send().await?;
+    let mut response = client.get(["audit", "export"]).query("after", walk.after()).send().await?;
     let mut rest = Vec::new();
     while let Some(part) = client.chunk(&mut response, LIMIT).await? {
         rest.extend_from_slice(&part);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            if let Err(broken) = link.follow(&line[..end]) {
+            if let Err(broken) = walk.take(&line[..end]) {
                 return Ok(Err(broken));
             }
         }
     }
-    if rest.is_empty() { Ok(Ok(())) } else { Ok(link.follow(&rest)) }
+    if rest.is_empty() { Ok(Ok(())) } else { Ok(walk.take(&rest)) }
 }

@@ -23,7 +23,7 @@ macro_rules! select {
               WHERE r.tenant_id = $1 AND r.answers IS NULL AND (r.at, r.id) < ($2, $3)
                 AND ($5::text IS NULL OR starts_with(r.action, $5))
                 AND ($6::uuid IS NULL OR r.key_id = $6 OR r.user_id = $6)
-                AND ($7::timestamptz IS NULL OR r.at >= $7)
+                AND r.at >= coalesce($7::timestamptz, '-infinity')
               ORDER BY r.at DESC, r.id DESC LIMIT $4"
         )
     };

@@ -14,12 +14,13 @@ use super::read::JobRow;
 use crate::{DatabaseError, again, raw_json::RawJson};
 
 /// With the audit records of those that are new, in the same transaction.
-const ACCEPT: &str = "WITH answered AS MATERIALIZED (SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2)),
+const ACCEPT: &str =
+    "WITH answered AS MATERIALIZED (SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2)),
     noted AS (
       INSERT INTO audit_record (id, tenant_id, at, record)
       SELECT (n.record ->> 'id')::uuid, $1, (n.record ->> 'at')::timestamptz, n.record
-        FROM (SELECT (u.asked ->> 'audit')::json AS record FROM jsonb_array_elements($2) WITH ORDINALITY AS u (asked, place)
-                JOIN answered a USING (place) WHERE a.outcome = 'accepted' AND u.asked ? 'audit') n
+        FROM (SELECT u.record::json FROM unnest($3::text[]) WITH ORDINALITY AS u (record, place)
+                JOIN answered a USING (place) WHERE a.outcome = 'accepted' AND u.record IS NOT NULL) n
       ON CONFLICT (id) DO NOTHING)
   SELECT place, outcome, job_id, job_state, at FROM answered ORDER BY place";
 const OPERATION: &str = "accept jobs";
@@ -83,7 +84,7 @@ pub struct NewJob {
     #[serde(flatten)]
     pub idempotency: Option<Idempotency>,
     /// Written with it, if it is new: the text of an audit record.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub audit: Option<String>,
 }
 
@@ -122,8 +123,8 @@ impl NewJob {
     /// # Errors
     /// Its labels are no JSON.
     pub fn template(&self) -> Result<serde_json::Value, serde_json::Error> {
-        const OWN: [&str; 9] =
-            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint", "audit"];
+        const OWN: [&str; 8] =
+            ["id", "project_id", "run_at", "depends_on", "retry_of", "schedule_id", "key", "fingerprint"];
         let mut template = serde_json::to_value(self)?;
         if let Some(fields) = template.as_object_mut() {
             fields.retain(|name, value| !OWN.contains(&name.as_str()) && !value.is_null());
@@ -211,7 +212,9 @@ async fn accepted_rows(
     jobs: &[impl Borrow<NewJob> + Serialize],
 ) -> Result<Vec<Row>, DatabaseError> {
     let asked = RawJson::of(&jobs, OPERATION)?;
-    let rows = again::rows(conn, OPERATION, ACCEPT, &[&tenant.uuid(), &asked]).await?;
+    // Apart from the jobs, which the function walks many times.
+    let records: Vec<Option<&str>> = jobs.iter().map(|job| job.borrow().audit.as_deref()).collect();
+    let rows = again::rows(conn, OPERATION, ACCEPT, &[&tenant.uuid(), &asked, &records]).await?;
     if rows.len() == jobs.len() {
         Ok(rows)
     } else {
