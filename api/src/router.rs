@@ -13,7 +13,7 @@ use crate::aliases::{
 };
 use crate::{
     audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, rate, schedules, state::Shared, tenants, users, versions, whoami, workers,
+    operations::Operations, projects, rate, schedules, state::Shared, tenants, usage, users, versions, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -54,6 +54,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
+        .routes(routes!(usage::read_usage))
+        .routes(routes!(usage::read_tenants_usage))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
         .routes(routes!(whoami::whoami))

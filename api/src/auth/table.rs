@@ -83,6 +83,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/schedules/{id}", READ_JOBS),
     ("PATCH", "/api/v1/schedules/{id}", WRITE_JOBS),
     ("DELETE", "/api/v1/schedules/{id}", WRITE_JOBS),
+    ("GET", "/api/v1/usage", READ_JOBS),
+    ("GET", "/api/v1/usage/tenants", Needs(&[TenantsRead])),
     ("GET", "/api/v1/workers", Needs(&[FleetRead])),
     ("GET", "/api/v1/whoami", Signed),
     ("GET", "/api/v1/keys", READ_KEYS),

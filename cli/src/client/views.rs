@@ -4,6 +4,7 @@
 mod audit;
 mod batch;
 mod people;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub use self::{
     audit::{AuditActor, AuditEntry},
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     people::{Identity, NewTenant, Tenant, User},
+    usage::{EndedJobs, Used},
 };
 
 /// A page of a list.

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 70] = [
+const LEAVES: [&[&str]; 71] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -66,6 +66,7 @@ const LEAVES: [&[&str]; 70] = [
     &["tenant", "create"],
     &["tenant", "ls"],
     &["tenant", "set"],
+    &["usage"],
     &["admin", "bootstrap"],
     &["admin", "migrate"],
     &["admin", "gc"],

@@ -11,6 +11,7 @@ mod open;
 mod people;
 mod secrets;
 mod tokens;
+mod usage;
 
 use std::net::SocketAddr;
 

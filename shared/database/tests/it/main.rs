@@ -25,3 +25,4 @@ mod stress;
 mod support;
 mod touch;
 mod transitions;
+mod usage;
