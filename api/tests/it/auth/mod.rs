@@ -9,6 +9,7 @@ mod life;
 mod matrix;
 mod open;
 mod people;
+mod quotas;
 mod secrets;
 mod tokens;
 mod usage;
