@@ -13,8 +13,8 @@ use crate::aliases::{
 };
 use crate::{
     audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, rate, schedules, state::Shared, tenants, users, versions, webhooks, whoami,
-    workers,
+    operations::Operations, projects, rate, schedules, state::Shared, tenants, usage, users, versions, webhooks,
+    whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -61,6 +61,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::list_deliveries))
         .routes(routes!(webhooks::redeliver))
+        .routes(routes!(usage::read_usage))
+        .routes(routes!(usage::read_tenants_usage))
         .routes(routes!(workers::list_workers))
         .routes(routes!(limits::limits))
         .routes(routes!(whoami::whoami))

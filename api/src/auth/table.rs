@@ -97,6 +97,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/webhooks/{id}/deliveries/{delivery}/redeliver", WRITE_WEBHOOKS),
     ("POST", "/api/v1/webhooks/{id}/rotate-secret", WRITE_WEBHOOKS),
     ("POST", "/api/v1/webhooks/{id}/test", WRITE_WEBHOOKS),
+    ("GET", "/api/v1/usage", READ_JOBS),
+    ("GET", "/api/v1/usage/tenants", Needs(&[TenantsRead])),
     ("GET", "/api/v1/workers", Needs(&[FleetRead])),
     ("GET", "/api/v1/whoami", Signed),
     ("GET", "/api/v1/keys", READ_KEYS),

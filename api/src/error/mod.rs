@@ -20,6 +20,9 @@ use crate::{rate::whole_seconds, validate::Row};
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER_S: u32 = 2;
 
+/// After which a client beyond a quota may ask again: room is made by people.
+const QUOTA_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum ApiError {
@@ -189,6 +192,10 @@ impl ApiError {
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
+        if let Some(quota) = error.quota() {
+            let detail = format!("Quota of the tenant's {quota}: delete some, or have an operator raise it");
+            return Self::RateLimited { detail, wait: QUOTA_WAIT };
+        }
         if error.is_unavailable() {
             Self::Unavailable { detail: "The database does not answer", cause: Some(chain(&error)) }
         } else {

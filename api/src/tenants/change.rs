@@ -27,6 +27,12 @@ pub(crate) struct TenantChangeBody {
     weight: Option<i32>,
     /// Its keys and tokens are refused within seconds, and nothing of it starts; what runs goes on to its end, what waits is kept.
     disabled: Option<bool>,
+    /// Most projects it may have; 0 is no quota. Beyond it a new one is 429. Fewer than it has now deletes none.
+    #[schema(minimum = 0)]
+    max_projects: Option<i32>,
+    /// Most slots it holds at once; 0 is no quota. Beyond it jobs wait.
+    #[schema(minimum = 0)]
+    max_running: Option<i32>,
 }
 
 /// Change a tenant
@@ -79,6 +85,8 @@ fn read(body: Value) -> Result<TenantChange, ApiError> {
         name: fields.optional("name", rules::name),
         weight: fields.optional("weight", rules::number(1, MAX_WEIGHT)),
         disabled: fields.optional("disabled", rules::boolean),
+        max_projects: fields.optional("max_projects", rules::number(0, i32::MAX.into())),
+        max_running: fields.optional("max_running", rules::number(0, i32::MAX.into())),
     };
     fields.finish(|| Some(change))
 }

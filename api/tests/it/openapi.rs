@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 58] = [
+const ROUTES: [(&str, &[&str]); 60] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -48,6 +48,8 @@ const ROUTES: [(&str, &[&str]); 58] = [
     ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
     ("/api/v1/tenants", &["get", "post"]),
     ("/api/v1/tenants/{id}", &["get", "patch"]),
+    ("/api/v1/usage", &["get"]),
+    ("/api/v1/usage/tenants", &["get"]),
     ("/api/v1/users", &["get", "post"]),
     ("/api/v1/users/{id}", &["get", "patch"]),
     ("/api/v1/webhooks", &["get", "post"]),

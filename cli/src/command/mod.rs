@@ -18,6 +18,7 @@ mod project;
 mod schedule;
 mod tenant;
 mod top;
+mod usage;
 mod user;
 mod version;
 mod wait;
@@ -165,6 +166,8 @@ enum Command {
     /// Tenants, for operators: create, list, change
     #[command(subcommand, visible_alias = "tenants")]
     Tenant(tenant::TenantCommand),
+    /// Show what was used: jobs that ended, slot time, bytes
+    Usage(usage::UsageArgs),
     /// Look at everything between this command and a job: the API, the servers behind it, the workers
     ///
     /// One line a check: ok, warn, fail or skip, what was seen, and what to do.
@@ -248,6 +251,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Audit(command) => audit::run(context, command).await,
         Command::User(command) => user::run(context, command).await,
         Command::Tenant(command) => tenant::run(context, command).await,
+        Command::Usage(args) => usage::run(context, args).await,
         Command::Doctor(_) => doctor::run(context).await,
         Command::Version(args) => version::run(context, args).await,
     }
@@ -273,6 +277,7 @@ impl Command {
             Self::Webhook(command) => command.timeout(),
             Self::Workers(args) => args.patience.timeout,
             Self::Doctor(args) => args.patience.timeout,
+            Self::Usage(args) => args.patience.timeout,
             Self::Login(args) => args.patience.timeout,
             Self::Whoami(args) => args.patience.timeout,
             Self::Key(command) => command.timeout(),

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 91] = [
+const LEAVES: [&[&str]; 92] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -83,6 +83,7 @@ const LEAVES: [&[&str]; 91] = [
     &["tenant", "create"],
     &["tenant", "ls"],
     &["tenant", "set"],
+    &["usage"],
     &["admin", "bootstrap"],
     &["admin", "migrate"],
     &["admin", "gc"],

@@ -38,6 +38,11 @@ async fn users_and_tenants_are_made_listed_and_changed() {
     let ask = || api.drydock("project ls").env("DRYDOCK_API_KEY", theirs);
     ask().ok().await;
     assert_eq!(run(&format!("tenant set {id} --weight 3")).ok().await.line(), "acme has weight 3, active");
+    let shown = run(&format!("--json tenant set {id} --max-projects 7 --max-running 9")).ok().await.json();
+    assert_eq!((&shown["max_projects"], &shown["max_running"]), (&7.into(), &9.into()));
+    let usage = run("usage").ok().await.text();
+    assert!(usage.contains("SLOTS") && run("usage --by tenant").ok().await.text().contains("TENANT"), "{usage}");
+    run("usage --since tomorrow").end().await.exit(2).says("like 2030-01-31");
     run(&format!("tenant set {id} --weight 0")).end().await.exit(2).says("weight");
     let off = run(&format!("tenant set {id} --disable")).ok().await.line();
     assert!(off.starts_with("acme has weight 3, disabled since "), "{off}");

@@ -17,6 +17,7 @@ mod relay;
 mod schedules;
 mod seal;
 mod tickets;
+mod usage;
 mod webhook_log;
 mod webhooks;
 
@@ -61,6 +62,7 @@ pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHand
         spawn(context, woken("batches", repair, SOON, &wakes.batches), batches::run_once),
         spawn(context, every("chain", repair), chain::run_once),
         spawn(context, every("schedules", repair), schedules::run_once),
+        spawn(context, every("usage", repair), usage::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
         spawn(context, every("forget", repair * 10), forget::run_once),
         tasks::spawn(

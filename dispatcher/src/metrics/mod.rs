@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod collection;
 mod locality;
+mod usage;
 mod webhooks;
 
 use drydock_database::job::Moved;
@@ -11,7 +12,10 @@ use drydock_domain::JobState;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 pub(crate) use self::webhooks::WebhookMetrics;
-use self::{audit::AuditMetrics, batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics};
+use self::{
+    audit::AuditMetrics, batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics,
+    usage::UsageMetrics,
+};
 
 /// Counters and gauges of this crate.
 #[derive(Clone, Debug)]
@@ -27,6 +31,7 @@ pub(crate) struct DispatcherMetrics {
     moved: IntCounterVec,
     pub(crate) fired: IntCounterVec,
     pub(crate) sealed: IntCounter,
+    pub(crate) usage: UsageMetrics,
     pub(crate) reaping_held: IntGauge,
     relay_up: IntGauge,
     pub(crate) oldest_transaction_seconds: Gauge,
@@ -93,6 +98,7 @@ impl DispatcherMetrics {
             )?,
             relay_up: gauge("drydock_dispatcher_relay_up", "1 while tickets are published; from the leader.")?,
             sealed: counter("drydock_dispatcher_logs_sealed_total", "Logs sealed in place of a worker that died.")?,
+            usage: UsageMetrics::register(registry)?,
             oldest_transaction_seconds,
             audit: AuditMetrics::register(registry)?,
             jobs,

@@ -5,6 +5,7 @@ mod audit;
 mod batch;
 mod file;
 mod people;
+mod usage;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use self::{
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
     people::{Identity, NewTenant, Tenant, User},
+    usage::{EndedJobs, Used},
     webhook::{Delivery, NewSecret, Webhook},
 };
 

@@ -4,6 +4,9 @@ use deadpool_postgres::PoolError;
 use drydock_runtime::exit::Exit;
 use tokio_postgres::error::SqlState;
 
+/// The SQLSTATE that our schema raises for a quota.
+const QUOTA: &str = "DD429";
+
 /// An operation on the database that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -66,6 +69,14 @@ impl DatabaseError {
     /// Whether a row with such a key was there already.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
+    /// Which quota of a tenant it would go beyond, and how much of it is used; nothing was done.
+    pub fn quota(&self) -> Option<&str> {
+        match self {
+            Self::Query { source, .. } => source.as_db_error().filter(|error| error.code().code() == QUOTA)?.detail(),
+            _ => None,
+        }
     }
 
     /// Whether PostgreSQL rolled the transaction back for another one's sake: it has done nothing, and may be tried again at once.

@@ -26,6 +26,7 @@ pub mod retention;
 pub mod schedule;
 pub mod schema;
 pub mod tenant;
+pub mod usage;
 pub mod user;
 pub mod version;
 pub mod wake;

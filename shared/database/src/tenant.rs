@@ -13,11 +13,15 @@ use crate::{
 };
 
 const CREATE: &str = "INSERT INTO tenant (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-const CHANGE: &str = "SELECT dd_change_tenant_v1($1, $2, $3, $4, $5) AS answer";
+const CHANGE: &str = "SELECT dd_change_tenant_v2($1, $2, $3, $4, $5, $6, $7) AS answer";
 
 macro_rules! select {
     ($filter:literal) => {
-        concat!("SELECT id, name, weight, created_at, disabled_at, revision FROM tenant WHERE ", $filter)
+        concat!("SELECT id, name, weight, created_at, disabled_at, revision, max_projects, max_running,
+                    CASE WHEN max_projects IS NOT NULL THEN
+                      (SELECT count(*) FROM (SELECT FROM project p WHERE p.tenant_id = tenant.id AND p.deleted_at IS NULL LIMIT max_projects) x)
+                    END AS projects
+               FROM tenant WHERE ", $filter)
     };
 }
 
@@ -39,6 +43,12 @@ pub struct TenantRow {
     pub disabled_at: Option<DateTime<Utc>>,
     /// Counts its changes.
     pub revision: i32,
+    /// Most projects it may have; `None`: as many as it likes.
+    pub max_projects: Option<i32>,
+    /// Projects it has, where there is such a quota, counted up to it.
+    pub projects: Option<i64>,
+    /// Most slots it holds at once; `None`: its share.
+    pub max_running: Option<i32>,
 }
 
 impl TenantRow {
@@ -50,6 +60,9 @@ impl TenantRow {
             created_at: row.get("created_at"),
             disabled_at: row.get("disabled_at"),
             revision: row.get("revision"),
+            max_projects: row.get("max_projects"),
+            projects: row.get("projects"),
+            max_running: row.get("max_running"),
         }
     }
 }
@@ -101,6 +114,10 @@ pub struct TenantChange {
     pub weight: Option<i32>,
     /// Whether its keys count no more and nothing of it starts.
     pub disabled: Option<bool>,
+    /// Another quota of projects; 0 is none.
+    pub max_projects: Option<i32>,
+    /// Another quota of slots held at once; 0 is none.
+    pub max_running: Option<i32>,
 }
 
 /// What came of a change; repeating one changes nothing.
@@ -127,7 +144,9 @@ pub async fn change(
     to: &TenantChange,
 ) -> Result<Changed, DatabaseError> {
     const OPERATION: &str = "change a tenant";
-    let parameters: [&(dyn ToSql + Sync); 5] = [&id.uuid(), &expected, &to.name, &to.weight, &to.disabled];
+    let (projects, running) = (&to.max_projects, &to.max_running);
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&id.uuid(), &expected, &to.name, &to.weight, &to.disabled, projects, running];
     match again::row(conn, OPERATION, CHANGE, &parameters).await?.get("answer") {
         "done" => Ok(Changed::Done),
         "no_tenant" => Ok(Changed::NoTenant),

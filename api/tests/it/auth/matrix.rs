@@ -10,7 +10,7 @@ use crate::harness::{Answer, Api, Content, Worker};
 
 const PUBLIC: [&str; 6] = ["/docs", "/livez", "/metrics", "/openapi.json", "/readyz", "/version"];
 /// What belongs to no tenant but to the fleet: another tenant's owner may not, whatever the id.
-const FLEET: [&str; 3] = ["/api/v1/workers", "/api/v1/tenants", "/api/v1/tenants/{id}"];
+const FLEET: [&str; 4] = ["/api/v1/workers", "/api/v1/tenants", "/api/v1/tenants/{id}", "/api/v1/usage/tenants"];
 const UNKNOWN: &str = "dd_0011223344556677_00000000000000000000000000000000000000000000000000000000000000aa";
 
 /// A route with the ids of the first tenant in its path.

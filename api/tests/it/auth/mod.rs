@@ -9,8 +9,10 @@ mod life;
 mod matrix;
 mod open;
 mod people;
+mod quotas;
 mod secrets;
 mod tokens;
+mod usage;
 
 use std::net::SocketAddr;
 

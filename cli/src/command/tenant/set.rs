@@ -10,11 +10,12 @@ use crate::{CliError, Exit, output::standing};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   drydock tenant set 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90 --weight 3
+  drydock tenant set 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90 --max-projects 1000 --max-running 64
   drydock tenant set 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90 --disable
 
 What is not given stays. A tenant that is disabled is let in nowhere within seconds, and nothing of it starts; what
 runs goes on to its end, what waits is kept.")]
-#[group(id = "change", required = true, multiple = true, args = ["name", "weight", "disable", "enable"])]
+#[group(id = "change", required = true, multiple = true, args = ["name", "weight", "max_projects", "max_running", "disable", "enable"])]
 pub(in crate::command) struct SetArgs {
     /// The tenant
     tenant: String,
@@ -24,6 +25,12 @@ pub(in crate::command) struct SetArgs {
     /// Its share of the fleet, 1 to 1000
     #[arg(long, value_name = "N")]
     weight: Option<u32>,
+    /// Most projects it may have; 0 is no quota
+    #[arg(long, value_name = "N")]
+    max_projects: Option<u32>,
+    /// Most slots it holds at once; 0 is no quota
+    #[arg(long, value_name = "N")]
+    max_running: Option<u32>,
     /// Let nobody of it in, and start nothing
     #[arg(long)]
     disable: bool,
@@ -41,12 +48,16 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    max_projects: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_running: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     disabled: Option<bool>,
 }
 
 pub(super) async fn run(context: &Context, args: SetArgs) -> Result<Exit, CliError> {
-    let SetArgs { tenant, name, weight, disable, enable, .. } = args;
-    let body = Body { name, weight, disabled: (disable || enable).then_some(disable) };
+    let SetArgs { tenant, name, weight, max_projects, max_running, disable, enable, .. } = args;
+    let body = Body { name, weight, max_projects, max_running, disabled: (disable || enable).then_some(disable) };
     let changed: Document<Tenant> = context.client()?.patch(["tenants", &tenant]).json(&body).document().await?;
     let now = &changed.value;
     context.output.note(&format!("changed tenant {tenant}"));

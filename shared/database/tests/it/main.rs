@@ -25,4 +25,5 @@ mod stress;
 mod support;
 mod touch;
 mod transitions;
+mod usage;
 mod webhooks;

@@ -1,0 +1,55 @@
+//! The days that are asked for.
+
+use std::str::FromStr as _;
+
+use chrono::{Days as Count, NaiveDate, Utc};
+use drydock_database::usage::{Days, UsageCursor};
+use serde_json::Value;
+
+use crate::{
+    extract::MAX_PAGE,
+    validate::{Fault, Fields, rules},
+};
+
+/// Most days of one answer.
+const MAX_DAYS: i64 = 366;
+/// Days of an answer when nothing says how many.
+const DAYS: u64 = 30;
+const PAGE: usize = 50;
+
+/// Where usage by project or by tenant starts, and how much of it.
+pub(super) struct Part {
+    pub(super) after: UsageCursor,
+    pub(super) limit: usize,
+}
+
+/// Takes `since` and `until`; the last thirty days by default.
+pub(super) fn days(fields: &mut Fields) -> Days {
+    let last = fields.optional("until", day).unwrap_or_else(|| Utc::now().date_naive());
+    let default = last.checked_sub_days(Count::new(DAYS - 1)).unwrap_or(last);
+    let first = fields.optional("since", |value| {
+        let first = day(value)?;
+        match (last - first).num_days() {
+            ..0 => Err(Fault::value("Input should not be after until, which is today by default")),
+            MAX_DAYS.. => Err(Fault::value(format!("Input should be less than {MAX_DAYS} days before until"))),
+            _ => Ok(first),
+        }
+    });
+    Days { first: first.unwrap_or(default), last }
+}
+
+/// Takes `limit` and `cursor`.
+pub(super) fn part(fields: &mut Fields) -> Part {
+    let limit = fields.optional("limit", rules::number(1, MAX_PAGE)).unwrap_or(PAGE);
+    let cursor = fields.optional("cursor", |value| {
+        let text = value.as_str().unwrap_or_default();
+        text.parse().map_err(|_| Fault::value("Input should be a next_cursor of this list"))
+    });
+    Part { after: cursor.unwrap_or(UsageCursor::start()), limit }
+}
+
+fn day(value: &Value) -> Result<NaiveDate, Fault> {
+    let expected = || Fault::new("date_parsing", "Input should be a UTC day, like 2030-01-31");
+    let text = value.as_str().filter(|text| text.len() == "2030-01-31".len()).ok_or_else(expected)?;
+    NaiveDate::from_str(text).map_err(|_| expected())
+}
