@@ -56,7 +56,6 @@ impl DispatcherMetrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
-        let leader = gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?;
         let by = |label: &str, name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counters.clone()))?;
@@ -64,7 +63,7 @@ impl DispatcherMetrics {
         };
         let (jobs, slots, oldest_transaction_seconds) = of_the_fleet(registry)?;
         Ok(Self {
-            leader,
+            leader: gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?,
             transitions: counter("drydock_dispatcher_leader_transitions_total", "Times the lead was taken or lost.")?,
             admitted: counter("drydock_dispatcher_jobs_admitted_total", "Jobs admitted.")?,
             redispatched: counter(
