@@ -27,6 +27,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::Query,
+    openapi::Binary,
     state::{App, Shared},
     stream::media,
     validate::{Fields, rules},
@@ -64,7 +65,7 @@ struct ImportQuery {
 #[utoipa::path(
     post, path = "/api/v1/projects/import", tag = "projects",
     params(ImportQuery),
-    request_body(content_type = "application/x-tar", description = "tar, tar.gz or tar.zst", content = Vec<u8>),
+    request_body(content_type = "application/x-tar", description = "tar, tar.gz or tar.zst", content = Binary),
     responses((status = 201, body = ProjectView), (status = 400), (status = 413), (status = 415), (status = 422))
 )]
 pub(crate) async fn import_project(

@@ -5,6 +5,7 @@
 mod again;
 mod auth;
 mod batches;
+mod conformance;
 mod cors;
 mod deletion;
 mod errors;
