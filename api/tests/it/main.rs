@@ -14,6 +14,7 @@ mod files;
 mod fleet;
 mod forks;
 mod harness;
+mod hostile;
 mod import;
 mod intake;
 mod jobs;
