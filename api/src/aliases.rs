@@ -12,8 +12,9 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody, Query},
-    files::{self, FileList},
+    files::{self, FileList, FileText},
     jobs::{self, JobView, NewJobBody},
+    openapi::Binary,
     state::Shared,
 };
 
@@ -40,7 +41,7 @@ pub(crate) async fn alias_submit_job(
 #[utoipa::path(
     get, path = "/api/v1/{project_id}/files", tag = "older paths",
     params(("project_id" = uuid::Uuid, Path)),
-    responses((status = 200, body = FileList))
+    responses((status = 200, body = FileList), (status = 410), (status = 422))
 )]
 #[deprecated = "kept for older clients"]
 pub(crate) async fn alias_list_files(
@@ -56,7 +57,11 @@ pub(crate) async fn alias_list_files(
 #[utoipa::path(
     get, path = "/api/v1/{project_id}/files/{*path}", tag = "older paths",
     params(("project_id" = uuid::Uuid, Path), ("path" = String, Path)),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"))
+    responses(
+        (status = 200, content((Binary = "application/octet-stream"), (FileText = "application/json"))),
+        (status = 206, body = Binary, content_type = "application/octet-stream"),
+        (status = 304), (status = 400), (status = 404), (status = 410), (status = 412), (status = 413), (status = 416), (status = 422),
+    )
 )]
 #[deprecated = "kept for older clients"]
 pub(crate) async fn alias_read_file(

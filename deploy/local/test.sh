@@ -34,6 +34,7 @@ tests_environment() {
   export DRYDOCK_TEST_DATABASE_URL DRYDOCK_TEST_AMQP_URL=$amqp DRYDOCK_TEST_S3_ENDPOINT=$endpoint DRYDOCK_TEST_S3_BUCKET=$bucket
   DRYDOCK_TEST_DATABASE_URL=postgres://postgres:$(setting_get postgres_password)@127.0.0.1:$(setting_get postgres_port)/postgres
   export DRYDOCK_CODEX_BIN=$ROOT/.local/agents/node_modules/.bin/codex
+  export DRYDOCK_TEST_PYTHON_BIN=$ROOT/.local/python/venv/bin
 }
 
 # Its servers may keep their data elsewhere.
@@ -63,7 +64,7 @@ packages_for_build
 packages_for_tests
 servers_choose_ports
 services_choose_ports
-(servers_start_installed && "$ROOT/deploy/local/agents.sh") &
+(servers_start_installed && "$ROOT/deploy/local/agents.sh" && "$ROOT/deploy/local/python.sh") &
 servers=$!
 check_sources
 say "cargo build"

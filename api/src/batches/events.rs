@@ -10,14 +10,14 @@ use crate::{
     error::ApiError,
     extract::{Ids, Query},
     state::Shared,
-    stream::{self, Closed, Format, Frame, Outlet},
+    stream::{self, Closed, Format, Frame, Outlet, StreamLine},
 };
 
 /// Progress of a batch
 #[utoipa::path(
     get, path = "/api/v1/batches/{id}/events", tag = "batches",
     params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, description = "`progress` with the whole batch, now and at each change, four times a second at most; then `end`. NDJSON by `Accept`", content_type = "text/event-stream", body = BatchView), (status = 404), (status = 422))
+    responses((status = 200, description = "`progress` with the whole batch, now and at each change, four times a second at most; then `end`. NDJSON by `Accept`", content((BatchView = "text/event-stream"), (StreamLine = "application/x-ndjson"))), (status = 404), (status = 422))
 )]
 pub(crate) async fn batch_events(
     State(app): State<Shared>,

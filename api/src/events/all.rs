@@ -14,7 +14,7 @@ use crate::{
     error::ApiError,
     extract::Query,
     state::{App, Shared},
-    stream::{self, Closed, Format, Outlet},
+    stream::{self, Closed, Format, Outlet, StreamLine},
 };
 
 const PAGE: i64 = 200;
@@ -23,7 +23,7 @@ const PAGE: i64 = 200;
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
     params(("after" = Option<String>, Query, description = "Resume after this event id, `0-0` for the oldest; `Last-Event-ID` wins")),
-    responses((status = 200, description = "Events from now on; NDJSON by `Accept`", content_type = "text/event-stream", body = views::EventView))
+    responses((status = 200, description = "Events from now on; NDJSON by `Accept`", content((views::EventView = "text/event-stream"), (StreamLine = "application/x-ndjson"))))
 )]
 pub(crate) async fn all_events(
     State(app): State<Shared>,

@@ -10,13 +10,13 @@ use drydock_domain::{JobId, JobState};
 use drydock_runtime::exit::chain;
 use serde_json::json;
 
-use super::views;
+use super::views::{self, JobFrame};
 use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
     state::{App, Shared},
-    stream::{self, Closed, Format, Frame, Outlet},
+    stream::{self, Closed, Format, Frame, Outlet, StreamLine},
 };
 
 const PAGE: i64 = 200;
@@ -28,7 +28,7 @@ const PAGE: i64 = 200;
         ("id" = uuid::Uuid, Path),
         ("after" = Option<String>, Query, description = "Resume after this event id; `Last-Event-ID` wins"),
     ),
-    responses((status = 200, description = "Events from the first one on, then `end`; NDJSON by `Accept`", content_type = "text/event-stream", body = views::EventView))
+    responses((status = 200, description = "Events from the first one on, then `end`; NDJSON by `Accept`", content((JobFrame = "text/event-stream"), (StreamLine = "application/x-ndjson"))))
 )]
 pub(crate) async fn job_events(
     State(app): State<Shared>,

@@ -23,6 +23,23 @@ pub(crate) struct EventView {
     data: serde_json::Value,
 }
 
+/// A frame of a job's events: what happened, or at the end what became of it.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "documents the frames of a stream")]
+pub(super) enum JobFrame {
+    Event(EventView),
+    End(JobEnd),
+}
+
+/// The last frame of a job's events.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct JobEnd {
+    job_id: uuid::Uuid,
+    /// What became of the job.
+    status: String,
+}
+
 pub(super) fn frame(row: EventRow) -> Frame {
     let view = EventView { job_id: row.job_id, project_id: row.project_id, at: row.at, data: row.data };
     let data = serde_json::to_value(view).unwrap_or_default();

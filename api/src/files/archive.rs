@@ -22,6 +22,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
+    openapi::Binary,
     state::Shared,
     validate::rules,
 };
@@ -74,8 +75,10 @@ impl Kind {
         ("If-None-Match" = Option<String>, Header),
     ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/x-tar"),
-        (status = 304), (status = 400), (status = 404),
+        (status = 200, content(
+            (Binary = "application/x-tar"), (Binary = "application/gzip"), (Binary = "application/zstd"), (Binary = "application/zip")
+        )),
+        (status = 304), (status = 400), (status = 404), (status = 410, description = "The files of this version are kept no more"),
     )
 )]
 pub(crate) async fn archive(

@@ -66,7 +66,7 @@ pub(crate) fn path_cursor(value: &Value) -> Result<RelativePath, Fault> {
         ("limit" = Option<u16>, Query, description = "1 to 10,000, 1,000 by default"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
-    responses((status = 200, body = FileList), (status = 404))
+    responses((status = 200, body = FileList), (status = 404), (status = 410, description = "The files of this version are kept no more"))
 )]
 pub(crate) async fn list_files(
     State(app): State<Shared>,

@@ -14,6 +14,6 @@ pub(crate) use self::{
     list::*,
     path::Subtree,
     read::*,
-    serve::{MAX_JSON_FILE, content_range},
+    serve::{FileText, MAX_JSON_FILE, content_range},
     tree::{Loaded, load_version},
 };

@@ -12,13 +12,14 @@ use futures_util::TryStreamExt as _;
 
 use super::{
     path::{PathFault, Target, parse, resolve},
-    serve::{Content, Form, serve},
+    serve::{Content, FileText, Form, serve},
     tree::{Loaded, load, which},
 };
 use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
+    openapi::Binary,
     state::{App, Shared},
     stream::media,
 };
@@ -44,8 +45,10 @@ impl From<PathFault> for ApiError {
         ("If-None-Match" = Option<String>, Header), ("If-Match" = Option<String>, Header),
     ),
     responses(
-        (status = 200, description = "Raw bytes, or `{path, content, encoding}` with `Accept: application/json`", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206), (status = 304), (status = 400), (status = 404), (status = 412), (status = 416),
+        (status = 200, description = "Raw bytes, or `{path, content, encoding}` with `Accept: application/json`", content((Binary = "application/octet-stream"), (FileText = "application/json"))),
+        (status = 206, description = "The part that `Range` asks for", body = Binary, content_type = "application/octet-stream"),
+        (status = 304), (status = 400), (status = 404), (status = 410, description = "The files of this version are kept no more"),
+        (status = 412), (status = 413, description = "Too long to be given as JSON"), (status = 416),
     )
 )]
 pub(crate) async fn read_project_file(

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use drydock_domain::{Digest, RelativePath};
 use drydock_storage::StorageError;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{error::ApiError, extract::ByteRange};
 
@@ -42,6 +42,15 @@ impl Content {
         };
         Self { path, size, digest, open: Box::new(open) }
     }
+}
+
+/// A file as JSON.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct FileText {
+    path: String,
+    content: String,
+    /// `utf-8`, or `base64` where it is no text.
+    encoding: &'static str,
 }
 
 /// How a content is given.
@@ -114,8 +123,7 @@ async fn as_json(common: [(HeaderName, HeaderValue); 3], content: Content) -> Re
         Ok(text) => (text, "utf-8"),
         Err(error) => (STANDARD.encode(error.as_bytes()), "base64"),
     };
-    let body = json!({"path": path.to_string(), "content": content, "encoding": encoding});
-    Ok((common, Json(body)).into_response())
+    Ok((common, Json(FileText { path: path.to_string(), content, encoding })).into_response())
 }
 
 /// `If-Match`, compared strongly: without it, any content will do.

@@ -13,17 +13,35 @@ use crate::{
     error::ApiError,
     extract::{Ids, Query},
     state::Shared,
-    stream::{self, Closed, Format, Frame, Outlet},
+    stream::{self, Closed, Format, Frame, Outlet, StreamLine},
 };
 
 /// How often a stream looks at most, however busy the fleet is, and at least, should no wake-up come.
 const PACE: Duration = Duration::from_millis(25);
 const NET: Duration = Duration::from_millis(250);
 
-/// What a `data` line holds.
-#[derive(utoipa::ToSchema)]
+/// What a `data` line holds: text, or what is said at the end.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "documents the frames, which are written by hand")]
-pub(crate) struct LogFrame {
+pub(crate) enum LogFrame {
+    Text(LogText),
+    End(LogEnd),
+}
+
+/// The last frame.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct LogEnd {
+    job_id: uuid::Uuid,
+    /// Which try; null where there was none.
+    attempt: Option<i16>,
+    /// Where the log ends, in bytes.
+    offset: u64,
+}
+
+/// A piece of the log.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct LogText {
     /// Where the text starts in the log, in bytes; the event's id is where it ends.
     offset: u64,
     /// The bytes as text; those that are no UTF-8 show as U+FFFD.
@@ -38,7 +56,7 @@ pub(crate) struct LogFrame {
         ("attempt" = Option<u16>, Query, description = "Which try, the newest by default"),
         ("after" = Option<u64>, Query, description = "Start at this byte; `Last-Event-ID` wins"),
     ),
-    responses((status = 200, description = "The log, then `end`; NDJSON by `Accept`", content_type = "text/event-stream", body = LogFrame))
+    responses((status = 200, description = "The log, then `end`; NDJSON by `Accept`", content((LogFrame = "text/event-stream"), (StreamLine = "application/x-ndjson"))))
 )]
 pub(crate) async fn follow_log(
     State(app): State<Shared>,

@@ -25,7 +25,7 @@ use crate::{
         ("attempt" = Option<u16>, Query, description = "Which try, the newest by default"),
         ("Range" = Option<String>, Header),
     ),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 206), (status = 404), (status = 416))
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 206, body = String, content_type = "text/plain"), (status = 404), (status = 416))
 )]
 pub(crate) async fn read_log(
     State(app): State<Shared>,

@@ -25,6 +25,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::Query,
+    openapi::Binary,
     packs::{self, Packs},
     state::{App, Shared},
     stream::media,
@@ -63,7 +64,7 @@ struct ImportQuery {
 #[utoipa::path(
     post, path = "/api/v1/projects/import", tag = "projects",
     params(ImportQuery),
-    request_body(content_type = "application/x-tar", description = "tar, tar.gz or tar.zst", content = Vec<u8>),
+    request_body(content_type = "application/x-tar", description = "tar, tar.gz or tar.zst", content = Binary),
     responses((status = 201, body = ProjectView), (status = 400), (status = 413), (status = 415), (status = 422))
 )]
 pub(crate) async fn import_project(

@@ -19,12 +19,17 @@ const COUNTED: [&str; 6] = [
     "/api/v1/{project_id}/jobs",
 ];
 
+/// Whether requests with this method on the route `path` are counted.
+pub(crate) fn counts(method: &Method, path: &str) -> bool {
+    method == Method::POST && COUNTED.contains(&path)
+}
+
 /// Lets a request pass while its tenant has not asked too often.
 pub(crate) async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let counts = request.method() == Method::POST && COUNTED.contains(&route);
+    let counted = counts(request.method(), route);
     // Without a caller it was not let in.
-    let caller = request.extensions().get::<Caller>().filter(|_| counts).map(|caller| caller.tenant);
+    let caller = request.extensions().get::<Caller>().filter(|_| counted).map(|caller| caller.tenant);
     let (Some(tenant), Some(rate)) = (caller, &app.job_rate) else { return next.run(request).await };
     let (mut response, told) = match rate.take(tenant) {
         Ok(told) => (next.run(request).await, told),

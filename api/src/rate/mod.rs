@@ -7,5 +7,5 @@ mod layer;
 
 pub(crate) use self::{
     bucket::{JobRate, whole_seconds},
-    layer::limit,
+    layer::{counts, limit},
 };

@@ -27,6 +27,19 @@ pub(crate) enum Frame {
     End(Value),
 }
 
+/// A frame as a line of JSON, for the document. A line without anything says that the connection lives.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the lines, which are written by hand")]
+pub(crate) struct StreamLine {
+    /// Where to resume; the last line has none.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// The kind of event; `end` is the last.
+    event: String,
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    frame::{Format, Frame, media},
+    frame::{Format, Frame, StreamLine, media},
     resume::resume_after,
 };
 use crate::{auth::Caller, error::ApiError, metrics::ApiMetrics, state::App};

@@ -64,6 +64,11 @@ packages_for_tests() {
   fi
 }
 
+# Debian's python3 cannot make an environment of its own without python3-venv.
+packages_for_python() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || packages_install "Python's venv" python3-venv
+}
+
 packages_for_agents() {
   local missing=()
   command -v node >/dev/null || missing+=(nodejs)

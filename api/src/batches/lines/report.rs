@@ -26,7 +26,7 @@ pub(super) struct LineError {
     /// As in the body of an error: `validation_error`, `bad_request`, `not_found`, …
     error: &'static str,
     /// A text, or rows as for a validation error.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = crate::openapi::detail)]
     detail: Value,
 }
 

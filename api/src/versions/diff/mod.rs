@@ -64,8 +64,8 @@ use crate::{
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
     responses(
-        (status = 200, description = "With `Accept: text/x-diff` (or `text/plain`) one patch for `git apply`", body = DiffView),
-        (status = 400), (status = 404),
+        (status = 200, description = "With `Accept: text/x-diff` (or `text/plain`) one patch for `git apply`", content((DiffView = "application/json"), (String = "text/x-diff"), (String = "text/plain"))),
+        (status = 400), (status = 404), (status = 410, description = "The files of a version are kept no more"),
     )
 )]
 pub(crate) async fn diff_versions(

@@ -1,5 +1,8 @@
 //! The OpenAPI document, made from the handlers themselves, and the page that shows it.
 
+mod bodies;
+mod failures;
+
 use axum::{
     extract::State,
     http::{Method, header},
@@ -12,9 +15,10 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
+pub(crate) use self::bodies::{Binary, detail};
 use crate::{auth, state::Shared};
 
-const DOCS: &str = include_str!("docs.html");
+const DOCS: &str = include_str!("../docs.html");
 const SCHEME: &str = "key";
 
 /// Completes what the routes said of themselves.
@@ -28,12 +32,13 @@ pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error>
         .build();
     let components = openapi.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(key));
+    failures::define(components)?;
     guard(&mut openapi.paths);
     openapi.paths.paths = plain(std::mem::take(&mut openapi.paths));
     Ok(serde_json::to_vec(&openapi)?.into())
 }
 
-/// Tells of each operation what it needs, from the table that decides it.
+/// Tells of each operation what it needs, from the table that decides it, and what it may be refused with.
 fn guard(paths: &mut Paths) {
     for (path, item) in &mut paths.paths {
         let operations = [
@@ -48,6 +53,7 @@ fn guard(paths: &mut Paths) {
             let scopes = |needed: &[Scope]| SecurityRequirement::new(SCHEME, needed.iter().map(|scope| scope.as_str()));
             if let Some(operation) = operation {
                 operation.security = Some(needed.map(scopes).into_iter().collect());
+                failures::tell(&method, path, operation);
             }
         }
     }
