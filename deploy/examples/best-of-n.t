@@ -21,7 +21,7 @@ For what comes, less is enough: a key that cannot make keys.
   made key * (glob)
   $ drydock login --token-file member.key -q | grep -E '^(role|scopes)'
   role    member
-  scopes  projects:read, projects:write, jobs:read, jobs:write, keys:read, audit:read
+  scopes  projects:read, projects:write, jobs:read, jobs:write, keys:read, audit:read, webhooks:read
 
 Import a repository
 -------------------
