@@ -77,7 +77,10 @@ async fn through_alarm(broker: &PrivateBroker, raise: &[&str], clear: &[&str]) {
     broker.control(raise).await;
     stack.workers[0].signal(Signal::CONT);
     for job in &jobs {
-        done_at_once(&stack.client.ended(job).await);
+        let ended = tokio::time::timeout(PATIENCE / 2, stack.client.ended(job)).await;
+        done_at_once(
+            &ended.unwrap_or_else(|_| panic!("job {job} does not end during the alarm: {}", stack.process_logs())),
+        );
     }
     let waiting = stack.client.submit(&third, shell("echo x > x.txt")).await;
     relay_is(&stack, false).await;
