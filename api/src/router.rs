@@ -97,6 +97,7 @@ pub(crate) fn service(
         .layer(middleware::from_fn(own::whole_heads))
         // Inside of authentication, which tells them who asks; what comes too often is not worth a record.
         .layer(middleware::from_fn_with_state(app.clone(), audit::record))
+        .layer(middleware::from_fn(own::uncoded))
         .layer(middleware::from_fn_with_state(app.clone(), rate::limit))
         // Inside of CORS: a browser asks without a key whether it may ask with one.
         .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate));

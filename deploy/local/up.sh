@@ -9,13 +9,18 @@ source "$(dirname "$0")/lib/all.sh"
 
 servers_only() {
   servers_start_installed
-  local binary
+  local binary s3=
   for binary in "$ROOT"/target/{release,debug}/drydock-s3; do
     if [[ -x $binary ]]; then
-      s3_start "$binary"
+      s3=$binary
       break
     fi
   done
+  if [[ -n $s3 ]]; then
+    s3_start "$s3"
+  else
+    say "no S3 server: drydock-s3 is not built yet; run 'cargo build -p drydock-s3' and this again"
+  fi
   environment_write
 }
 

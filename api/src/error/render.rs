@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use drydock_runtime::admin::Unready;
 use serde_json::{Value, json};
 
 use super::Kind;
@@ -18,6 +19,12 @@ pub(crate) struct Body {
     pub(crate) cause: Option<String>,
 }
 
+impl From<Unready> for Body {
+    fn from(Unready(said): Unready) -> Self {
+        Self { cause: Some(said.to_string()), detail: Some(said) }
+    }
+}
+
 /// Writes the body of a failed response; others pass. Returns the cause to log.
 pub(crate) fn render(response: Response, request_id: &str) -> (Response, Option<String>) {
     let status = response.status();
@@ -25,7 +32,7 @@ pub(crate) fn render(response: Response, request_id: &str) -> (Response, Option<
         return (response, None);
     }
     let (mut parts, _) = response.into_parts();
-    let body = parts.extensions.remove::<Body>();
+    let body = parts.extensions.remove::<Body>().or_else(|| parts.extensions.remove::<Unready>().map(Body::from));
     let kind = Kind::of(status);
     let (detail, cause) = body.map_or((None, None), |body| (body.detail, body.cause));
     let mut object = json!({

@@ -1,4 +1,4 @@
-//! `JsonBody`: a bounded JSON body. 415 for another type, 413 beyond the limit, 400 for what is not JSON.
+//! `JsonBody`: a bounded JSON body. 415 for another type, 413 beyond the limit, 400 for what is not JSON, or has a name twice.
 
 use axum::{
     body::HttpBody as _,
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
+use super::unique;
 use crate::{error::ApiError, state::Shared};
 
 /// The body as a value and as it was sent.
@@ -52,8 +53,8 @@ async fn read(request: Request, limit: usize) -> Result<JsonBody, ApiError> {
     })?;
     let raw = body.to_bytes();
     let text = std::str::from_utf8(&raw).map_err(|_| ApiError::BadRequest("Body is not valid UTF-8".into()))?;
-    let value = serde_json::from_str(text)
-        .map_err(|error| ApiError::BadRequest(format!("Body is not valid JSON: {error}").into()))?;
+    let value =
+        unique::parse(text).map_err(|error| ApiError::BadRequest(format!("Body is not valid JSON: {error}").into()))?;
     Ok(JsonBody { value, raw })
 }
 

@@ -5,6 +5,7 @@ mod ids;
 mod json;
 mod query;
 mod range;
+pub(crate) mod unique;
 
 pub(crate) use self::{
     head::{Expected, head_tag, tagged},

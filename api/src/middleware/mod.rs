@@ -1,5 +1,6 @@
 //! What surrounds every request, outermost first: one trailing slash less, an id and a log line, CORS.
 
+mod coding;
 mod cors;
 mod head;
 mod observe;
@@ -7,5 +8,6 @@ mod request_id;
 mod slash;
 
 pub(crate) use self::{
-    cors::layer as cors, head::whole_heads, observe::observe, request_id::RequestId, slash::without_trailing_slash,
+    coding::uncoded, cors::layer as cors, head::whole_heads, observe::observe, request_id::RequestId,
+    slash::without_trailing_slash,
 };

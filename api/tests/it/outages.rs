@@ -83,6 +83,8 @@ async fn without_the_database_everything_is_503_until_it_is_back() {
     }
     let unready = api.request(reqwest::Method::GET, "//readyz").send().await.unwrap();
     assert_eq!(unready.status(), 503);
+    let unready: serde_json::Value = unready.json().await.unwrap();
+    assert!(unready["detail"]["checks"]["database"].as_str().is_some_and(|cause| cause != "ok"), "{unready}");
     api.get("//livez").await.expect(200);
     to_database.heal();
     drydock_testing::until("the API works again", PATIENCE, async || {

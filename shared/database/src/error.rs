@@ -53,6 +53,9 @@ pub enum DatabaseError {
     /// A migration failed or was refused.
     #[error("failed to migrate")]
     Migrate(#[source] refinery::Error),
+    /// A migration could not lock its tables for long.
+    #[error("a migration cannot lock its tables: end what holds them (pg_stat_activity tells), and run it again")]
+    Locked(#[source] refinery::Error),
     /// An unstamped database whose schema differs from the baseline.
     #[error(
         "the database has tables but no migration history, and its schema differs from Drydock's:\n{0}\nnothing was changed"

@@ -46,6 +46,11 @@ impl Readiness {
     }
 }
 
+/// What of a process is not ready, by check: goes with a 503 of `/readyz`, for services that write the bodies of their failures
+/// themselves.
+#[derive(Clone, Debug)]
+pub struct Unready(pub serde_json::Value);
+
 #[derive(Clone)]
 struct Admin {
     component: &'static str,
@@ -84,12 +89,18 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.shutdown.is_triggered() {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({"ready": false, "draining": true})))
-            .into_response();
+        return unready(serde_json::json!({"ready": false, "draining": true}));
     }
-    let (ready, checks) = admin.readiness.report().await;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(serde_json::json!({"ready": ready, "checks": checks}))).into_response()
+    match admin.readiness.report().await {
+        (true, checks) => Json(serde_json::json!({"ready": true, "checks": checks})).into_response(),
+        (false, checks) => unready(serde_json::json!({"ready": false, "checks": checks})),
+    }
+}
+
+fn unready(said: serde_json::Value) -> Response {
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(said.clone())).into_response();
+    response.extensions_mut().insert(Unready(said));
+    response
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

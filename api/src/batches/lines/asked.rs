@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     agents::Offer,
     error::ApiError,
+    extract::unique,
     jobs::{Asked, JobRequest, offer},
     state::App,
     validate::{Fault, Fields, rules},
@@ -50,7 +51,7 @@ impl<'a> Reading<'a> {
 
     pub(super) async fn read(&mut self, number: i32, line: &[u8]) -> Result<AskedLine, ApiError> {
         let text = std::str::from_utf8(line).map_err(|_| ApiError::BadRequest("Line is not valid UTF-8".into()))?;
-        let value: Value = serde_json::from_str(text)
+        let value: Value = unique::parse(text)
             .map_err(|error| ApiError::BadRequest(format!("Line is not valid JSON: {error}").into()))?;
         let offer = self.offer(&value).await?;
         let mut fields = Fields::body(value)?;

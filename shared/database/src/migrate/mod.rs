@@ -7,6 +7,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::{Database, DatabaseError, schema};
 
 mod compare;
+mod turns;
 mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
@@ -86,7 +87,7 @@ async fn locked(database: &Database, client: &mut Client, mode: Mode) -> Result<
     let steps = names(runner.get_migrations().iter().filter(|migration| version(migration) > base));
     if mode == Mode::Apply {
         // A newer release may have added migrations this one does not know: they expand, so both run.
-        runner.set_abort_missing(false).run_async(client).await.map_err(DatabaseError::Migrate)?;
+        turns::apply(client, &runner.set_abort_missing(false)).await?;
     }
     Ok(Migrated { from, stamped, steps: if mode == Mode::Stamp { Vec::new() } else { steps } })
 }

@@ -1,5 +1,7 @@
 //! Applying, stamping and refusing.
 
+use std::time::Duration;
+
 use drydock_database::{
     DatabaseError,
     migrate::{Migrated, Mode, migrate, newest},
@@ -69,4 +71,38 @@ async fn an_applied_migration_that_was_edited_is_refused() {
     let client = database.client().await.unwrap();
     client.batch_execute("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1").await.unwrap();
     assert!(matches!(migrate(&database, Mode::Apply).await, Err(DatabaseError::Migrate(_))));
+}
+
+/// Who waits for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
+  (SELECT oid FROM pg_database WHERE datname = current_database())";
+const HISTORY: &str = "CREATE TABLE refinery_schema_history(
+  version int4 PRIMARY KEY, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+
+/// Red when a migration waits for its lock for as long as it takes.
+#[tokio::test]
+async fn a_migration_that_waits_for_a_table_lets_others_pass() {
+    let database = drydock_testing::empty_database().await;
+    let looking = database.client().await.unwrap();
+    looking.batch_execute(HISTORY).await.unwrap();
+    let mut holding = database.client().await.unwrap();
+    // Reads pass, what every migration writes here does not.
+    let held = holding.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE refinery_schema_history IN SHARE MODE").await.unwrap();
+    let waiting = async |wanted: i64, what: &str| {
+        drydock_testing::until(what, Duration::from_secs(30), || async {
+            let row = looking.query_one(WAITING, &[]).await.ok()?;
+            (row.get::<_, i64>(0) == wanted).then_some(())
+        })
+        .await;
+    };
+    let others = async {
+        waiting(1, "the migration waits").await;
+        waiting(0, "it lets others pass").await;
+        held.commit().await.unwrap();
+    };
+    let (done, ()) = tokio::join!(migrate(&database, Mode::Apply), others);
+    let done = done.unwrap();
+    assert!(!done.steps.is_empty());
+    assert_eq!(schema::applied(&looking).await.unwrap(), newest());
 }
