@@ -27,6 +27,7 @@ mod schedules;
 mod state;
 mod stream;
 mod tenants;
+mod uploads;
 mod usage;
 mod users;
 mod validate;

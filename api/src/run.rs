@@ -29,6 +29,7 @@ use crate::{
     rate::JobRate,
     router,
     state::{App, Shared},
+    uploads::Uploads,
 };
 
 /// How long a stop waits for the last records of the audit log.
@@ -117,6 +118,7 @@ async fn connect(
         vault: secrets.webhook_keys.clone(),
         webhooks: config.webhooks.policy(),
         metrics: api_metrics,
+        uploads: Uploads::new(config.upload_limit.into()),
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
         shutdown: shutdown.clone(),
         config,

@@ -17,6 +17,7 @@ use crate::{
     jobs::Intake,
     metrics::ApiMetrics,
     rate::JobRate,
+    uploads::Uploads,
 };
 
 /// A handle for handlers.
@@ -48,6 +49,8 @@ pub(crate) struct App {
     /// Where webhooks may point.
     pub(crate) webhooks: Policy,
     pub(crate) metrics: ApiMetrics,
+    /// Where files and archives come in.
+    pub(crate) uploads: Uploads,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,

@@ -64,6 +64,9 @@ pub struct ApiConfig {
     /// Where packs of an import are built before they are uploaded
     #[arg(long, env = "DRYDOCK_API_TEMP_DIR", default_value_os_t = std::env::temp_dir())]
     pub temp_dir: PathBuf,
+    /// Uploads of files and archives at once; one tenant has at most a quarter of them
+    #[arg(long, env = "DRYDOCK_API_UPLOAD_LIMIT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub upload_limit: u16,
     /// Open event and log streams at once
     #[arg(long, env = "DRYDOCK_API_STREAM_LIMIT", default_value_t = 1000)]
     pub stream_limit: usize,

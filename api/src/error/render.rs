@@ -21,7 +21,13 @@ pub(crate) struct Body {
 
 impl From<Unready> for Body {
     fn from(Unready(said): Unready) -> Self {
-        Self { cause: Some(said.to_string()), detail: Some(said) }
+        let cause = Some(said.to_string());
+        let mut told = said;
+        // Everybody may ask, so why is for the log.
+        for (_, check) in told["checks"].as_object_mut().into_iter().flatten().filter(|(_, check)| **check != "ok") {
+            *check = "it fails: the log says why".into();
+        }
+        Self { cause, detail: Some(told) }
     }
 }
 

@@ -13,9 +13,7 @@ use drydock_database::{
     report::StoredTree,
 };
 use drydock_storage::{Limits, WriteOptions, import_tar};
-use futures_util::TryStreamExt as _;
-use http_body_util::{BodyExt as _, Limited};
-use tokio_util::io::StreamReader;
+use http_body_util::Limited;
 
 use super::{
     request::{ProjectRequest, offer},
@@ -29,6 +27,7 @@ use crate::{
     packs::{self, Packs},
     state::{App, Shared},
     stream::media,
+    uploads::Upload,
     validate::{Fields, rules},
 };
 
@@ -80,10 +79,12 @@ pub(crate) async fn import_project(
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let new = fields.finish(|| asked)?.into_new(&app, caller.tenant);
     must_be_an_archive(request.headers())?;
+    let place = app.uploads.begin(caller.tenant)?;
     let timeout = app.config.import_timeout;
-    let stored = tokio::time::timeout(timeout, store(&app, &new, request.into_body())).await.map_err(|_| {
-        ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
-    })??;
+    let stored =
+        tokio::time::timeout(timeout, store(&app, &new, place, request.into_body())).await.map_err(|_| {
+            ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
+        })??;
     let client = app.client().await?;
     if project::import(&client, &new, &stored).await? == Imported::Gone {
         let detail = "What was stored of the archive was collected before it was named: send it again";
@@ -104,10 +105,9 @@ pub(crate) fn must_be_an_archive(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn store(app: &App, new: &NewProject, body: Body) -> Result<StoredTree, ApiError> {
+async fn store(app: &App, new: &NewProject, place: Upload, body: Body) -> Result<StoredTree, ApiError> {
     let limit = usize::try_from(app.config.import_limit).unwrap_or(usize::MAX);
-    let body = Limited::new(body, limit).into_data_stream();
-    let archive = StreamReader::new(Box::pin(body.map_err(std::io::Error::other)));
+    let archive = place.reader(Limited::new(body, limit), app.config.import_timeout);
     let options = WriteOptions {
         tenant: new.tenant,
         base: None,

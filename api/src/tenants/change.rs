@@ -15,6 +15,8 @@ use crate::{
 
 /// Largest share of the fleet, over the smallest.
 const MAX_WEIGHT: i64 = 1000;
+/// Largest quota: beyond it there is none.
+const QUOTA_MAX: i64 = 1_000_000_000;
 
 /// Body of a change, for the document.
 #[derive(utoipa::ToSchema)]
@@ -28,10 +30,10 @@ pub(crate) struct TenantChangeBody {
     /// Its keys and tokens are refused within seconds, and nothing of it starts; what runs goes on to its end, what waits is kept.
     disabled: Option<bool>,
     /// Most projects it may have; 0 is no quota. Beyond it a new one is 429. Fewer than it has now deletes none.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     max_projects: Option<i32>,
     /// Most slots it holds at once; 0 is no quota. Beyond it jobs wait.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     max_running: Option<i32>,
 }
 
@@ -85,8 +87,8 @@ fn read(body: Value) -> Result<TenantChange, ApiError> {
         name: fields.optional("name", rules::name),
         weight: fields.optional("weight", rules::number(1, MAX_WEIGHT)),
         disabled: fields.optional("disabled", rules::boolean),
-        max_projects: fields.optional("max_projects", rules::number(0, i32::MAX.into())),
-        max_running: fields.optional("max_running", rules::number(0, i32::MAX.into())),
+        max_projects: fields.optional("max_projects", rules::number(0, QUOTA_MAX)),
+        max_running: fields.optional("max_running", rules::number(0, QUOTA_MAX)),
     };
     fields.finish(|| Some(change))
 }

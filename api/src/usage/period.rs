@@ -1,8 +1,6 @@
 //! The days that are asked for.
 
-use std::str::FromStr as _;
-
-use chrono::{Days as Count, NaiveDate, Utc};
+use chrono::{Datelike as _, Days as Count, NaiveDate, Utc};
 use drydock_database::usage::{Days, UsageCursor};
 use serde_json::Value;
 
@@ -16,6 +14,10 @@ const MAX_DAYS: i64 = 366;
 /// Days of an answer when nothing says how many.
 const DAYS: u64 = 30;
 const PAGE: usize = 50;
+/// The form of a day.
+const FORM: &str = "2030-01-31";
+/// There was nothing to use before.
+const FIRST_YEAR: i32 = 2000;
 
 /// Where usage by project or by tenant starts, and how much of it.
 pub(super) struct Part {
@@ -50,6 +52,14 @@ pub(super) fn part(fields: &mut Fields) -> Part {
 
 fn day(value: &Value) -> Result<NaiveDate, Fault> {
     let expected = || Fault::new("date_parsing", "Input should be a UTC day, like 2030-01-31");
-    let text = value.as_str().filter(|text| text.len() == "2030-01-31".len()).ok_or_else(expected)?;
-    NaiveDate::from_str(text).map_err(|_| expected())
+    // The parser takes signs and years of any length, which the database does not.
+    let in_form = |text: &&str| {
+        text.len() == FORM.len()
+            && text
+                .bytes()
+                .zip(FORM.bytes())
+                .all(|(byte, form)| if form == b'-' { byte == b'-' } else { byte.is_ascii_digit() })
+    };
+    let text = value.as_str().filter(in_form).ok_or_else(expected)?;
+    text.parse().ok().filter(|day: &NaiveDate| day.year() >= FIRST_YEAR).ok_or_else(expected)
 }

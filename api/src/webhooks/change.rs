@@ -70,5 +70,5 @@ pub(crate) async fn change_webhook(
         return Err(ApiError::PreconditionFailed(detail.into()));
     }
     app.waker.wake(Channel::Work);
-    Ok(WebhookView::answer(row))
+    Ok(WebhookView::answer(row, &caller))
 }

@@ -40,7 +40,7 @@ pub(crate) async fn list_webhooks(
     let Paging { after, limit } = fields.finish(|| Some(paging))?;
     let Page { items, next } = webhook::list(&app.client().await?, caller.tenant, after, limit).await?;
     Ok(Json(WebhookList {
-        items: items.into_iter().map(WebhookView::from).collect(),
+        items: items.into_iter().map(|row| WebhookView::of(row, &caller)).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),
     }))
 }

@@ -25,7 +25,7 @@ const BOTH: Duration = Duration::from_hours(24);
 
 /// Change a webhook's secret
 ///
-/// The answer has the new one in `secret`, once. Both sign for 24 hours; of three the oldest signs no more.
+/// The answer has the new one in `secret`, once. It signs beside the one before for 24 hours. Asked again meanwhile, as after an answer that got lost, both before it sign on.
 #[utoipa::path(
     post, path = "/api/v1/webhooks/{id}/rotate-secret", tag = "webhooks",
     params(("id" = uuid::Uuid, Path)),

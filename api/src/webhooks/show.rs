@@ -14,5 +14,5 @@ use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
 )]
 pub(crate) async fn show_webhook(State(app): State<Shared>, caller: Caller, ids: Ids) -> Result<Response, ApiError> {
     let row = webhook::find(&app.client().await?, caller.tenant, ids.webhook()?).await?;
-    Ok(WebhookView::answer(row.ok_or(ApiError::NO_WEBHOOK)?))
+    Ok(WebhookView::answer(row.ok_or(ApiError::NO_WEBHOOK)?, &caller))
 }

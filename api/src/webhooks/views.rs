@@ -7,13 +7,13 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use drydock_database::webhook::{DeliveryRow, WebhookRow};
-use drydock_domain::{BatchId, DeliveryId, JobId, ProjectId, WebhookId};
+use drydock_domain::{BatchId, DeliveryId, JobId, ProjectId, Scope, WebhookId};
 use drydock_webhook::SigningSecret;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use super::request::told;
-use crate::{extract::head_tag, keys::secret_response};
+use crate::{auth::Caller, extract::head_tag, keys::secret_response};
 
 /// A webhook.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -21,6 +21,7 @@ pub(crate) struct WebhookView {
     #[schema(value_type = Uuid)]
     id: WebhookId,
     name: String,
+    /// Without `webhooks:write` its scheme and host alone.
     url: String,
     /// What it is told of; `["*"]`: everything, with what later releases add.
     events: Vec<&'static str>,
@@ -49,6 +50,24 @@ pub(crate) struct WebhookView {
     secret: Option<String>,
     #[serde(skip)]
     revision: i32,
+}
+
+impl WebhookView {
+    /// As `caller` may see it: paths of such URLs are often secrets, which whoever may not change them need not know.
+    pub(super) fn of(row: WebhookRow, caller: &Caller) -> Self {
+        let mut view = Self::from(row);
+        if !caller.scopes.holds(Scope::WebhooksWrite) {
+            view.url = host_only(&view.url);
+        }
+        view
+    }
+}
+
+/// `https://example.org/…` of a longer URL.
+fn host_only(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find(['/', '?']).map_or(url.len(), |at| after_scheme + at);
+    format!("{}/…", &url[..end])
 }
 
 impl From<WebhookRow> for WebhookView {
@@ -81,8 +100,8 @@ impl From<WebhookRow> for WebhookView {
 
 impl WebhookView {
     /// The answer with an entity tag, for `If-Match`.
-    pub(super) fn answer(row: WebhookRow) -> Response {
-        let view = Self::from(row);
+    pub(super) fn answer(row: WebhookRow, caller: &Caller) -> Response {
+        let view = Self::of(row, caller);
         let mut response = Json(&view).into_response();
         response.headers_mut().extend(head_tag(view.revision).map(|tag| (header::ETAG, tag)));
         response

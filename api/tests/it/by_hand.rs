@@ -314,3 +314,14 @@ async fn an_archive_of_changes_is_refused_whole() {
     patch(&api, nobody, fine, &[]).await.expect(404);
     assert_eq!(head(&api, &project).await, 1, "nothing was made");
 }
+
+/// Red when `If-Match: *` is as good as none (RFC 9110 §13.1.1).
+#[tokio::test]
+async fn a_star_asks_for_a_file_that_is_there() {
+    let api = Api::start().await;
+    let (project, job) = api.project().await;
+    Worker::start(&api, &["dummy"]).await.publish(&job, &[("a", Content::File(b"a"))]).await;
+    let star = [("if-match", "*")];
+    send(&api, Method::PUT, &project, "b", "x", &star).await.expect(412);
+    send(&api, Method::PUT, &project, "a", "x", &star).await.expect(200);
+}

@@ -1,7 +1,7 @@
 //! The running API against its own document: Schemathesis sends requests that fit the document and ones that do not, and every answer
 //! must be one that the document has, with its type and schema. What it is told is in `tests/conformance`.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use drydock_database::report::Report;
 use drydock_domain::Outcome;
@@ -33,6 +33,10 @@ async fn with_a_key_every_answer_is_one_of_the_document() {
     let mut ids = things(&api, Some(&key)).await;
     let spare = post(&api, Some(&key), "/keys", json!({"name": "spare", "role": "member"})).await.expect(201);
     ids["keys"] = json!([spare.text("id")]);
+    let unused = post(&api, Some(&key), "/keys", json!({"name": "unused", "role": "viewer"})).await.expect(201);
+    ids["spare"]["keys"] = json!([unused.text("id")]);
+    let tenant = post(&api, Some(&key), "/tenants", json!({"name": "another"})).await.expect(201);
+    ids["tenants"] = json!([tenant.text("id")]);
     conform(&api, Some(&key), &ids).await;
 }
 
@@ -57,7 +61,13 @@ async fn things(api: &Api, key: Option<&str>) -> Value {
     let worker = Worker::start(api, &["dummy"]).await;
     let attempt = worker.claim(&ended).await;
     worker.log(attempt, 0, 0, b"a line\nand more\n").await;
-    let files = [("README.md", Content::File(b"hello")), ("raw.bin", Content::File(b"\xff\x00"))];
+    let files = [
+        ("README.md", Content::File(b"hello")),
+        ("raw.bin", Content::File(b"\xff\x00")),
+        ("spare-1", Content::File(b"1")),
+        ("spare-2", Content::File(b"2")),
+        ("spare-3", Content::File(b"3")),
+    ];
     worker.finish(&ended, attempt, Outcome::Succeeded, &Report::default(), Some(&files)).await;
     let job = json!({"job_type": "edit", "instruction": "change it"});
     let waits = make(&format!("/projects/{project}/jobs"), job.clone()).await.text("id");
@@ -66,22 +76,38 @@ async fn things(api: &Api, key: Option<&str>) -> Value {
     let batch = make("/batches", json!({"name": "many"})).await.text("id");
     let webhook = make("/webhooks", json!({"name": "n", "url": "https://1.1.1.1/hook"})).await.text("id");
     let delivery = make(&format!("/webhooks/{webhook}/test"), json!({})).await.text("id");
+    let mut spare =
+        json!({"projects": [], "schedules": [], "webhooks": [], "files": ["spare-1", "spare-2", "spare-3"]});
+    for n in 0..3 {
+        let project = make("/projects", json!({"instruction": "build a thing"})).await.text("id");
+        let schedule = json!({"name": format!("spare {n}"), "project_id": project, "cron": "@daily", "job": job});
+        let webhook = json!({"name": "n", "url": "https://1.1.1.1/hook"});
+        for (kind, id) in [
+            ("schedules", make("/schedules", schedule).await.text("id")),
+            ("webhooks", make("/webhooks", webhook).await.text("id")),
+            ("projects", make("/projects", json!({"instruction": "build a thing"})).await.text("id")),
+        ] {
+            spare[kind].as_array_mut().unwrap().push(id.into());
+        }
+    }
     let user = make("/users", json!({"name": "Eve", "email": "eve@example.org", "role": "member"})).await.text("id");
     json!({
         "projects": [project], "jobs": [ended, waits], "schedules": [schedule], "batches": [batch],
-        "webhooks": [webhook], "deliveries": [delivery], "users": [user],
+        "webhooks": [webhook], "deliveries": [delivery], "users": [user], "spare": spare,
     })
 }
 
 /// Runs Schemathesis; what it says of a failure has the request to repeat it with.
 async fn conform(api: &Api, key: Option<&str>, ids: &Value) {
     let program = Path::new(&setting("DRYDOCK_TEST_PYTHON_BIN")).join("schemathesis");
+    let seen = tempfile::NamedTempFile::new().unwrap();
     let told = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let mut run = Command::new(program);
     run.args(["--config-file", "schemathesis.toml", "run", "--max-examples", EXAMPLES])
         .arg(format!("http://{}/openapi.json", api.address))
         .current_dir(told)
         .env("CONFORMANCE_IDS", ids.to_string())
+        .env("CONFORMANCE_SEEN", seen.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .kill_on_drop(true);
     match key {
@@ -92,4 +118,8 @@ async fn conform(api: &Api, key: Option<&str>, ids: &Value) {
     let said = String::from_utf8_lossy(&run.stdout);
     let passed = said.contains(" passed") && said.contains("Test cases:");
     assert!(run.status.success() && passed, "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+    let seen: BTreeMap<String, Vec<u16>> = serde_json::from_slice(&fs_err::read(seen.path()).unwrap()).unwrap();
+    let refused = seen.iter().filter(|(_, statuses)| statuses.iter().all(|status| *status >= 400));
+    let refused: Vec<&str> = refused.map(|(operation, _)| operation.as_str()).collect();
+    assert_eq!(refused, [] as [&str; 0], "what these answer when all is well was not looked at: {seen:?}");
 }

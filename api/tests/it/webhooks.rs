@@ -1,7 +1,7 @@
 //! Webhooks: where they may point, what is shown of them, how they change, and what their log says. They are sent by the dispatcher, whose
 //! tests are on a whole stack.
 
-use drydock_database::webhook::{self, Tried};
+use drydock_database::webhook::{self, Patience, Shares, Tried};
 use drydock_domain::WebhookId;
 use drydock_webhook::SigningSecret;
 use reqwest::Method;
@@ -15,9 +15,9 @@ const REFUSED: &str = r#"
     {"name": " ", "url": "x", "events": [], "paused": 1, "x": 1} => name | String should have at least 1 character | string_too_short & url | Input should be a URL like https://example.org/hooks/drydock | value_error & events | List should have at least 1 item after validation, not 0 | too_short & paused | Input should be a valid boolean | bool_type & x | Extra inputs are not permitted | extra_forbidden
     {"name": "n", "url": "http://example.org/"} => url | URL should begin with https://, or with http:// for hosts that DRYDOCK_WEBHOOK_ALLOW_PRIVATE names | value_error
     {"name": "n", "url": "https://u:p@example.org/"} => url | URL should hold no user and password | value_error
-    {"name": "n", "url": "https://169.254.169.254/latest"} => url | host 169.254.169.254 is, or has, the address 169.254.169.254, which is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE | value_error
-    {"name": "n", "url": "https://[::ffff:10.0.0.1]/"} => url | host [::ffff:a00:1] is, or has, the address ::ffff:10.0.0.1, which is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE | value_error
-    {"name": "n", "url": "https://no-such-host.invalid/"} => url | host no-such-host.invalid cannot be looked up: is the name right? | value_error
+    {"name": "n", "url": "https://169.254.169.254/latest"} => url | the address 169.254.169.254 is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE | value_error
+    {"name": "n", "url": "https://[::ffff:10.0.0.1]/"} => url | the address ::ffff:10.0.0.1 is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE | value_error
+    {"name": "n", "url": "https://no-such-host.invalid/"} => url | host no-such-host.invalid has no public address: is the name right? The operator can allow others with DRYDOCK_WEBHOOK_ALLOW_PRIVATE | value_error
     {"name": "n", "url": "https://1.1.1.1/", "events": ["job.completed", "job.done"]} => events.1 | Input should be 'job.completed', 'job.error', 'job.cancelled', 'batch.finished' or, alone, '*' | enum
     {"name": "n", "url": "https://1.1.1.1/", "events": ["job.error", "job.error"]} => events.1 | the same event is named twice | value_error
     {"name": "n", "url": "https://1.1.1.1/", "project_id": "00000000-0000-0000-0000-000000000009"} => project_id | Project not found | value_error
@@ -57,7 +57,7 @@ async fn bodies_that_do_not_pass_are_told_what_is_expected() {
     }
     let private = json!({"name": "n", "url": "https://localhost/"});
     let refused = told(&api.post("/webhooks", &private).await.expect(422));
-    assert!(refused.starts_with("url | host localhost is, or has, the address "), "{refused}");
+    assert!(refused.starts_with("url | host localhost has no public address: "), "{refused}");
     let given = json!({"name": "n", "url": "https://1.1.1.1/"});
     let twice = api.post_with("/webhooks", &given, &[("idempotency-key", "k")]);
     assert_eq!(twice.await.expect(422).faults(), ["Idempotency-Key: value_error"]);
@@ -224,7 +224,8 @@ async fn a_test_is_a_delivery_and_each_can_be_sent_again() {
     let hook: WebhookId = made["id"].as_str().unwrap().parse().unwrap();
     let who = Uuid::now_v7();
     let lease = std::time::Duration::from_secs(60);
-    let claim = webhook::claim(&client, &[hook], who, 10, 10, lease).await.unwrap().remove(0);
+    let claim =
+        webhook::claim(&client, &[hook], who, 10, Shares { webhook: 10, tenant: 10 }, lease).await.unwrap().remove(0);
     assert_eq!((claim.id.to_string(), claim.url.as_str()), (test["id"].as_str().unwrap().to_owned(), HERE));
     assert_eq!(log(&api, &made).await[0]["status"], "sending");
     let again = format!("/deliveries/{}/redeliver", claim.id);
@@ -236,7 +237,7 @@ async fn a_test_is_a_delivery_and_each_can_be_sent_again() {
     };
     // What is on its way is left to whoever sends it.
     assert_eq!(api.post(&at(&made, &again), &json!({})).await.expect(202).text("status"), "sending");
-    webhook::record(&client, claim.id, who, &tried, lease).await.unwrap();
+    webhook::record(&client, &claim, who, &tried, &Patience { disable_after: lease, calm: lease }).await.unwrap();
     let failed = log(&api, &made).await[0].clone();
     assert_eq!(
         pick(&failed, "status attempts last_status last_error last_latency_ms next_attempt_at"),

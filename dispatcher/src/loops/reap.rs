@@ -47,6 +47,8 @@ impl Reaper {
         if self.leases_mean_something(&client, lead).await? && !self.is_mass(&client).await? {
             let ended = worker::end_expired(&client, grace).await?;
             if ended > 0 {
+                // Others that run out now were not held yet.
+                *self.held_since.lock().await = None;
                 tracing::warn!(workers = ended, "workers let their lease run out: taking back what they ran");
             }
         }
@@ -78,9 +80,10 @@ impl Reaper {
         }
     }
 
-    /// Whether so many leases ran out together that it is better to wait.
+    /// Whether so many leases ran out together that it is better to wait. Those of workers that were cut off together run out over
+    /// one period of renewals, which is shorter than the grace: before the first of them is over, all have run out.
     async fn is_mass(&self, client: &Client) -> Result<bool, DatabaseError> {
-        let leases = worker::leases(client, self.context.config.lease_grace).await?;
+        let leases = worker::leases(client).await?;
         let mass = is_mass(leases);
         let mut held_since = self.held_since.lock().await;
         if !mass {

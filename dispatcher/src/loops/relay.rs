@@ -37,6 +37,19 @@ impl Relay {
         Self { broker, publisher, busy: None, backoff }
     }
 
+    /// Asks whether the broker takes messages, which may have changed since it last took some. A broker that does not say so soon is asked
+    /// on until it does.
+    pub(super) async fn ask(&mut self) {
+        let Some(publisher) = self.publisher.take() else { return };
+        let mut call = reconnect(publisher, Duration::ZERO);
+        match tokio::time::timeout(PATIENCE, &mut call).await {
+            Ok(ended) => {
+                self.heed(ended.ok());
+            }
+            Err(_) => self.busy = Some(call),
+        }
+    }
+
     /// Whether a batch can be published now.
     pub(super) const fn is_up(&self) -> bool {
         self.publisher.is_some()
@@ -126,6 +139,7 @@ mod tests {
 
     use drydock_queue::{QueueConfig, QueueMetrics};
     use drydock_testing::{Proxy, until};
+    use prometheus::Registry;
 
     use super::*;
 
@@ -134,35 +148,37 @@ mod tests {
     const CONFIRM: &[u8] = &[0, 0, 0, 13, 0, 60, 0, 80];
 
     /// A broker that connects and declares as always, while its confirms are cut off.
-    async fn behind_proxy() -> (Proxy, Broker) {
+    async fn behind_proxy() -> (Proxy, Broker, Registry) {
         let url = drydock_testing::setting("DRYDOCK_TEST_AMQP_URL");
         let (user, rest) = url.rsplit_once('@').unwrap();
         let (host, vhost) = rest.split_once('/').unwrap();
         let proxy = Proxy::start(host.to_owned()).await;
         let through = format!("{user}@{}/{vhost}", proxy.address()).into();
-        let metrics = QueueMetrics::register(&prometheus::Registry::new()).unwrap();
-        (proxy, Broker::new(&QueueConfig::default(), &through, metrics).unwrap())
+        let registry = Registry::new();
+        let metrics = QueueMetrics::register(&registry).unwrap();
+        (proxy, Broker::new(&QueueConfig::default(), &through, metrics).unwrap(), registry)
     }
 
     // Here, because only the loop's own pace can spin.
     /// Red when a connection alone resets the back-off.
     #[tokio::test]
     async fn t10_a_broker_that_connects_and_confirms_nothing_is_tried_with_back_off() {
-        let (proxy, broker) = behind_proxy().await;
+        let (proxy, broker, registry) = behind_proxy().await;
         let pool = drydock_testing::pool();
         let mut relay = Relay::new(broker);
         let ticket = |seq| vec![Ticket::new(JobId::generate(), seq, pool.clone(), 0).into()];
         proxy.cut_reply(CONFIRM, u32::MAX);
-        let (began, mut tries) = (Instant::now(), 0);
+        assert_eq!(relay.publish(ticket(1)).await.len(), 1, "nobody knows of it");
+        let began = Instant::now();
         while began.elapsed() < LOOK {
             relay.settled();
-            if relay.is_up() {
-                tries += 1;
-                assert_eq!(relay.publish(ticket(tries)).await.len(), 1, "nobody knows of it");
-            }
+            assert!(!relay.is_up(), "it was asked, and confirmed nothing");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert!((2..=12).contains(&tries), "{tries} tries in {LOOK:?}");
+        let families = registry.gather();
+        let tries = families.iter().find(|family| family.name() == "drydock_amqp_reconnects_total").unwrap();
+        let tries = tries.get_metric()[0].get_counter().get_value();
+        assert!((2.0..=12.0).contains(&tries), "{tries} tries in {LOOK:?}");
         proxy.heal();
         let mut relay = tokio::sync::Mutex::new(relay);
         until("it takes tickets again", Duration::from_secs(30), || async {

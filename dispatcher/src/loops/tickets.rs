@@ -71,6 +71,10 @@ impl State {
             self.offers.clear();
             return Ok(Next::Wait);
         };
+        if self.term != Some(lead.term.number) {
+            // A new term sends tickets again, under new seqs. In vain, that would take them from the workers that have the old ones.
+            self.relay.ask().await;
+        }
         self.doubtful.extend(self.relay.settled());
         self.doubtful.extend(self.offers.over());
         let up = self.relay.is_up();

@@ -1,5 +1,5 @@
 //! Webhooks: due deliveries are taken and sent, by every dispatcher, whoever leads. What is taken is under a lease: what a dispatcher that
-//! dies had taken is sent by another. A receiver that is slow holds some places for a while, and no message to another.
+//! dies had taken is sent by another. A receiver that is slow holds some places for a while, and a tenant with many of them only its share.
 
 use std::sync::Arc;
 
@@ -26,14 +26,32 @@ pub(crate) struct Webhooks {
     context: Context,
     courier: Courier,
     places: Arc<Semaphore>,
-    /// The webhook that the next look begins after, so that each has its turn.
-    after: Mutex<Uuid>,
+    round: Mutex<Round>,
+}
+
+/// How far a round over all webhooks with something pending has come, so that each has its turn.
+#[derive(Debug, Default)]
+struct Round {
+    /// The webhook that the next look begins after.
+    after: Uuid,
+    /// It went on after a pause: some were passed when all places were taken.
+    resumed: bool,
+}
+
+/// What a look has found.
+struct Looked<'a> {
+    seen: &'a [Pending],
+    taken: &'a [WebhookId],
+    /// There are no more after these.
+    is_last: bool,
+    /// All places are taken.
+    is_full: bool,
 }
 
 impl Webhooks {
     pub(crate) fn new(context: Context, courier: Courier) -> Self {
         let places = Arc::new(Semaphore::new(courier.config.webhook_concurrency.into()));
-        Self { context, courier, places, after: Mutex::new(Uuid::nil()) }
+        Self { context, courier, places, round: Mutex::default() }
     }
 
     /// Ends once what was taken is sent.
@@ -49,16 +67,15 @@ impl Webhooks {
             // Whoever ends wakes this.
             return Ok(Next::Wait);
         }
-        let mut after = self.after.lock().await;
+        let mut round = self.round.lock().await;
         let client = self.context.database.client().await?;
-        let seen = webhook::pending(&client, *after, LOOK).await?;
+        let seen = webhook::pending(&client, round.after, LOOK).await?;
         let due: Vec<WebhookId> = seen.iter().filter(|seen| seen.is_due).map(|seen| seen.webhook).collect();
-        let was_at_start = after.is_nil();
-        let is_whole = seen.len() < usize::try_from(LOOK).unwrap_or(usize::MAX);
+        let is_last = seen.len() < usize::try_from(LOOK).unwrap_or(usize::MAX);
         let mut taken = Vec::new();
         if !due.is_empty() {
-            let (each, who) = (self.courier.config.webhook_concurrency_each.into(), Uuid::now_v7());
-            let claims = webhook::claim(&client, &due, who, free, each, self.courier.lease()).await?;
+            let (shares, who) = (self.courier.config.shares(), Uuid::now_v7());
+            let claims = webhook::claim(&client, &due, who, free, shares, self.courier.lease()).await?;
             let jobs: Vec<_> = claims.iter().filter_map(|claim| claim.job).collect();
             let ends = webhook::job_ends(&client, &jobs).await?;
             for claim in claims {
@@ -69,8 +86,7 @@ impl Webhooks {
         }
         // With all places taken the next look goes on after the last that got one.
         let is_full = self.places.available_permits() == 0;
-        *after = next(&seen, &taken, is_whole, is_full);
-        Ok(if is_full || (is_whole && was_at_start) { Next::Wait } else { Next::Again })
+        Ok(round.next(&Looked { seen: &seen, taken: &taken, is_last, is_full }))
     }
 
     async fn send(&self, claim: webhook::Claim, end: Option<webhook::JobEnd>, who: Uuid) {
@@ -85,12 +101,20 @@ impl Webhooks {
     }
 }
 
-/// Where the next look begins.
-fn next(seen: &[Pending], taken: &[WebhookId], is_whole: bool, is_full: bool) -> Uuid {
-    let last = if is_full { taken.iter().max().copied() } else { seen.last().map(|seen| seen.webhook) };
-    match last {
-        Some(last) if is_full || !is_whole => last.uuid(),
-        _ => Uuid::nil(),
+impl Round {
+    /// Whether to look on at once, and from where. A round that saw all waits: whoever takes a place wakes this when it ends.
+    fn next(&mut self, looked: &Looked<'_>) -> Next {
+        if looked.is_full {
+            self.after = looked.taken.iter().max().copied().map_or(self.after, WebhookId::uuid);
+            self.resumed = true;
+            return Next::Wait;
+        }
+        if !looked.is_last {
+            self.after = looked.seen.last().map_or(self.after, |seen| seen.webhook.uuid());
+            return Next::Again;
+        }
+        let has_passed_some = std::mem::take(self).resumed;
+        if has_passed_some { Next::Again } else { Next::Wait }
     }
 }
 
@@ -98,13 +122,34 @@ fn next(seen: &[Pending], taken: &[WebhookId], is_whole: bool, is_full: bool) ->
 mod tests {
     use super::*;
 
+    fn seen(ids: std::ops::RangeInclusive<u128>) -> Vec<Pending> {
+        ids.map(|n| Pending { webhook: Uuid::from_u128(n).into(), is_due: true }).collect()
+    }
+
+    fn look(round: &mut Round, seen: &[Pending], taken: usize, is_last: bool, is_full: bool) -> (Next, u128) {
+        let taken: Vec<WebhookId> = seen[..taken].iter().map(|seen| seen.webhook).collect();
+        let next = round.next(&Looked { seen, taken: &taken, is_last, is_full });
+        (next, round.after.as_u128())
+    }
+
     #[test]
     fn each_webhook_has_its_turn() {
-        let ids: Vec<WebhookId> = (1..=3).map(|n| Uuid::from_u128(n).into()).collect();
-        let seen: Vec<Pending> = ids.iter().map(|&webhook| Pending { webhook, is_due: true }).collect();
-        assert_eq!(next(&seen, &ids, true, false), Uuid::nil(), "all were seen: from the start again");
-        assert_eq!(next(&seen, &ids, false, false), ids[2].uuid(), "there are more");
-        assert_eq!(next(&seen, &ids[..2], true, true), ids[1].uuid(), "the third got no place");
-        assert_eq!(next(&[], &[], true, false), Uuid::nil());
+        let mut round = Round::default();
+        assert_eq!(look(&mut round, &seen(1..=3), 3, true, false), (Next::Wait, 0), "all were seen");
+        assert_eq!(look(&mut round, &seen(1..=3), 2, true, true), (Next::Wait, 2), "the third got no place");
+        assert_eq!(look(&mut round, &seen(3..=3), 1, true, false), (Next::Again, 0), "those passed meanwhile");
+        assert_eq!(look(&mut round, &seen(1..=3), 1, true, false), (Next::Wait, 0));
+        assert_eq!(look(&mut round, &[], 0, true, false), (Next::Wait, 0));
+    }
+
+    /// Red when a round of several looks is followed by another at once.
+    #[test]
+    fn however_many_wait_for_later_a_round_ends() {
+        let mut round = Round::default();
+        for _ in 0..2 {
+            assert_eq!(look(&mut round, &seen(1..=500), 0, false, false), (Next::Again, 500));
+            assert_eq!(look(&mut round, &seen(501..=1000), 0, false, false), (Next::Again, 1000));
+            assert_eq!(look(&mut round, &seen(1001..=1200), 3, true, false), (Next::Wait, 0));
+        }
     }
 }

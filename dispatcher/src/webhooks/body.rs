@@ -89,13 +89,14 @@ mod tests {
             tenant: TenantId::DEFAULT,
             url: String::new(),
             secret: Vec::new(),
-            old_secret: None,
+            old_secrets: Vec::new(),
             event: event.to_owned(),
             job,
             batch: None,
             data: None,
             step: 0,
             happened_at: DateTime::from_timestamp(1_763_700_000, 5_000).unwrap(),
+            revision: 1,
         }
     }
 

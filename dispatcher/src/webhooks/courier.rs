@@ -1,7 +1,10 @@
 //! `Courier`: sends claimed deliveries and records what came of them. Each claim is recorded under its token, so that one whose lease ran
 //! out meanwhile changes nothing any more.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use drydock_database::{
@@ -60,9 +63,9 @@ impl Courier {
 
     fn message(&self, claim: &Claim, job: Option<&JobEnd>) -> Result<(Vec<SigningSecret>, Bytes), Unmade> {
         let body = body(claim, job).ok_or(Unmade::NoSubject)?;
-        let sealed = [Some(&claim.secret), claim.old_secret.as_ref()];
+        let sealed = std::iter::once(&claim.secret).chain(&claim.old_secrets);
         let open = |sealed: &Vec<u8>| self.vault.open(claim.webhook, sealed).map_err(Unmade::Secret);
-        Ok((sealed.into_iter().flatten().map(open).collect::<Result<_, _>>()?, body))
+        Ok((sealed.map(open).collect::<Result<_, _>>()?, body))
     }
 
     async fn send(&self, claim: &Claim, secrets: &[SigningSecret], body: Bytes) -> Tried {
@@ -88,11 +91,15 @@ impl Courier {
         loop {
             let recorded = async {
                 let client = self.database.client().await?;
-                webhook::record(&client, claim.id, who, tried, self.config.webhook_disable_after).await
+                webhook::record(&client, claim, who, tried, &self.config.patience()).await
             };
             match recorded.await {
                 Err(error) if error.is_unavailable() && backoff.tries() + 1 < WRITES => {
                     tokio::time::sleep(backoff.next_delay()).await;
+                }
+                // An earlier write was committed, and its answer lost.
+                Ok(Recorded { outcome: Outcome::Lost, .. }) if backoff.tries() > 0 => {
+                    return Ok(Recorded { outcome: tried.outcome(), disabled: None });
                 }
                 answer => return answer,
             }
@@ -122,11 +129,24 @@ impl Courier {
     }
 }
 
+/// Whether nobody was told within the last minute that messages cannot be signed: without the right key that is all of them.
+fn is_news() -> bool {
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_news = told.is_none_or(|at| at.elapsed() >= OURS);
+    if is_news {
+        *told = Some(Instant::now());
+    }
+    is_news
+}
+
 impl Unmade {
     fn told(&self, claim: &Claim) -> Tried {
         match self {
             Self::Secret(error) => {
-                tracing::error!(webhook = %claim.webhook, "cannot sign: {error}; give the dispatcher the keys of the API");
+                if is_news() {
+                    tracing::error!(webhook = %claim.webhook, "cannot sign: {error}; give the dispatcher the keys of the API");
+                }
                 Tried { error: Some("key"), again: Some(OURS), ours: true, ..Tried::default() }
             }
             Self::NoSubject => {

@@ -24,6 +24,11 @@ impl Pauses {
         let pause = self.0.get(step)?;
         Some(pause.mul_f64(rand::rng().random_range(1.0..=1.2)))
     }
+
+    /// Longer than any pause, with what is added and the time that a try takes.
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.iter().max().map_or(Duration::ZERO, |longest| longest.mul_f64(1.3))
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use super::{
 
 /// The server sends something at least every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
-/// How long the server may be away, or send nothing new, before following is given up.
+/// A stream that stood for so long has sent heartbeats: it does not just open and break off.
+const ALIVE: Duration = Duration::from_secs(20);
+/// How long the server may be away, or send nothing new over streams that break off at once, before following is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Client {
@@ -31,8 +33,9 @@ impl Client {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
         let mut good = Instant::now();
         loop {
-            let before = last.clone();
-            let error = match client.follow_once(&open, &mut last, &mut take).await {
+            let (before, opened) = (last.clone(), Instant::now());
+            let mut heard = opened;
+            let error = match client.follow_once(&open, &mut last, &mut heard, &mut take).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
                 Err(error) => error,
@@ -40,8 +43,9 @@ impl Client {
             if !error.is_transient() {
                 return Err(error.into());
             }
-            if before != last {
-                good = Instant::now();
+            // A job may say nothing for long.
+            if before != last || heard.duration_since(opened) >= ALIVE {
+                good = heard;
                 backoff.reset();
             } else if good.elapsed() > PATIENCE {
                 return Err(error.into());
@@ -58,6 +62,7 @@ impl Client {
         &self,
         open: &impl for<'c> Fn(&'c Self) -> Call<'c>,
         last: &mut Option<String>,
+        heard: &mut Instant,
         take: &mut impl FnMut(&Event) -> Result<ControlFlow<()>, E>,
     ) -> Result<Result<(), E>, ClientError> {
         let mut call = open(self).header(header::ACCEPT, "text/event-stream");
@@ -68,6 +73,7 @@ impl Client {
         let ended = || ClientError::Stream { server: self.server.clone() };
         let mut parser = Parser::default();
         while let Some(part) = self.chunk(&mut response, SILENCE).await? {
+            *heard = Instant::now();
             for event in parser.feed(&part).map_err(|_| ended())? {
                 match take(&event) {
                     Ok(ControlFlow::Continue(())) => {}

@@ -65,15 +65,24 @@ impl Publisher {
         published
     }
 
-    /// Whether a publish has a chance: the connection stands (it is made where needed) and the broker takes messages.
+    /// Whether a publish has a chance: the connection stands (it is made where needed) and the broker takes messages. It is sent one that
+    /// goes nowhere: a broker with an alarm says nothing of it to a connection that has not published yet.
     ///
     /// # Errors
-    /// It cannot be made, or the broker has blocked it.
+    /// It cannot be made, or the broker takes none.
     pub async fn ready(&mut self) -> Result<(), QueueError> {
         if self.link.as_ref().is_some_and(|link| !link.is_up()) {
             self.disconnect().await;
         }
-        if self.connected().await?.is_blocked() { Err(QueueError::Blocked) } else { Ok(()) }
+        if self.connected().await?.is_blocked() {
+            return Err(QueueError::Blocked);
+        }
+        let nobody = (WorkerId::generate(), topology::RENEW, Vec::new());
+        let told = self.try_tell(&[nobody]).await;
+        if told.is_err() && !self.link.as_ref().is_some_and(Link::is_blocked) {
+            self.disconnect().await;
+        }
+        told
     }
 
     /// Tells these workers that a renewal would bring them news. Best effort: a worker that is not there is not missed.

@@ -207,7 +207,8 @@ fn failure(error: &reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(inner) = cause {
         match inner.downcast_ref::<TargetError>() {
-            Some(TargetError::Unknown(_)) => return Failure::Dns,
+            // What a name stands for inside is not told: as if it were not there.
+            Some(TargetError::Unknown(_) | TargetError::Inside(_)) => return Failure::Dns,
             Some(_) => return Failure::Address,
             None => {}
         }

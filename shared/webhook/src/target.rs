@@ -7,6 +7,11 @@ use std::{
     time::Duration,
 };
 
+use hickory_resolver::{
+    TokioResolver,
+    config::ResolverConfig,
+    net::{NetError, runtime::TokioRuntimeProvider},
+};
 use reqwest::Url;
 
 use crate::policy::{Policy, Scheme};
@@ -44,19 +49,21 @@ pub enum TargetError {
     /// What follows a `#` is never sent.
     #[error("URL should have no fragment")]
     Fragment,
-    /// Its host is, or has, an address that is not everybody's.
-    #[error(
-        "host {host} is, or has, the address {address}, which is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE"
-    )]
-    Private {
-        /// The host.
-        host: String,
-        /// The first such address.
-        address: IpAddr,
-    },
+    /// Its host is an address that is not everybody's.
+    #[error("the address {0} is not a public one: the operator can allow it with DRYDOCK_WEBHOOK_ALLOW_PRIVATE")]
+    Private(IpAddr),
+    /// Its host's name stands for such an address. Told like the next: what names mean inside of a network is not for everybody.
+    #[error("{}", no_public_address(.0))]
+    Inside(String),
     /// Its host's name cannot be looked up, or has no address.
-    #[error("host {0} cannot be looked up: is the name right?")]
+    #[error("{}", no_public_address(.0))]
     Unknown(String),
+}
+
+fn no_public_address(host: &str) -> String {
+    format!(
+        "host {host} has no public address: is the name right? The operator can allow others with DRYDOCK_WEBHOOK_ALLOW_PRIVATE"
+    )
 }
 
 impl Target {
@@ -135,15 +142,33 @@ impl fmt::Display for Target {
 /// The addresses of a host, all of them allowed.
 pub(crate) async fn addresses(policy: &Policy, scheme: Scheme, host: &str) -> Result<Vec<SocketAddr>, TargetError> {
     let unknown = || TargetError::Unknown(host.to_owned());
-    let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 0))).await;
-    let found: Vec<_> = found.map_err(|_| unknown())?.map_err(|_| unknown())?.collect();
+    let found = tokio::time::timeout(LOOKUP, lookup(host)).await.map_err(|_| unknown())?.map_err(|_| unknown())?;
     if found.is_empty() {
         return Err(unknown());
     }
     for address in &found {
-        judge(policy, scheme, host, address.ip())?;
+        judge(policy, scheme, host, *address).map_err(|error| match error {
+            TargetError::Private(_) => TargetError::Inside(host.to_owned()),
+            other => other,
+        })?;
     }
-    Ok(found)
+    Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+}
+
+/// Asks the name servers of this host, and its list of hosts. Not by the C library: that holds a thread for as long as a name server
+/// says nothing, and threads are shared with everything else that waits.
+async fn lookup(host: &str) -> Result<Vec<IpAddr>, NetError> {
+    // Without name servers there is the list of hosts still.
+    let none = |_| TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default());
+    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(none);
+    let options = builder.options_mut();
+    // Each look-up is for one connection, which is to go where the name points now.
+    options.cache_size = 0;
+    // Asked twice, so that neither a lost datagram nor a name server that is away takes all the time.
+    options.timeout = LOOKUP / 4;
+    let found = builder.build()?.lookup_ip(host).await;
+    let found = found.inspect_err(|error| tracing::debug!(host, "a name cannot be looked up: {error}"))?;
+    Ok(found.iter().collect())
 }
 
 fn judge(policy: &Policy, scheme: Scheme, host: &str, address: IpAddr) -> Result<(), TargetError> {
@@ -153,7 +178,7 @@ fn judge(policy: &Policy, scheme: Scheme, host: &str, address: IpAddr) -> Result
     if scheme == Scheme::Http && policy.allows(Scheme::Https, address) {
         return Err(TargetError::Scheme);
     }
-    Err(TargetError::Private { host: host.to_owned(), address })
+    Err(TargetError::Private(address))
 }
 
 /// The address that a host of a URL is, where it is one. The URL parser has brought forms like `0x7f.1` into the usual one.
@@ -212,12 +237,12 @@ mod tests {
             "https://[fd00:ec2::254]/",
         ];
         for text in private {
-            assert!(matches!(refused(text, ""), Some(TargetError::Private { .. })), "{text}: {:?}", refused(text, ""));
+            assert!(matches!(refused(text, ""), Some(TargetError::Private(_))), "{text}: {:?}", refused(text, ""));
         }
         assert_eq!(refused("https://1.1.1.1/", ""), None);
         assert_eq!(refused("http://127.0.0.1:8080/x", "127.0.0.0/8"), None);
         assert_eq!(refused("http://1.1.1.1/", "127.0.0.0/8"), Some(TargetError::Scheme));
-        assert!(matches!(refused("http://10.0.0.1/", "127.0.0.0/8"), Some(TargetError::Private { .. })));
+        assert!(matches!(refused("http://10.0.0.1/", "127.0.0.0/8"), Some(TargetError::Private(_))));
     }
 
     #[tokio::test]
@@ -226,15 +251,16 @@ mod tests {
             let policy = policy(allowed);
             Target::parse(text, &policy).unwrap().check(&policy).await
         };
-        let private = check("https://localhost/", "").await.unwrap_err();
-        assert!(
-            matches!(&private, TargetError::Private { host, address } if host == "localhost" && address.is_loopback()),
-            "{private}"
-        );
+        let inside = check("https://localhost/", "").await.unwrap_err();
+        assert_eq!(inside, TargetError::Inside("localhost".to_owned()));
         assert_eq!(check("http://localhost/", "localhost").await, Ok(()));
         assert_eq!(check("http://localhost/", "127.0.0.0/8,::1").await, Ok(()));
         let unknown = check("https://no-such-host.invalid/", "").await;
-        assert_eq!(unknown, Err(TargetError::Unknown("no-such-host.invalid".to_owned())));
+        let unknown = unknown.unwrap_err();
+        assert_eq!(unknown, TargetError::Unknown("no-such-host.invalid".to_owned()));
+        // Who may not know what is inside cannot tell one from the other.
+        let told = |error: &TargetError, host: &str| error.to_string().replace(host, "it");
+        assert_eq!(told(&inside, "localhost"), told(&unknown, "no-such-host.invalid"));
     }
 
     #[test]

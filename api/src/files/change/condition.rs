@@ -31,6 +31,14 @@ impl Condition {
         self.newest.numbers().is_some()
     }
 
+    /// As [`Self::check`], for a change to the one path where `there` is.
+    pub(super) fn check_at(&self, base: &Loaded, there: Option<&EntryKind>) -> Result<(), ApiError> {
+        if there.is_none() && self.tags.iter().any(|tag| tag == "*") {
+            return Err(ApiError::PreconditionFailed("No file is there, and If-Match: * asks for one".into()));
+        }
+        self.check(base, there)
+    }
+
     /// Refuses another state than the one asked for. `there` is what is at the path, for changes to one.
     pub(super) fn check(&self, base: &Loaded, there: Option<&EntryKind>) -> Result<(), ApiError> {
         if self.only_new && there.is_some() {

@@ -4,9 +4,7 @@ use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use drydock_database::report::StoredTree;
 use drydock_domain::{Changes, Tree};
 use drydock_storage::{ChangeOptions, Delta, Limits, WriteOptions, change_tar, import_tar};
-use futures_util::TryStreamExt as _;
-use http_body_util::{BodyExt as _, Limited};
-use tokio_util::io::StreamReader;
+use http_body_util::Limited;
 
 use super::{
     super::tree::Loaded,
@@ -21,6 +19,7 @@ use crate::{
     packs::{self, Packs},
     projects::must_be_an_archive,
     state::{App, Shared},
+    uploads::Upload,
 };
 
 /// Change files
@@ -60,8 +59,9 @@ pub(crate) async fn change_files(
     let base = change.head(&app).await?;
     condition.check(&base, None)?;
     must_be_an_archive(&headers)?;
+    let place = app.uploads.begin(change.caller.tenant)?;
     let timeout = app.config.import_timeout;
-    let stored = Box::pin(store(&app, change, &base, body));
+    let stored = Box::pin(store(&app, change, &base, place, body));
     let stored = tokio::time::timeout(timeout, stored).await.map_err(|_| {
         ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
     })??;
@@ -87,11 +87,11 @@ async fn store(
     app: &App,
     change: Change,
     base: &Loaded,
+    place: Upload,
     body: Body,
 ) -> Result<Option<(StoredTree, Changes)>, ApiError> {
     let limit = usize::try_from(app.config.import_limit).unwrap_or(usize::MAX);
-    let body = Limited::new(body, limit).into_data_stream();
-    let archive = StreamReader::new(Box::pin(body.map_err(std::io::Error::other)));
+    let archive = place.reader(Limited::new(body, limit), app.config.import_timeout);
     let tenant = change.caller.tenant;
     let registry = Packs { database: app.database.clone(), tenant };
     let (limits, temp_dir) = (Limits::default(), app.config.temp_dir.clone());

@@ -71,7 +71,8 @@ pub(crate) async fn put_file(
     fields.finish(|| Some(()))?;
     let condition = Condition::read(&headers);
     let base = change.head(&app).await?;
-    condition.check(&base, base.tree().get(&path).map(|entry| &entry.kind))?;
+    condition.check_at(&base, base.tree().get(&path).map(|entry| &entry.kind))?;
+    let _place = app.uploads.begin(change.caller.tenant)?;
     let content = Content::take(&app, body).await?;
     let put = Put { path, mode, content, condition };
     let (version, seen, base) = make(&app, change, &put.condition, base, &put).await?;
@@ -120,7 +121,7 @@ impl Put {
 impl Edit for Put {
     fn look(&self, base: &Loaded) -> Result<Seen, ApiError> {
         let there = base.tree().get(&self.path);
-        self.condition.check(base, there.map(|entry| &entry.kind))?;
+        self.condition.check_at(base, there.map(|entry| &entry.kind))?;
         place::must_be_open(base.tree(), &self.path)?;
         place::must_be_a_file(there)?;
         let wanted = EntryKind::File { size: self.content.size, mode: self.mode(base), blob: self.content.digest };

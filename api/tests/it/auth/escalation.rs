@@ -98,3 +98,20 @@ async fn a_users_key_stays_within_the_users_role() {
     let taken = api.post_as(&admin, "/tenants", &json!({"name": "default"})).await.expect(409);
     assert_eq!(told(&taken).1, "There is a tenant with this name");
 }
+
+/// Paths of such URLs are often secrets.
+#[tokio::test]
+async fn who_may_not_change_webhooks_sees_only_where_they_point() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let viewer = api.key_of_role(&admin.key, "viewer").await;
+    let webhook = json!({"name": "n", "url": "https://1.1.1.1:8443/services/s3cr3t?token=x"});
+    let made = api.post_as(&admin.key, "/webhooks", &webhook).await.expect(201);
+    let one = format!("/webhooks/{}", made.text("id"));
+    for (key, url) in
+        [(&admin.key, "https://1.1.1.1:8443/services/s3cr3t?token=x"), (&viewer, "https://1.1.1.1:8443/…")]
+    {
+        assert_eq!(api.get_as(key, &one).await.expect(200).text("url"), url);
+        assert_eq!(api.get_as(key, "/webhooks").await.expect(200).json()["items"][0]["url"], url);
+    }
+}

@@ -58,14 +58,17 @@ fn side(skew: TimeDelta) -> &'static str {
     if skew > TimeDelta::zero() { "ahead of" } else { "behind" }
 }
 
-/// `/readyz` answers 503 with the same body where it is not.
+/// `/readyz` answers 503 where it is not, and says what in the detail of the error.
 async fn ready(client: &Client) -> Finding {
     let body = match client.get_at_root("readyz").limit(LIMIT).bytes().await {
         Ok(body) => body,
         Err(ClientError::Refused(refusal)) => refusal.body,
         Err(error) => return Finding::failure("ready", chain(&error), "look at the API's log"),
     };
-    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if said["detail"].is_object() {
+        said = said["detail"].take();
+    }
     if said["ready"] == true {
         return Finding::ok("ready", "the API reaches PostgreSQL and finds its schema");
     }

@@ -8,7 +8,7 @@ use drydock_client::{
     views::{FileEntry, Files, FilesChange},
 };
 use futures_util::StreamExt as _;
-use reqwest::{Body, header};
+use reqwest::{Body, StatusCode, header};
 use tokio::time::Instant;
 
 use super::{
@@ -59,7 +59,7 @@ pub(in crate::command) struct PushArgs {
 pub(in crate::command) async fn run(context: &Context, args: PushArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let started = Instant::now();
-    let (head, known) = listing(&client, &args.project).await?;
+    let (head, known) = listing(&client, &context.output, &args.project).await?;
     let base = args.by_hand.if_version.unwrap_or(head);
     if base != head {
         return Err(CliError::Moved { meant: base, newest: head });
@@ -92,8 +92,8 @@ pub(in crate::command) async fn run(context: &Context, args: PushArgs) -> Result
     context.output.answer(&made.raw, || version.to_string()).map(|()| Exit::Ok)
 }
 
-/// All files of the newest version.
-async fn listing(client: &Client, project: &str) -> Result<(u64, HashMap<String, Known>), CliError> {
+/// All files of the newest version that a listing can name.
+async fn listing(client: &Client, output: &Output, project: &str) -> Result<(u64, HashMap<String, Known>), CliError> {
     let (mut known, mut cursor, mut version) = (HashMap::new(), None::<String>, None::<u64>);
     loop {
         let call = client.get(["projects", project, "files"]).query("limit", PAGE);
@@ -101,7 +101,12 @@ async fn listing(client: &Client, project: &str) -> Result<(u64, HashMap<String,
             call.query_opt("version", version).query_opt("cursor", cursor.as_ref()).document().await?;
         version = Some(page.value.version);
         let last = page.value.next_cursor.is_none() || page.value.files.is_empty();
-        known.extend(page.value.files.into_iter().filter_map(entry));
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            page.value.files.into_iter().partition(|file| !file.path.contains(char::REPLACEMENT_CHARACTER));
+        for file in unnamed {
+            output.warn(&format!("{}: the name is not UTF-8, so what the version has there stays", file.path));
+        }
+        known.extend(named.into_iter().filter_map(entry));
         cursor = page.value.next_cursor;
         if last {
             return Ok((page.value.version, known));
@@ -145,6 +150,12 @@ async fn send<'c>(
         match call().header(header::CONTENT_TYPE, "application/x-tar").stream_bytes(Body::wrap_stream(blocks)).await {
             // Words that got lost with the connection: asked again with nothing to send, the server says them again.
             Err(broken @ ClientError::Broken { .. }) => match call().bytes().await {
+                Err(ClientError::Refused(refusal)) if refusal.status == StatusCode::PRECONDITION_FAILED => {
+                    output.warn(
+                        "the newest version has changed, perhaps by this push: look at it with 'drydock versions'",
+                    );
+                    Err(broken)
+                }
                 Err(ClientError::Refused(refusal)) => Err(ClientError::Refused(refusal)),
                 _ => Err(broken),
             },

@@ -38,7 +38,7 @@ pub(super) async fn apply(client: &mut Client, runner: &Runner) -> Result<(), Da
 
 fn waits_for_lock(error: &refinery::Error) -> bool {
     let causes = std::iter::successors(error.source(), |error| (*error).source());
-    causes
-        .filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
-        .any(|cause| cause.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    let mut codes = causes.filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
+    // One that waits for what waits for it was the one rolled back.
+    codes.any(|code| [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code))
 }

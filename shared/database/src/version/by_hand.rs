@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{DatabaseError, again, report::StoredTree};
 
-const CHANGE: &str = "SELECT outcome, head, writer FROM dd_change_files_v1($1, $2, $3, $4, $5, $6)";
+const CHANGE: &str = "SELECT outcome, head, writer FROM dd_change_files_v2($1, $2, $3, $4, $5, $6)";
 const WRITER: &str =
     "SELECT id FROM job WHERE project_id = $1 AND tenant_id = $2 AND state = 'running' AND NOT read_only";
 

@@ -17,8 +17,9 @@ const UPDATE: &str =
     disabled_at = CASE WHEN $7 IS FALSE THEN NULL ELSE disabled_at END,
     disabled_reason = CASE WHEN $7 IS FALSE THEN NULL ELSE disabled_reason END
   WHERE tenant_id = $1 AND id = $2 AND ($3::int[] IS NULL OR revision = ANY ($3))";
-/// The newest secret before this one signs as well; one before that does not.
-const ROTATE: &str = "UPDATE webhook SET old_secret = secret, secret = $3, revision = revision + 1,
+/// The two before it go on signing: whoever rotates again, having lost the answer, has told receivers neither.
+const ROTATE: &str = "UPDATE webhook SET secret = $3, revision = revision + 1, old_secret = secret,
+    older_secret = CASE WHEN old_secret_until > clock_timestamp() THEN old_secret END,
     old_secret_until = clock_timestamp() + make_interval(secs => $4)
   WHERE tenant_id = $1 AND id = $2";
 const DELETE: &str = "DELETE FROM webhook WHERE tenant_id = $1 AND id = $2";
@@ -106,7 +107,7 @@ pub async fn update(
     Ok(changed == 1)
 }
 
-/// Puts a new secret, sealed, beside the one it has, which signs for `both` more. `false`: there is none.
+/// Puts a new secret, sealed, beside the one it has and the one before that if it still signs: these sign for `both` more. `false`: there is none.
 ///
 /// # Errors
 /// The database does not answer: it may have been changed.

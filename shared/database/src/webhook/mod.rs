@@ -11,4 +11,4 @@ pub use change::{Created, NewWebhook, WebhookChange, create, delete, rotate, upd
 pub use delivery::{DeliveryRow, DeliveryState, deliveries, delivery, redeliver, test};
 pub use end::{JobEnd, job_ends};
 pub use read::{Disabled, WebhookRow, find, list};
-pub use send::{Claim, Outcome, Pending, Recorded, Tried, backlog, claim, forget, pending, record};
+pub use send::{Claim, Outcome, Patience, Pending, Recorded, Shares, Tried, backlog, claim, forget, pending, record};

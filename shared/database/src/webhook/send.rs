@@ -13,10 +13,11 @@ use crate::{DatabaseError, again};
 
 const PENDING: &str = "SELECT id, due FROM dd_webhooks_pending_v1($1, $2)";
 const CLAIM: &str =
-    "SELECT delivery, webhook, tenant, url, secret, old_secret, event, job, batch, data, step, happened_at
-  FROM dd_webhook_claim_v1($1, $2, $3, $4, make_interval(secs => $5))";
+    "SELECT delivery, webhook, tenant, url, secret, old_secrets, event, job, batch, data, step, happened_at, revision
+  FROM dd_webhook_claim_v2($1, $2, $3, $4, $5, make_interval(secs => $6))";
 const RECORD: &str = "SELECT outcome, disabled
-  FROM dd_webhook_record_v1($1, $2, $3, $4, $5, $6, make_interval(secs => $7), $8, $9, make_interval(secs => $10))";
+  FROM dd_webhook_record_v2($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8), $9, $10, make_interval(secs => $11),
+    make_interval(secs => $12))";
 const FORGET: &str = "SELECT dd_webhook_forget_v1(make_interval(secs => $1), $2) AS forgotten";
 /// Counted up to a bound: beyond it only its being beyond matters. What is paused or disabled is late by intention.
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM (SELECT FROM webhook_delivery WHERE state = 'pending' LIMIT $1) some) AS pending,
@@ -48,8 +49,8 @@ pub struct Claim {
     pub url: String,
     /// The signing secret, sealed.
     pub secret: Vec<u8>,
-    /// The one before it, while both sign.
-    pub old_secret: Option<Vec<u8>>,
+    /// Those before it, while they sign as well.
+    pub old_secrets: Vec<Vec<u8>>,
     /// What it tells of.
     pub event: String,
     /// Which job ended.
@@ -62,6 +63,26 @@ pub struct Claim {
     pub step: i16,
     /// When it happened.
     pub happened_at: DateTime<Utc>,
+    /// That of the webhook: what comes of the message says nothing of another.
+    pub revision: i32,
+}
+
+/// When a webhook has failed for too long.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// It failed for so long.
+    pub disable_after: Duration,
+    /// And never stopped failing for so long: longer than any pause between two tries.
+    pub calm: Duration,
+}
+
+/// How many messages may be under way, from all processes.
+#[derive(Clone, Copy, Debug)]
+pub struct Shares {
+    /// To one webhook, from 1; to one whose last message did not arrive goes one at a time.
+    pub webhook: i32,
+    /// To all of one tenant's, from 1.
+    pub tenant: i32,
 }
 
 /// What came of a try.
@@ -81,6 +102,17 @@ pub struct Tried {
     pub gone: bool,
     /// The fault was ours: it counts neither as a try nor against the webhook.
     pub ours: bool,
+}
+
+impl Tried {
+    /// What it makes of the delivery.
+    pub const fn outcome(&self) -> Outcome {
+        match (self.arrived, self.again) {
+            (true, _) => Outcome::Delivered,
+            (false, Some(_)) => Outcome::Retrying,
+            (false, None) => Outcome::Failed,
+        }
+    }
 }
 
 /// What became of a delivery.
@@ -127,8 +159,8 @@ pub async fn pending(conn: &impl GenericClient, after: Uuid, most: i32) -> Resul
     Ok(rows.iter().map(one).collect())
 }
 
-/// Takes up to `most` due deliveries of `webhooks` for `lease`, of each so many that at most `each` are under way; as `who`, by which the
-/// outcome is recorded.
+/// Takes up to `most` due deliveries of `webhooks` for `lease`, so many that no share is exceeded; as `who`, by which the outcome is
+/// recorded.
 ///
 /// # Errors
 /// The database does not answer: some may have been taken, and come again after the lease.
@@ -137,11 +169,12 @@ pub async fn claim(
     webhooks: &[WebhookId],
     who: Uuid,
     most: i32,
-    each: i32,
+    shares: Shares,
     lease: Duration,
 ) -> Result<Vec<Claim>, DatabaseError> {
     let webhooks: Vec<Uuid> = webhooks.iter().map(|webhook| webhook.uuid()).collect();
-    let parameters: [&(dyn ToSql + Sync); 5] = [&webhooks, &who, &most, &each, &lease.as_secs_f64()];
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&webhooks, &who, &most, &shares.webhook, &shares.tenant, &lease.as_secs_f64()];
     let rows = again::rows(conn, "take deliveries", CLAIM, &parameters).await?;
     let one = |row: &tokio_postgres::Row| Claim {
         id: row.get::<_, Uuid>("delivery").into(),
@@ -149,34 +182,36 @@ pub async fn claim(
         tenant: row.get::<_, Uuid>("tenant").into(),
         url: row.get("url"),
         secret: row.get("secret"),
-        old_secret: row.get("old_secret"),
+        old_secrets: row.get("old_secrets"),
         event: row.get("event"),
         job: row.get::<_, Option<Uuid>>("job").map(JobId::from),
         batch: row.get("batch"),
         data: row.get("data"),
         step: row.get("step"),
         happened_at: row.get("happened_at"),
+        revision: row.get("revision"),
     };
     Ok(rows.iter().map(one).collect())
 }
 
-/// Records what came of a delivery that was taken as `who`. A webhook that nothing reached for `patience` is disabled.
+/// Records what came of a delivery that was taken as `who`. A webhook that failed for too long is disabled.
 ///
 /// # Errors
 /// The database does not answer: the delivery is sent again after its lease.
 pub async fn record(
     conn: &impl GenericClient,
-    id: DeliveryId,
+    claim: &Claim,
     who: Uuid,
     tried: &Tried,
-    patience: Duration,
+    patience: &Patience,
 ) -> Result<Recorded, DatabaseError> {
     const OPERATION: &str = "record a delivery";
     let took = i32::try_from(tried.took.as_millis()).unwrap_or(i32::MAX);
     let again_s = tried.again.map(|pause| pause.as_secs_f64());
-    let parameters: [&(dyn ToSql + Sync); 10] = [
-        &id.uuid(),
+    let parameters: [&(dyn ToSql + Sync); 12] = [
+        &claim.id.uuid(),
         &who,
+        &claim.revision,
         &tried.arrived,
         &tried.status,
         &tried.error,
@@ -184,7 +219,8 @@ pub async fn record(
         &again_s,
         &tried.gone,
         &tried.ours,
-        &patience.as_secs_f64(),
+        &patience.disable_after.as_secs_f64(),
+        &patience.calm.as_secs_f64(),
     ];
     let row = again::row(conn, OPERATION, RECORD, &parameters).await?;
     let outcome = match row.get("outcome") {

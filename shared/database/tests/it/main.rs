@@ -7,6 +7,7 @@
 mod audit;
 mod backlog;
 mod batches;
+mod by_hand;
 mod conflicts;
 mod fair;
 mod faults;

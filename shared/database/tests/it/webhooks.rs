@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drydock_database::{
     Client, Database,
-    webhook::{self, Claim, Created, Disabled, NewWebhook, Outcome, Tried, WebhookChange},
+    webhook::{self, Claim, Created, Disabled, NewWebhook, Outcome, Patience, Shares, Tried, WebhookChange},
 };
 use drydock_domain::{DeliveryId, Outcome as Ended, TenantId, WebhookEvent, WebhookId};
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(60);
 const DAYS: Duration = Duration::from_secs(5 * 86_400);
+const PATIENCE: Patience = Patience { disable_after: DAYS, calm: Duration::from_secs(2 * 86_400) };
 const AGAIN: Tried = Tried {
     arrived: false,
     status: Some(500),
@@ -51,11 +52,11 @@ async fn test(client: &Client, hook: WebhookId, many: usize) {
 
 async fn claim(client: &Client, hooks: &[WebhookId], most: i32, each: i32) -> (Uuid, Vec<Claim>) {
     let who = Uuid::now_v7();
-    (who, webhook::claim(client, hooks, who, most, each, LEASE).await.unwrap())
+    (who, webhook::claim(client, hooks, who, most, Shares { webhook: each, tenant: 50 }, LEASE).await.unwrap())
 }
 
 async fn record(client: &Client, claim: &Claim, who: Uuid, tried: &Tried) -> (Outcome, Option<Disabled>) {
-    let recorded = webhook::record(client, claim.id, who, tried, DAYS).await.unwrap();
+    let recorded = webhook::record(client, claim, who, tried, &PATIENCE).await.unwrap();
     (recorded.outcome, recorded.disabled)
 }
 
@@ -195,18 +196,116 @@ async fn a_webhook_is_disabled_when_it_is_gone_or_was_away_for_days() {
     assert_eq!(tried(AGAIN).await, (Outcome::Retrying, None));
     assert_eq!(standing().await.failing_since, Some(since), "since the first of them");
     // A fault of ours is none of its.
+    // A failure long ago, and then none for long: it begins anew.
+    let long_ago =
+        "UPDATE webhook SET failing_since = now() - interval '6 days', failed_at = now() - interval '3 days'";
+    client.batch_execute(long_ago).await.unwrap();
+    assert_eq!(tried(AGAIN).await, (Outcome::Retrying, None));
+    assert!(standing().await.failing_since > Some(since), "since now");
     client.batch_execute("UPDATE webhook SET failing_since = now() - interval '6 days'").await.unwrap();
     assert_eq!(tried(Tried { ours: true, ..AGAIN }).await, (Outcome::Retrying, None));
     assert_eq!(tried(AGAIN).await, (Outcome::Retrying, Some(Disabled::Failing)));
     client.batch_execute("UPDATE webhook_delivery SET due_at = clock_timestamp()").await.unwrap();
     assert!(claim(&client, &[hook], 1, 1).await.1.is_empty(), "nothing is sent to it");
     let row = client.query_one("SELECT attempts, step FROM webhook_delivery", &[]).await.unwrap();
-    assert_eq!((row.get::<_, i32>(0), row.get::<_, i16>(1)), (3, 3));
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, i16>(1)), (4, 4));
     let resume = WebhookChange { paused: Some(false), ..WebhookChange::default() };
     assert!(webhook::update(&client, TenantId::DEFAULT, hook, None, &resume).await.unwrap());
     assert!(standing().await.is_live() && standing().await.failing_since.is_none());
     assert_eq!(tried(Tried { gone: true, again: None, ..AGAIN }).await, (Outcome::Failed, Some(Disabled::Gone)));
     assert_eq!(standing().await.disabled.map(|(_, why)| why), Some(Disabled::Gone));
+}
+
+/// Red when a tenant's messages under way are not counted, or those just taken.
+#[tokio::test]
+async fn a_tenant_with_many_webhooks_has_its_share() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let mut hooks = Vec::new();
+    for _ in 0..3 {
+        hooks.push(hook(&client, |_| {}).await);
+        test(&client, *hooks.last().unwrap(), 5).await;
+    }
+    let shares = Shares { webhook: 4, tenant: 6 };
+    let who = Uuid::now_v7();
+    let take = async || webhook::claim(&client, &hooks, who, 100, shares, LEASE).await.unwrap();
+    let first = take().await;
+    assert_eq!(first.len(), 6, "of one call");
+    assert!(take().await.is_empty(), "of another");
+    record(&client, &first[0], who, &ARRIVED).await;
+    assert_eq!(take().await.len(), 1);
+    // Another tenant's have places of their own.
+    client.batch_execute(OTHERS).await.unwrap();
+    let theirs = take().await;
+    assert_eq!(theirs.iter().map(|claim| claim.webhook).collect::<Vec<_>>(), [hooks[2]; 4]);
+}
+
+/// Red when a place that frees always goes to the same.
+#[tokio::test]
+async fn two_busy_webhooks_of_a_tenant_do_not_keep_out_a_third() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let mut hooks = Vec::new();
+    for _ in 0..3 {
+        hooks.push(hook(&client, |_| {}).await);
+        test(&client, *hooks.last().unwrap(), 60).await;
+    }
+    hooks.sort_unstable_by_key(|hook| hook.uuid());
+    let (shares, who) = (Shares { webhook: 4, tenant: 8 }, Uuid::now_v7());
+    let mut under_way = webhook::claim(&client, &hooks[..2], who, 100, shares, LEASE).await.unwrap();
+    assert_eq!(under_way.len(), 8);
+    for _ in 0..50 {
+        record(&client, &under_way.remove(0), who, &ARRIVED).await;
+        let taken = webhook::claim(&client, &hooks, who, 100, shares, LEASE).await.unwrap();
+        if taken.iter().any(|claim| claim.webhook == hooks[2]) {
+            return;
+        }
+        under_way.extend(taken);
+    }
+    panic!("the third had no turn in 50");
+}
+
+const OTHERS: &str = "INSERT INTO tenant (id, name) VALUES ('00000000-0000-0000-0000-0000000000aa', 'other');
+  UPDATE webhook SET tenant_id = '00000000-0000-0000-0000-0000000000aa' WHERE id = (SELECT max(id::text)::uuid FROM webhook);
+  UPDATE webhook_delivery SET claim = NULL, due_at = clock_timestamp()
+   WHERE webhook_id = (SELECT max(id::text)::uuid FROM webhook) AND state = 'pending'";
+
+/// Red when an outcome counts against a webhook that was changed meanwhile.
+#[tokio::test]
+async fn what_an_old_receiver_says_does_not_end_a_mended_webhook() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hook = hook(&client, |_| {}).await;
+    test(&client, hook, 2).await;
+    let (who, taken) = claim(&client, &[hook], 2, 2).await;
+    let elsewhere = WebhookChange { url: Some("https://1.1.1.1/b".to_owned()), ..WebhookChange::default() };
+    assert!(webhook::update(&client, TenantId::DEFAULT, hook, None, &elsewhere).await.unwrap());
+    let gone = Tried { gone: true, again: None, ..AGAIN };
+    assert_eq!(record(&client, &taken[0], who, &gone).await, (Outcome::Failed, None));
+    assert_eq!(record(&client, &taken[1], who, &AGAIN).await, (Outcome::Retrying, None));
+    let standing = webhook::find(&client, TenantId::DEFAULT, hook).await.unwrap().unwrap();
+    assert!(standing.is_live() && standing.failing_since.is_none());
+}
+
+/// Red when a second rotation ends the secret that receivers have.
+#[tokio::test]
+async fn the_secret_that_receivers_have_outlives_rotations_that_got_lost() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let hook = hook(&client, |_| {}).await;
+    test(&client, hook, 1).await;
+    let first = claim(&client, &[hook], 1, 1).await.1.remove(0).secret;
+    let rotate = async |new: &[u8]| {
+        assert!(webhook::rotate(&client, TenantId::DEFAULT, hook, new, LEASE).await.unwrap());
+        client.batch_execute("UPDATE webhook_delivery SET due_at = clock_timestamp()").await.unwrap();
+        let taken = claim(&client, &[hook], 1, 1).await.1.remove(0);
+        (taken.secret, taken.old_secrets)
+    };
+    assert_eq!(rotate(b"second").await, (b"second".to_vec(), vec![first.clone()]));
+    assert_eq!(rotate(b"third").await, (b"third".to_vec(), vec![b"second".to_vec(), first]));
+    assert_eq!(rotate(b"fourth").await, (b"fourth".to_vec(), vec![b"third".to_vec(), b"second".to_vec()]));
+    client.batch_execute("UPDATE webhook SET old_secret_until = clock_timestamp()").await.unwrap();
+    assert_eq!(rotate(b"fifth").await, (b"fifth".to_vec(), vec![b"fourth".to_vec()]));
 }
 
 #[tokio::test]
@@ -252,7 +351,7 @@ async fn a_look_and_a_claim_cost_the_same_however_many_wait() {
     let look = cost(&client, "SELECT * FROM dd_webhooks_pending_v1('00000000-0000-0000-0000-000000000000', 500)").await;
     assert!((look.rows - 2.0).abs() < 0.5 && look.pages < 100, "{look:?}");
     let take = format!(
-        "SELECT * FROM dd_webhook_claim_v1('{{{},{}}}', gen_random_uuid(), 64, 8, '1 min')",
+        "SELECT * FROM dd_webhook_claim_v2('{{{},{}}}', gen_random_uuid(), 64, 8, 50, '1 min')",
         hooks[0], hooks[1]
     );
     let claimed = cost(&client, &take).await;

@@ -77,7 +77,7 @@ async fn through_alarm(broker: &PrivateBroker, raise: &[&str], clear: &[&str]) {
     broker.control(raise).await;
     stack.workers[0].signal(Signal::CONT);
     for job in &jobs {
-        let ended = tokio::time::timeout(PATIENCE / 2, stack.client.ended(job)).await;
+        let ended = tokio::time::timeout(PATIENCE, stack.client.ended(job)).await;
         done_at_once(
             &ended.unwrap_or_else(|_| panic!("job {job} does not end during the alarm: {}", stack.process_logs())),
         );
@@ -108,6 +108,38 @@ async fn t13_t14_through_a_memory_or_disk_alarm_consumers_go_on_and_the_relay_pa
     let memory = "set_vm_memory_high_watermark";
     through_alarm(&broker, &[memory, "0"], &[memory, "absolute", "512MiB"]).await;
     through_alarm(&broker, &["set_disk_free_limit", "1000000GB"], &["set_disk_free_limit", "200MB"]).await;
+}
+
+/// Red when a new leader sends tickets again before it knows that the broker takes them: the old ones are void then.
+#[tokio::test(flavor = "multi_thread")]
+async fn t13_a_leader_that_comes_during_an_alarm_voids_no_ticket() {
+    let broker = PrivateBroker::start().await;
+    let mut stack = stack_on(&broker, 1, &[("DRYDOCK_LEAD_TTL", "1s")]).await;
+    let project = id(&stack.client.project(json!({"instruction": "an app through an alarm"})).await);
+    stack.workers[0].signal(Signal::STOP);
+    let confirmed = "drydock_amqp_tickets_confirmed_total";
+    let before = stack.dispatchers_say(confirmed).await.unwrap();
+    let job = stack.client.submit(&project, shell("echo x > x.txt")).await;
+    until("its ticket is out", PATIENCE, || async {
+        (stack.dispatchers_say(confirmed).await? >= before + 1.0).then_some(())
+    })
+    .await;
+    broker.control(&["set_vm_memory_high_watermark", "0"]).await;
+    let leader = stack.leader().await;
+    stack.dispatchers[leader].kill();
+    until("another leads, and has asked the broker", PATIENCE, || async {
+        let says = async |series| stack.dispatcher_says(1 - leader, series).await;
+        let (leads, up) = (says("drydock_dispatcher_leader").await?, says("drydock_dispatcher_relay_up").await?);
+        (leads > 0.5 && up < 0.5).then_some(())
+    })
+    .await;
+    // Longer than what a new leader leaves to the one before it.
+    let inherited = Instant::now() + Duration::from_secs(3);
+    until("it has looked at what it inherited", PATIENCE, || async { (Instant::now() > inherited).then_some(()) })
+        .await;
+    stack.workers[0].signal(Signal::CONT);
+    done_at_once(&stack.client.ended(&job).await);
+    broker.control(&["set_vm_memory_high_watermark", "absolute", "512MiB"]).await;
 }
 
 async fn consumers(broker: &PrivateBroker, count: u32) {

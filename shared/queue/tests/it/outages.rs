@@ -83,7 +83,7 @@ async fn t11_a_confirm_that_never_arrives_leaves_the_ticket_in_doubt_and_a_fresh
 }
 
 #[tokio::test]
-async fn ready_tells_without_publishing_whether_the_broker_is_there() {
+async fn ready_tells_whether_the_broker_is_there() {
     let (proxy, broker) = behind_proxy().await;
     let mut publisher = Publisher::new(broker);
     publisher.ready().await.unwrap();

@@ -4,6 +4,7 @@
 //! Refused, each with the entry's name: absolute paths, `..`, devices, fifos, sparse files, duplicates, entries below
 //! something that is no directory, hard links to what was not seen. Symlinks are kept verbatim: they are data.
 
+mod held;
 mod metered;
 mod reader;
 mod sink;

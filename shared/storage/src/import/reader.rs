@@ -9,6 +9,7 @@ use drydock_domain::{LinkTarget, Mode, RelativePath};
 use tar::{Archive, Entry, EntryType};
 
 use super::{
+    held::Held,
     metered::{Budget, Metered},
     sink::Sink,
 };
@@ -22,7 +23,8 @@ const TAIL: u64 = 1 << 20;
 pub(super) fn read(reader: impl Read, writer: &mut impl Sink, limits: Limits) -> Result<(), StorageError> {
     let budget = Budget::new();
     let mut archive = Archive::new(Metered::new(reader, budget.clone()));
-    let mut importer = Importer { writer, limits, files: HashMap::new(), dirs: BTreeMap::new() };
+    let held = Held::new(limits);
+    let mut importer = Importer { writer, limits, held, files: HashMap::new(), dirs: BTreeMap::new() };
     for entry in archive.entries().map_err(StorageError::Archive)? {
         let entry = entry.map_err(StorageError::Archive)?;
         let size = entry.size();
@@ -39,6 +41,7 @@ pub(super) fn read(reader: impl Read, writer: &mut impl Sink, limits: Limits) ->
 struct Importer<'w, S> {
     writer: &'w mut S,
     limits: Limits,
+    held: Held,
     /// Files and symlinks seen, with their number in the writer; `None` for one the writer left out.
     files: HashMap<RelativePath, Option<usize>>,
     /// Directories seen (with their mode) or implied by what they hold.
@@ -63,6 +66,9 @@ impl<S: Sink> Importer<'_, S> {
         let Some(path) = path(&name, is_dir).map_err(&refuse)? else {
             return Ok(());
         };
+        if !self.dirs.contains_key(&path) {
+            self.held.one_more(&path)?;
+        }
         if said.remove {
             let removed = !self.files.contains_key(&path) && !self.dirs.contains_key(&path) && self.writer.remove(path);
             return if removed {
@@ -72,9 +78,9 @@ impl<S: Sink> Importer<'_, S> {
             };
         }
         if is_dir {
-            return self.dir(path, mode).map_err(refuse);
+            return self.dir(path, mode, &refuse);
         }
-        self.parents(&path).map_err(&refuse)?;
+        self.parents(&path, &refuse)?;
         if self.files.contains_key(&path) || self.dirs.contains_key(&path) {
             return Err(refuse("it occurs twice"));
         }
@@ -111,25 +117,35 @@ impl<S: Sink> Importer<'_, S> {
     }
 
     /// Notes a directory, to be added at the end: it may have been implied before.
-    fn dir(&mut self, path: RelativePath, mode: Mode) -> Result<(), &'static str> {
-        self.parents(&path)?;
+    fn dir(
+        &mut self,
+        path: RelativePath,
+        mode: Mode,
+        refuse: &impl Fn(&'static str) -> StorageError,
+    ) -> Result<(), StorageError> {
+        self.parents(&path, refuse)?;
         if self.files.contains_key(&path) || self.dirs.get(&path).is_some_and(Option::is_some) {
-            return Err("it occurs twice");
+            return Err(refuse("it occurs twice"));
         }
         self.dirs.insert(path, Some(mode));
         Ok(())
     }
 
     /// Notes the directories `path` lies in.
-    fn parents(&mut self, path: &RelativePath) -> Result<(), &'static str> {
+    fn parents(
+        &mut self,
+        path: &RelativePath,
+        refuse: &impl Fn(&'static str) -> StorageError,
+    ) -> Result<(), StorageError> {
         let mut parent = path.parent();
         while let Some(dir) = parent {
             if self.files.contains_key(&dir) {
-                return Err("it lies below something that is no directory");
+                return Err(refuse("it lies below something that is no directory"));
             }
             if self.dirs.contains_key(&dir) {
                 break;
             }
+            self.held.one_more(&dir)?;
             parent = dir.parent();
             self.dirs.insert(dir, None);
         }

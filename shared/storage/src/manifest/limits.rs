@@ -35,7 +35,7 @@ impl Limits {
         self.entries.saturating_mul(MAX_PATH as u64 + 128).min(1 << 30)
     }
 
-    fn check(value: u64, limit: u64, what: &str) -> Result<(), StorageError> {
+    pub(crate) fn check(value: u64, limit: u64, what: &str) -> Result<(), StorageError> {
         if value > limit { Err(StorageError::TooLarge { what: what.to_owned(), limit }) } else { Ok(()) }
     }
 }

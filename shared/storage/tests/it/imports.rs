@@ -233,3 +233,32 @@ async fn contents_arrive_unchanged() {
     assert_eq!(read(&storage, &written.manifest, "small").await.unwrap(), b"tiny");
     assert_eq!(read(&storage, &written.manifest, "empty").await.unwrap(), b"");
 }
+
+/// Red when only what becomes a file is counted: a few bytes can name thousands of directories.
+#[tokio::test]
+async fn what_an_archive_implies_and_leaves_out_counts_as_well() {
+    let limits = drydock_storage::Limits::new(40, 1 << 20);
+    let deep = [b"d/".repeat(45), b"f".to_vec()].concat();
+    let protocol: Vec<Vec<u8>> = (0..41).map(|n| format!(".codex/request.json/{n}").into_bytes()).collect();
+    let many = protocol.iter().map(|name| file(name, b"")).collect();
+    for (name, entries) in [("implied directories", vec![file(&deep, b"x")]), ("protocol files", many)] {
+        let options = drydock_storage::WriteOptions { limits, ..options(None) };
+        let written = import_tar(&storage(), options, &Registry::default(), Cursor::new(archive(entries))).await;
+        assert_eq!(written.unwrap_err().kind(), StorageErrorKind::TooLarge, "{name}");
+    }
+}
+
+/// Red when the lengths of paths are not added up.
+#[tokio::test]
+async fn the_paths_of_an_archive_have_a_length_in_all() {
+    let mut builder = Builder::new(Vec::new());
+    // Each implies 2,000 directories whose paths are 4 MB together.
+    for number in 0..40 {
+        let name = format!("{number:03}/{}f", "d/".repeat(2000));
+        let mut header = header(EntryType::Regular, b"", 0);
+        builder.append_data(&mut header, name, &b""[..]).unwrap();
+    }
+    let error = import(builder.into_inner().unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), StorageErrorKind::TooLarge);
+    assert!(error.to_string().contains("length of all paths"), "{error}");
+}

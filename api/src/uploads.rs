@@ -1,0 +1,117 @@
+//! `Uploads`: how many bodies of files and archives are taken at once. Each holds a thread and room on disk for as long as its client
+//! takes to send it, so no tenant may have all places.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{BoxError, body::HttpBody};
+use bytes::Bytes;
+use drydock_domain::TenantId;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_body_util::BodyExt as _;
+use tokio::io::AsyncRead;
+use tokio_util::io::StreamReader;
+
+use crate::error::ApiError;
+
+/// Of all places, one tenant has at most one in so many.
+const SHARE: usize = 4;
+/// Longer than it takes to tell the client that it is too late.
+const LEEWAY: Duration = Duration::from_secs(1);
+
+/// The places, of this process.
+pub(crate) struct Uploads {
+    most: usize,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    /// No tenant has none.
+    by_tenant: HashMap<TenantId, usize>,
+}
+
+/// A place, held until what reads the upload has ended.
+pub(crate) struct Upload {
+    taken: Arc<Mutex<Taken>>,
+    tenant: TenantId,
+}
+
+impl Uploads {
+    /// `most` places, from 1.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, taken: Arc::default() }
+    }
+
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// There is none, or the tenant has its share: 503.
+    pub(crate) fn begin(&self, tenant: TenantId) -> Result<Upload, ApiError> {
+        let mut taken = lock(&self.taken);
+        let theirs = taken.by_tenant.get(&tenant).copied().unwrap_or_default();
+        if taken.all >= self.most || theirs >= self.most.div_ceil(SHARE) {
+            let detail = "Too many uploads are under way: wait for some to end";
+            return Err(ApiError::Unavailable { detail, cause: None });
+        }
+        taken.all += 1;
+        taken.by_tenant.insert(tenant, theirs + 1);
+        Ok(Upload { taken: Arc::clone(&self.taken), tenant })
+    }
+}
+
+impl Upload {
+    /// The body as it is read on a thread, which has the place with it, whatever becomes of the request. Ends after `timeout` and a little,
+    /// so that a client that sends a byte now and then does not keep the thread.
+    pub(crate) fn reader<B>(self, body: B, timeout: Duration) -> impl AsyncRead + Send + Unpin + 'static
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let parts = body.into_data_stream().take_until(tokio::time::sleep(timeout + LEEWAY));
+        StreamReader::new(Box::pin(parts.map_err(move |error| {
+            let _with_the_reader = &self;
+            io::Error::other(error)
+        })))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        taken.all -= 1;
+        let left = taken.by_tenant.get(&self.tenant).map_or(0, |theirs| theirs - 1);
+        if left == 0 {
+            taken.by_tenant.remove(&self.tenant);
+        } else {
+            taken.by_tenant.insert(self.tenant, left);
+        }
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_has_its_share_and_all_have_no_more_than_there_is() {
+        let uploads = Uploads::new(6);
+        let (one, other, third) = (TenantId::generate(), TenantId::generate(), TenantId::generate());
+        let mut places: Vec<Upload> = (0..2).map(|_| uploads.begin(one).ok().unwrap()).collect();
+        assert!(uploads.begin(one).is_err(), "a quarter, rounded up");
+        places.extend([other, other, third, third].map(|tenant| uploads.begin(tenant).ok().unwrap()));
+        assert!(uploads.begin(TenantId::generate()).is_err(), "all are taken");
+        places.clear();
+        assert!(uploads.begin(one).is_ok());
+        assert_eq!((lock(&uploads.taken).all, lock(&uploads.taken).by_tenant.len()), (0, 0));
+    }
+}
