@@ -1,11 +1,14 @@
-//! Routes kept for older clients: the same handlers under shorter paths.
+//! Routes kept for older clients: the same handlers under shorter paths. Each answer says since when they are deprecated (RFC 9745), from
+//! when on they may be gone (RFC 8594), and what to ask instead (`successor-version`, RFC 5829). `README.md` has the policy.
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, Uri},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
+    middleware::{self, Next},
     response::Response,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     audit::Draft,
@@ -17,6 +20,44 @@ use crate::{
     openapi::Binary,
     state::Shared,
 };
+
+/// 2026-12-01T00:00:00Z, as RFC 9745 writes a date.
+const DEPRECATED: HeaderValue = HeaderValue::from_static("@1796083200");
+/// They stay a year at least, whatever comes.
+const SUNSET: HeaderValue = HeaderValue::from_static("Sat, 01 Jan 2028 00:00:00 GMT");
+const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+const SUNSET_HEADER: HeaderName = HeaderName::from_static("sunset");
+const BASE: &str = "/api/v1/";
+
+/// All of them, with what their answers say besides.
+#[expect(deprecated, reason = "deprecated for clients, and served")]
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(alias_submit_job))
+        .routes(routes!(alias_list_files))
+        .routes(routes!(alias_read_file))
+        .route_layer(middleware::from_fn(tell))
+}
+
+async fn tell(request: Request, next: Next) -> Response {
+    let successor = successor(request.uri());
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(DEPRECATION, DEPRECATED);
+    headers.insert(SUNSET_HEADER, SUNSET);
+    headers.append(header::LINK, HeaderValue::from_static("</docs>; rel=\"deprecation\"; type=\"text/html\""));
+    headers.extend(successor.map(|successor| (header::LINK, successor)));
+    response
+}
+
+/// The same below `/projects`.
+fn successor(uri: &Uri) -> Option<HeaderValue> {
+    let rest = uri.path().strip_prefix(BASE)?;
+    // No path holds what would end it here: RFC 3986 has no '>' in one.
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let link = format!("<{BASE}projects/{rest}{query}>; rel=\"successor-version\"");
+    HeaderValue::try_from(link).ok().filter(|_| !rest.contains('>') && !query.contains('>'))
+}
 
 /// Submit a job (older path)
 #[utoipa::path(

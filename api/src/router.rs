@@ -6,20 +6,14 @@ use prometheus::Registry;
 use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-#[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
-use crate::aliases::{
-    __path_alias_list_files, __path_alias_read_file, __path_alias_submit_job, alias_list_files, alias_read_file,
-    alias_submit_job,
-};
 use crate::{
-    audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own, openapi,
-    operations::Operations, projects, rate, schedules, state::Shared, tenants, usage, users, versions, webhooks,
-    whoami, workers,
+    aliases, audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own,
+    openapi, operations::Operations, pools, projects, rate, schedules, state::Shared, tenants, usage, users, versions,
+    webhooks, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
 pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
-    #[expect(deprecated, reason = "older paths are deprecated for clients, and served")]
     let router = OpenApiRouter::with_openapi(Operations::openapi())
         .routes(routes!(projects::create_project, projects::list_projects))
         .routes(routes!(projects::import_project))
@@ -63,7 +57,10 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(webhooks::redeliver))
         .routes(routes!(usage::read_usage))
         .routes(routes!(usage::read_tenants_usage))
+        .routes(routes!(pools::list_pools))
         .routes(routes!(workers::list_workers))
+        .routes(routes!(workers::show_worker))
+        .routes(routes!(workers::drain_worker, workers::undrain_worker))
         .routes(routes!(limits::limits))
         .routes(routes!(whoami::whoami))
         .routes(routes!(keys::create_key, keys::list_keys))
@@ -72,9 +69,7 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(users::show_user, users::change_user))
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
         .routes(routes!(tenants::show_tenant, tenants::change_tenant))
-        .routes(routes!(alias_submit_job))
-        .routes(routes!(alias_list_files))
-        .routes(routes!(alias_read_file))
+        .merge(aliases::routes())
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(openapi::docs));
     router.split_for_parts()

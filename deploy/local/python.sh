@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Programs of PyPI that tests run, into .local/python, once: Schemathesis, which compares the API with its document. Their versions are pinned in requirements.txt and nowhere else.
+# Programs of PyPI that tests run, into .local/python, once: Schemathesis, which compares the API with its document, and the generator of
+# Python clients. Their versions are pinned in requirements.txt and nowhere else.
 # Owns: .local/python. Refuses: the system's Python packages.
 set -euo pipefail
 # shellcheck source=lib/all.sh
@@ -21,7 +22,9 @@ rm -rf "$PYTHON/venv"
 {
   python3 -m venv "$PYTHON/venv" && "$PYTHON/venv/bin/pip" install --disable-pip-version-check --no-deps -r "$WANTED"
 } >"$log" 2>&1 9>&- || { show_log "$log"; fail "pip could not install what $WANTED lists" "see $log"; }
-"$PYTHON/venv/bin/schemathesis" --version >>"$log" 2>&1 ||
-  { show_log "$log"; fail "the installed schemathesis does not run" "see $log"; }
+for program in schemathesis openapi-python-client; do
+  "$PYTHON/venv/bin/$program" --version >>"$log" 2>&1 ||
+    { show_log "$log"; fail "the installed $program does not run" "see $log"; }
+done
 cp "$WANTED" "$PYTHON/installed.txt"
 say "installed in $SECONDS s"

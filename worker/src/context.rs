@@ -13,6 +13,7 @@ use crate::{
     WorkerConfig,
     agent::Agents,
     breaker::Breaker,
+    cordon::Cordon,
     grouped::Grouped,
     job::Finishing,
     lease::{Setup, Terms},
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) finishes: Arc<Grouped<Finishing>>,
     /// Whether object storage can be relied on.
     pub(crate) breaker: Breaker,
+    /// Whether it is asked to take no jobs.
+    pub(crate) cordon: Cordon,
     /// Jobs, and what they leave to be done without their slot; a stop waits for all of it.
     pub(crate) tasks: TaskTracker,
     /// Host and scratch directory: what a successor of this process shares with it.
@@ -66,6 +69,7 @@ impl Context {
             database: self.database.clone(),
             describe: Box::new(move |id| context.describe(id)),
             running: self.running.clone(),
+            cordon: self.cordon.clone(),
             waker: self.waker.clone(),
             metrics: self.metrics.clone(),
             unknown,

@@ -10,25 +10,22 @@ use std::{
 };
 
 use drydock_database::{
-    DatabaseError,
     job::{self, Claimed},
     wake::Channel,
 };
 use drydock_domain::{AttemptId, Ticket};
-use drydock_queue::{Broker, Delivery, QueueError, Subscription};
+use drydock_queue::{Broker, Delivery, Subscription};
 use drydock_runtime::{Backoff, Shutdown, exit::chain, tasks};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rand::RngExt as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{
-    claims::Claims, context::Context, job::Attempt, lease::Identity, offers::Offers, workspace::WorkspaceError,
-};
+use crate::{claims::Claims, context::Context, job::Attempt, lease::Identity, leave::Leave, offers::Offers};
 
 /// Claims under way at the same time: each waits for its commit most of its time.
 const CLAIMS: usize = 16;
@@ -42,6 +39,8 @@ pub(crate) struct Intake {
     context: Context,
     broker: Broker,
     identity: Identity,
+    /// Asks what this worker is to do, at once.
+    renew: Arc<Notify>,
     claims: Claims,
     offers: Offers,
     slots: Arc<Semaphore>,
@@ -52,39 +51,18 @@ pub(crate) struct Intake {
 
 type Slot = OwnedSemaphorePermit;
 
-/// Why a subscription is left.
-#[derive(Debug, thiserror::Error)]
-enum Leave {
-    #[error("the broker ended the subscription")]
-    Ended,
-    #[error("this worker may not claim: it drains, or its lease is over")]
-    Refused,
-    #[error("all slots were busy for long")]
-    Full,
-    #[error("stopping")]
-    Stopping,
-    #[error("object storage is away")]
-    Storage,
-    #[error("the broker failed")]
-    Queue(#[from] QueueError),
-    #[error("no scratch directory could be made")]
-    Scratch(#[from] WorkspaceError),
-    #[error("a claim failed")]
-    Database(#[from] DatabaseError),
-}
-
 impl Intake {
     pub(crate) fn new(
         context: Context,
         broker: Broker,
-        identity: Identity,
+        (identity, renew): (Identity, Arc<Notify>),
         offers: Offers,
         shutdown: Shutdown,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(context.config.slots().into()));
         context.metrics.slots.set(context.config.slots().into());
         let claims = Claims::start(&context.database, context.config.slots(), &identity, &shutdown);
-        Self { context, broker, identity, claims, offers, slots, shutdown, away: Mutex::default() }
+        Self { context, broker, identity, renew, claims, offers, slots, shutdown, away: Mutex::default() }
     }
 
     /// Takes tickets until the worker stops. A claim under way is always seen to its end: whoever claims must run or finish.
@@ -97,8 +75,11 @@ impl Intake {
             };
             match left {
                 Leave::Stopping => return,
-                Leave::Full | Leave::Storage => {}
+                Leave::Full | Leave::Storage | Leave::Drained => {}
                 Leave::Ended | Leave::Refused | Leave::Queue(_) | Leave::Scratch(_) | Leave::Database(_) => {
+                    if matches!(left, Leave::Refused) {
+                        self.renew.notify_one();
+                    }
                     let delay = backoff.next_delay();
                     tracing::warn!(retry_ms = delay.as_millis(), "lost the subscription: {}", chain(&left));
                     let _stopping = self.pulling(&mut Vec::new(), tokio::time::sleep(delay)).await;
@@ -109,12 +90,17 @@ impl Intake {
 
     /// A slot, and the means to use it.
     async fn ready(&self) -> Slot {
-        if self.context.breaker.reason().is_some() {
+        while self.is_closed() {
             self.context.metrics.slots.set(0);
-            self.context.breaker.closed().await;
-            self.context.metrics.slots.set(self.context.config.slots().into());
+            tokio::join!(self.context.breaker.closed(), self.context.cordon.lifted());
         }
+        self.context.metrics.slots.set(self.context.config.slots().into());
         self.slot().await
+    }
+
+    /// Whether no jobs are taken: storage is away, or the worker is asked to drain.
+    fn is_closed(&self) -> bool {
+        self.context.breaker.reason().is_some() || self.context.cordon.is_up()
     }
 
     async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Result<T, Leave> {
@@ -206,6 +192,7 @@ impl Intake {
                     Err(left) => break left,
                 },
                 () = self.context.breaker.opened() => break Leave::Storage,
+                () = self.context.cordon.raised() => break Leave::Drained,
                 offer = self.offers.next(), if !seats.is_empty() => accepting.extend(self.accept(offer, &mut seats)),
                 next = subscription.next() => {
                     quiet_at = Instant::now() + jittered(self.context.config.pull_after);
@@ -239,7 +226,7 @@ impl Intake {
         offer: Ticket,
         seats: &mut Vec<Slot>,
     ) -> Option<impl Future<Output = Result<Option<Slot>, Leave>> + use<'a>> {
-        if self.context.breaker.reason().is_some() {
+        if self.is_closed() {
             self.offers.metrics.declined.inc();
             return None;
         }
@@ -303,7 +290,7 @@ impl Intake {
                     () = over.cancelled() => break,
                     offer = self.offers.next(), if !seats.is_empty() => self.accept_now(offer, seats).await,
                     () = tokio::time::sleep_until(next) => {
-                        if self.context.breaker.reason().is_none() {
+                        if !self.is_closed() {
                             self.pull(seats).await;
                         }
                         next = Instant::now() + jittered(PULL_PAUSE);

@@ -11,6 +11,7 @@ use crate::workspace::Rung;
 pub(crate) struct WorkerMetrics {
     pub(crate) slots: IntGauge,
     pub(crate) slots_in_use: IntGauge,
+    pub(crate) draining: IntGauge,
     /// What outages led to.
     pub(crate) outages: OutageMetrics,
     pub(crate) offers: OfferMetrics,
@@ -57,6 +58,10 @@ impl WorkerMetrics {
         Ok(Self {
             slots: gauge("drydock_worker_slots", "Jobs this worker runs at once.")?,
             slots_in_use: gauge("drydock_worker_slots_in_use", "Jobs it runs now.")?,
+            draining: gauge(
+                "drydock_worker_draining",
+                "1 while this worker is asked to drain: it takes no more jobs, and stays.",
+            )?,
             outages: OutageMetrics::register(registry)?,
             offers: OfferMetrics::register(registry)?,
             attempts,

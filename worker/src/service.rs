@@ -19,6 +19,7 @@ use crate::{
     cache::CacheMetrics,
     context::Context,
     control::{self, Listener},
+    cordon::Cordon,
     grouped::Grouped,
     intake::Intake,
     job::{self, Finishing},
@@ -66,6 +67,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         scratch,
         waker: Waker::start(&database, &shutdown),
         materializer,
+        cordon: Cordon::new(fleet.draining.clone()),
         metrics: fleet,
         running: Running::default(),
         finishes: Arc::new(Grouped::start("finish", config.slots(), Finishing(database.clone()))),
@@ -93,7 +95,7 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
     tasks::spawn("control", control::heed(broker.clone(), identity.clone(), listener, shutdown.clone()));
     tasks::spawn("advertise", advertise(context.clone(), identity.clone(), shutdown.clone()));
     tasks::spawn("breaker", context.breaker.clone().probe(context.storage.clone(), PROBE_PAUSE, shutdown.clone()));
-    let intake = Intake::new(context.clone(), broker, identity.clone(), offers, shutdown.clone());
+    let intake = Intake::new(context.clone(), broker, (identity.clone(), lease.renew_now()), offers, shutdown.clone());
     let intake = tasks::spawn("intake", intake.run());
     shutdown.triggered().await;
     drain(&context, &identity, intake, &shutdown).await;

@@ -39,6 +39,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("PATCH", "/api/v1/users/{id}", "user.change"),
     ("POST", "/api/v1/tenants", "tenant.create"),
     ("PATCH", "/api/v1/tenants/{id}", "tenant.change"),
+    ("POST", "/api/v1/workers/{id}/drain", "worker.drain"),
+    ("DELETE", "/api/v1/workers/{id}/drain", "worker.undrain"),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", "job.submit"),
 ];

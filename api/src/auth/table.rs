@@ -2,8 +2,8 @@
 
 use axum::http::Method;
 use drydock_domain::Scope::{
-    self, AuditRead, FleetRead, JobsRead, JobsWrite, KeysRead, KeysWrite, ProjectsRead, ProjectsWrite, TenantsRead,
-    TenantsWrite, WebhooksRead, WebhooksWrite,
+    self, AuditRead, FleetRead, FleetWrite, JobsRead, JobsWrite, KeysRead, KeysWrite, ProjectsRead, ProjectsWrite,
+    TenantsRead, TenantsWrite, WebhooksRead, WebhooksWrite,
 };
 
 use self::Access::{Needs, Public, Signed};
@@ -99,7 +99,11 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/webhooks/{id}/test", WRITE_WEBHOOKS),
     ("GET", "/api/v1/usage", READ_JOBS),
     ("GET", "/api/v1/usage/tenants", Needs(&[TenantsRead])),
+    ("GET", "/api/v1/pools", Needs(&[FleetRead])),
     ("GET", "/api/v1/workers", Needs(&[FleetRead])),
+    ("GET", "/api/v1/workers/{id}", Needs(&[FleetRead])),
+    ("POST", "/api/v1/workers/{id}/drain", Needs(&[FleetWrite])),
+    ("DELETE", "/api/v1/workers/{id}/drain", Needs(&[FleetWrite])),
     ("GET", "/api/v1/whoami", Signed),
     ("GET", "/api/v1/keys", READ_KEYS),
     ("POST", "/api/v1/keys", WRITE_KEYS),

@@ -19,7 +19,7 @@ pub(crate) struct BatchChange {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// Replaces all of them.
-    labels: Option<std::collections::HashMap<String, String>>,
+    labels: Option<crate::openapi::Labels>,
     #[schema(minimum = 1)]
     canary: Option<u32>,
     #[schema(minimum = 1)]

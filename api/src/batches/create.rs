@@ -1,7 +1,5 @@
 //! `POST /batches`: an empty batch, open for lines.
 
-use std::collections::HashMap;
-
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
@@ -28,7 +26,7 @@ pub(crate) struct NewBatchBody {
     /// 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    labels: Option<HashMap<String, String>>,
+    labels: Option<crate::openapi::Labels>,
     /// So many jobs go first, and the others once all of these ended well; else it pauses.
     #[schema(minimum = 1)]
     canary: Option<u32>,

@@ -54,7 +54,7 @@ pub(crate) struct LineView {
     created_files: Vec<String>,
     modified_files: Vec<String>,
     deleted_files: Vec<String>,
-    #[schema(value_type = std::collections::HashMap<String, String>)]
+    #[schema(value_type = crate::openapi::Labels)]
     labels: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<DateTime<Utc>>,

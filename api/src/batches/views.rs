@@ -38,7 +38,7 @@ pub(crate) struct BatchView {
     /// Seconds to its end at that rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_s: Option<i64>,
-    #[schema(value_type = std::collections::HashMap<String, String>)]
+    #[schema(value_type = crate::openapi::Labels)]
     labels: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<i32>,

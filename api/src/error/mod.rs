@@ -114,6 +114,7 @@ impl ApiError {
     pub(crate) const NO_TENANT: Self = Self::NotFound("Tenant not found");
     pub(crate) const NO_WEBHOOK: Self = Self::NotFound("Webhook not found");
     pub(crate) const NO_DELIVERY: Self = Self::NotFound("Delivery not found");
+    pub(crate) const NO_WORKER: Self = Self::NotFound("Worker not found");
     pub(crate) const NO_FILE: Self = Self::NotFound("File not found");
     pub(crate) const NO_VERSION: Self = Self::NotFound("Version not found");
     pub(crate) const NO_ATTEMPT: Self = Self::NotFound("Attempt not found");

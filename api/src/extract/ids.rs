@@ -6,7 +6,9 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use drydock_domain::{ApiKeyId, BatchId, DeliveryId, JobId, ProjectId, ScheduleId, TenantId, UserId, WebhookId};
+use drydock_domain::{
+    ApiKeyId, BatchId, DeliveryId, JobId, ProjectId, ScheduleId, TenantId, UserId, WebhookId, WorkerId,
+};
 
 use crate::error::ApiError;
 
@@ -35,6 +37,11 @@ impl Ids {
     /// `{job_id}` below a project, else `{id}`.
     pub(crate) fn job(&self) -> Result<JobId, ApiError> {
         self.get("job_id").or_else(|| self.get("id")).and_then(|id| id.parse().ok()).ok_or(ApiError::NO_JOB)
+    }
+
+    /// `{id}` of a worker.
+    pub(crate) fn worker(&self) -> Result<WorkerId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_WORKER)
     }
 
     /// `{id}` of a batch.

@@ -63,8 +63,8 @@ pub(crate) struct NewJobBody {
     /// The least isolation to accept.
     min_isolation: Option<String>,
     /// Labels a worker must carry to run it.
-    requires: Option<std::collections::HashMap<String, String>>,
-    labels: Option<std::collections::HashMap<String, String>>,
+    requires: Option<crate::openapi::Labels>,
+    labels: Option<crate::openapi::Labels>,
 }
 
 /// Submit a job

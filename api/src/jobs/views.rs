@@ -35,7 +35,7 @@ pub(crate) struct JobView {
     depends_on: Vec<JobId>,
     /// Labels a worker must carry.
     #[serde(skip_serializing_if = "is_empty")]
-    #[schema(value_type = std::collections::HashMap<String, String>)]
+    #[schema(value_type = crate::openapi::Labels)]
     requires: Value,
     /// Longest wait for a worker, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]

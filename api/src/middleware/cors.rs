@@ -19,7 +19,7 @@ use crate::config::{CorsConfig, List};
 /// How long a browser may remember a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// What a page may read besides the headers every page may.
-const EXPOSED: [&str; 9] = [
+const EXPOSED: [&str; 12] = [
     "etag",
     "location",
     "x-request-id",
@@ -29,6 +29,9 @@ const EXPOSED: [&str; 9] = [
     "retry-after",
     "ratelimit",
     "ratelimit-policy",
+    "deprecation",
+    "sunset",
+    "link",
 ];
 
 #[derive(Clone)]

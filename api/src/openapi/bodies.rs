@@ -9,6 +9,10 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 #[expect(dead_code, reason = "documents a body that is a stream")]
 pub(crate) struct Binary(Vec<u8>);
 
+/// Words by name, like `{"team": "core"}`.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Labels(std::collections::HashMap<String, String>);
+
 /// `detail` of an error.
 pub(crate) fn detail() -> RefOr<Schema> {
     Ref::from_schema_name("ErrorDetail").into()

@@ -25,9 +25,12 @@ pub(super) fn tell(method: &Method, path: &str, operation: &mut Operation) {
         responses.entry(status.as_u16().to_string()).or_insert_with(|| RefOr::T(Response::default()));
     }
     for (status, response) in responses {
-        let status = status.parse().ok().filter(|status: &StatusCode| status.as_u16() >= 400);
-        if let (Some(status), RefOr::T(response)) = (status, response) {
+        let (Ok(status), RefOr::T(response)) = (status.parse::<StatusCode>(), response) else { continue };
+        if status.as_u16() >= 400 {
             complete(status, response);
+        } else if response.description.is_empty() {
+            // A response without one is not OpenAPI.
+            status.canonical_reason().unwrap_or("Done").clone_into(&mut response.description);
         }
     }
 }

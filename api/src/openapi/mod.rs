@@ -15,16 +15,19 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
-pub(crate) use self::bodies::{Binary, detail};
+pub(crate) use self::bodies::{Binary, Labels, detail};
 use crate::{auth, state::Shared};
 
 const DOCS: &str = include_str!("../docs.html");
 const SCHEME: &str = "key";
+const ABOUT: &str = "Runs coding agents on project workspaces.\n\n\
+    Within v1 this document only grows: take fields, words of lists and headers that you do not know. What is `deprecated` here works on for a \
+    year at least; its answers carry `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and `Link` to what to ask instead.";
 
 /// Completes what the routes said of themselves.
 pub(crate) fn document(mut openapi: OpenApi) -> Result<Bytes, serde_json::Error> {
     let mut info = Info::new("Drydock", drydock_runtime::build_info::VERSION);
-    info.description = Some("Runs coding agents on project workspaces.".to_owned());
+    info.description = Some(ABOUT.to_owned());
     openapi.info = info;
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

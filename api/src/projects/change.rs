@@ -27,7 +27,7 @@ pub(crate) struct ProjectChangeBody {
     /// Where jobs run.
     pool: Option<String>,
     /// Replaces all labels.
-    labels: Option<std::collections::HashMap<String, String>>,
+    labels: Option<crate::openapi::Labels>,
     /// The least isolation that jobs accept.
     min_isolation: Option<String>,
 }

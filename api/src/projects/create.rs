@@ -38,7 +38,7 @@ pub(crate) struct NewProjectBody {
     /// The server's default agent by default.
     agent: Option<String>,
     pool: Option<String>,
-    labels: Option<std::collections::HashMap<String, String>>,
+    labels: Option<crate::openapi::Labels>,
     /// The least isolation its jobs accept.
     min_isolation: Option<String>,
 }

@@ -32,7 +32,7 @@ pub(crate) struct ForkBody {
     #[schema(min_length = 5, max_length = 2000)]
     instruction: Option<String>,
     /// Instead of the origin's.
-    labels: Option<std::collections::HashMap<String, String>>,
+    labels: Option<crate::openapi::Labels>,
 }
 
 /// Fork a project

@@ -21,7 +21,7 @@ pub(crate) struct ProjectView {
     summary: Option<String>,
     agent: String,
     pool: String,
-    #[schema(value_type = HashMap<String, String>)]
+    #[schema(value_type = crate::openapi::Labels)]
     labels: serde_json::Value,
     /// The least isolation that its jobs accept.
     min_isolation: String,

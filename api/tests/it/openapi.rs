@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 60] = [
+const ROUTES: [(&str, &[&str]); 63] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -31,6 +31,7 @@ const ROUTES: [(&str, &[&str]); 60] = [
     ("/api/v1/keys", &["get", "post"]),
     ("/api/v1/keys/{id}", &["get", "delete"]),
     ("/api/v1/limits", &["get"]),
+    ("/api/v1/pools", &["get"]),
     ("/api/v1/projects", &["get", "post"]),
     ("/api/v1/projects/import", &["post"]),
     ("/api/v1/projects/{id}", &["get", "patch", "delete"]),
@@ -60,6 +61,8 @@ const ROUTES: [(&str, &[&str]); 60] = [
     ("/api/v1/webhooks/{id}/test", &["post"]),
     ("/api/v1/whoami", &["get"]),
     ("/api/v1/workers", &["get"]),
+    ("/api/v1/workers/{id}", &["get"]),
+    ("/api/v1/workers/{id}/drain", &["post", "delete"]),
     ("/api/v1/{project_id}/files", &["get"]),
     ("/api/v1/{project_id}/files/{path}", &["get"]),
     ("/api/v1/{project_id}/jobs", &["post"]),
@@ -100,7 +103,12 @@ async fn the_document_and_the_routes_agree() {
             }
         }
     }
-    assert_eq!(paths["/api/v1/{project_id}/jobs"]["post"]["deprecated"], true);
+    for (path, method) in [("jobs", "post"), ("files", "get"), ("files/{path}", "get")] {
+        assert_eq!(paths[&format!("/api/v1/{{project_id}}/{path}")][method]["deprecated"], true, "{path}");
+    }
+    let operations = paths.values().flat_map(|item| item.as_object().unwrap().values());
+    let responses = operations.flat_map(|operation| operation["responses"].as_object().unwrap().values());
+    assert!(responses.into_iter().all(|response| !response["description"].as_str().unwrap().is_empty()));
     let security = |path: &str, method: &str| paths[path][method]["security"].clone();
     assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
     assert_eq!(security("/api/v1/projects", "post"), json!([{"key": ["projects:write", "jobs:write"]}]));

@@ -14,6 +14,7 @@ mod labels;
 mod list;
 mod login;
 mod manual;
+mod pools;
 mod project;
 mod schedule;
 mod tenant;
@@ -137,8 +138,10 @@ enum Command {
     /// Webhooks: URLs that are told when jobs and batches end
     #[command(subcommand, visible_alias = "webhooks")]
     Webhook(webhook::WebhookCommand),
-    /// List the workers
+    /// Workers: list, drain, let them take jobs again
     Workers(workers::WorkersArgs),
+    /// Pools: workers, slots, what waits
+    Pools(pools::PoolsArgs),
     /// The operator's commands, which need the database itself
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -237,7 +240,8 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Wait(args) => job::wait::run(context, args, deadline).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Webhook(command) => webhook::run(context, command).await,
-        Command::Workers(args) => workers::run(context, args).await,
+        Command::Workers(args) => workers::run(context, args, deadline).await,
+        Command::Pools(args) => pools::run(context, args).await,
         Command::Admin(command) => admin::run(context, command).await,
         Command::Login(_) => login::login(context).await,
         Command::Logout(_) => login::logout(context),
@@ -275,7 +279,8 @@ impl Command {
             Self::Wait(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
             Self::Webhook(command) => command.timeout(),
-            Self::Workers(args) => args.patience.timeout,
+            Self::Workers(args) => args.timeout(),
+            Self::Pools(args) => args.timeout(),
             Self::Doctor(args) => args.patience.timeout,
             Self::Usage(args) => args.patience.timeout,
             Self::Login(args) => args.patience.timeout,

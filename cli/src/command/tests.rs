@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 92] = [
+const LEAVES: [&[&str]; 95] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -88,7 +88,10 @@ const LEAVES: [&[&str]; 92] = [
     &["admin", "migrate"],
     &["admin", "gc"],
     &["admin", "retention"],
-    &["workers"],
+    &["workers", "ls"],
+    &["workers", "drain"],
+    &["workers", "undrain"],
+    &["pools", "ls"],
     &["doctor"],
     &["config", "explain"],
     &["top"],

@@ -6,6 +6,7 @@ mod audit;
 mod batches;
 mod doctor;
 mod exit_codes;
+mod fleet;
 mod gc;
 mod harness;
 mod jobs;

@@ -154,7 +154,7 @@ async fn top_has_a_screen_and_gives_it_back() {
     worker.claim(&job).await;
     api.drydock(&format!("submit {project} -i later")).ok().await;
     let once = api.drydock("top --once").ok().await.text();
-    assert_eq!(once.lines().next(), Some("workers   1 of 4 slots in use; 1 live, 0 draining, 0 lost"));
+    assert_eq!(once.lines().next(), Some("workers   1 of 4 slots in use; 1 live, 0 draining, 0 drained, 0 lost"));
     assert_eq!(once.lines().nth(1), Some("jobs      1 running, 1 queued"));
     assert!(once.lines().any(|line| line.starts_with(&job) && line.contains(&project)), "{once}");
     assert_eq!(api.drydock("top").ok().await.text().lines().next(), once.lines().next(), "a pipe gets it once");

@@ -37,6 +37,10 @@ impl Worker {
         Self { id, client }
     }
 
+    pub(crate) fn id(&self) -> WorkerId {
+        self.id
+    }
+
     /// Claims the job as a dispatched ticket would let it.
     pub(crate) async fn claim(&self, job: &str) -> AttemptId {
         let job: JobId = job.parse().unwrap();

@@ -1,9 +1,9 @@
 //! Fleet-wide gauges, from the leader only. Counting a long queue takes time, so a count is followed by a pause of fifty times
-//! as long as it took.
+//! as long as it took. What is counted of pools is kept for `GET /pools`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use drydock_database::{DatabaseError, audit, fleet};
+use drydock_database::{DatabaseError, audit, pool_count};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
@@ -44,17 +44,10 @@ impl Gauges {
 
     async fn count(&self) -> Result<(), DatabaseError> {
         let client = self.context.database.client().await?;
-        let (slots, counts) = (fleet::slots(&client).await?, fleet::live_jobs(&client).await?);
+        let pools = pool_count::count(&client).await?;
         self.context.metrics.audit.pending.set(audit::pending(&client, MOST_PENDING).await?);
-        let mut pools = BTreeMap::<String, (i64, Vec<_>)>::new();
-        for (pool, slots) in slots {
-            pools.entry(pool).or_default().0 = slots;
-        }
-        for (pool, state, count) in counts {
-            pools.entry(pool).or_default().1.push((state, count));
-        }
-        for (pool, (slots, counts)) in &pools {
-            self.context.metrics.pool(pool, *slots, counts);
+        for pool in &pools {
+            self.context.metrics.pool(pool);
         }
         Ok(())
     }

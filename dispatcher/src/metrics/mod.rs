@@ -4,17 +4,17 @@ mod audit;
 mod batches;
 mod collection;
 mod locality;
+mod pools;
 mod usage;
 mod webhooks;
 
-use drydock_database::job::Moved;
-use drydock_domain::JobState;
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use drydock_database::{job::Moved, pool_count::PoolCount};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 pub(crate) use self::webhooks::WebhookMetrics;
 use self::{
     audit::AuditMetrics, batches::BatchMetrics, collection::CollectionMetrics, locality::LocalityMetrics,
-    usage::UsageMetrics,
+    pools::PoolMetrics, usage::UsageMetrics,
 };
 
 /// Counters and gauges of this crate.
@@ -36,8 +36,7 @@ pub(crate) struct DispatcherMetrics {
     relay_up: IntGauge,
     pub(crate) oldest_transaction_seconds: Gauge,
     pub(crate) audit: AuditMetrics,
-    jobs: IntGaugeVec,
-    slots: IntGaugeVec,
+    pools: PoolMetrics,
     pub(crate) collection: CollectionMetrics,
     pub(crate) batches: BatchMetrics,
     pub(crate) webhooks: WebhookMetrics,
@@ -61,7 +60,7 @@ impl DispatcherMetrics {
             registry.register(Box::new(counters.clone()))?;
             Ok(counters)
         };
-        let (jobs, slots, oldest_transaction_seconds) = of_the_fleet(registry)?;
+        let oldest_transaction_seconds = oldest_transaction(registry)?;
         Ok(Self {
             leader: gauge("drydock_dispatcher_leader", "1 while this process leads the fleet.")?,
             transitions: counter("drydock_dispatcher_leader_transitions_total", "Times the lead was taken or lost.")?,
@@ -100,8 +99,7 @@ impl DispatcherMetrics {
             usage: UsageMetrics::register(registry)?,
             oldest_transaction_seconds,
             audit: AuditMetrics::register(registry)?,
-            jobs,
-            slots,
+            pools: PoolMetrics::register(registry)?,
             collection: CollectionMetrics::register(registry)?,
             batches: BatchMetrics::register(registry)?,
             webhooks: WebhookMetrics::register(registry)?,
@@ -114,8 +112,7 @@ impl DispatcherMetrics {
         }
         self.leader.set(leads.into());
         if !leads {
-            self.jobs.reset();
-            self.slots.reset();
+            self.pools.reset();
             self.relay_up.set(0);
             self.reaping_held.set(0);
             self.oldest_transaction_seconds.set(0.0);
@@ -140,30 +137,17 @@ impl DispatcherMetrics {
         self.relay_up.set(up.into());
     }
 
-    /// A pool's gauges; every live state is set, so that an empty one reads 0 instead of vanishing.
-    pub(crate) fn pool(&self, pool: &str, slots: i64, counts: &[(JobState, i64)]) {
-        self.slots.with_label_values(&[pool]).set(slots);
-        for state in JobState::ALL.iter().filter(|state| !state.is_terminal()) {
-            let count = counts.iter().find(|(counted, _)| counted == state).map_or(0, |(_, count)| *count);
-            self.jobs.with_label_values(&[pool, state.as_str()]).set(count);
-        }
+    /// A pool's gauges.
+    pub(crate) fn pool(&self, pool: &PoolCount) {
+        self.pools.counted(pool);
     }
 }
 
-/// What only the leader knows.
-fn of_the_fleet(registry: &Registry) -> prometheus::Result<(IntGaugeVec, IntGaugeVec, Gauge)> {
-    let jobs = IntGaugeVec::new(
-        Opts::new("drydock_jobs", "Live jobs by state; from the leader, query with max by."),
-        &["pool", "state"],
-    )?;
-    registry.register(Box::new(jobs.clone()))?;
-    let slots =
-        IntGaugeVec::new(Opts::new("drydock_pool_slots", "Slots of live workers; from the leader."), &["pool"])?;
-    registry.register(Box::new(slots.clone()))?;
-    let oldest_transaction_seconds = Gauge::new(
+fn oldest_transaction(registry: &Registry) -> prometheus::Result<Gauge> {
+    let seconds = Gauge::new(
         "drydock_database_oldest_transaction_seconds",
         "Age of the oldest open transaction, which holds back the removal of old rows; from the leader.",
     )?;
-    registry.register(Box::new(oldest_transaction_seconds.clone()))?;
-    Ok((jobs, slots, oldest_transaction_seconds))
+    registry.register(Box::new(seconds.clone()))?;
+    Ok(seconds)
 }

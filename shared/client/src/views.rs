@@ -4,6 +4,7 @@
 mod audit;
 mod batch;
 mod file;
+mod fleet;
 mod people;
 mod usage;
 mod webhook;
@@ -17,6 +18,7 @@ pub use self::{
     audit::{AuditActor, AuditEntry},
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
+    fleet::{Pool, PoolJobs, PoolSlots, PoolWorkers, Worker},
     people::{Identity, NewTenant, Tenant, User},
     usage::{EndedJobs, Used},
     webhook::{Delivery, NewSecret, Webhook},
@@ -138,40 +140,6 @@ pub struct Waiting {
     pub message: String,
     /// Seconds until it goes on, where that is known.
     pub estimate_s: Option<i64>,
-}
-
-/// A worker.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Worker {
-    /// The process.
-    pub id: String,
-    /// Host and scratch directory.
-    pub instance: String,
-    /// Whose jobs it takes.
-    pub pool: String,
-    /// `live`, `draining` or `lost`.
-    pub state: String,
-    /// Jobs at once.
-    pub slots: u32,
-    /// Jobs now.
-    pub busy: u32,
-    /// Agents it can run.
-    #[serde(default)]
-    pub agents: Vec<String>,
-    /// The isolation it gives.
-    pub isolation: String,
-    /// How it makes workspaces.
-    pub rung: String,
-    /// Why not in a better way: the reason by rung.
-    #[serde(default)]
-    pub refused_rungs: BTreeMap<String, String>,
-    /// Versions on its node.
-    #[serde(default)]
-    pub held_trees: u64,
-    /// Its build.
-    pub build: String,
-    /// When it started.
-    pub started_at: DateTime<Utc>,
 }
 
 /// A schedule.

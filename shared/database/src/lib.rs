@@ -19,6 +19,7 @@ pub mod migrate;
 pub mod pack;
 pub mod page;
 pub mod pool;
+pub mod pool_count;
 pub mod project;
 mod raw_json;
 pub mod report;

@@ -11,12 +11,14 @@ use uuid::Uuid;
 use crate::{DatabaseError, again};
 
 const START: &str = "SELECT dd_worker_start_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))";
-const RENEW: &str = "SELECT live, owned, cancelled FROM dd_renew_v2($1, make_interval(secs => $2), $3, $4)";
+const RENEW: &str = "SELECT live, owned, cancelled, coalesce(drained, false) AS drained
+  FROM dd_renew_v3($1, make_interval(secs => $2), $3, $4)";
 /// Asynchronous commit: what gets lost costs a fetch.
 const ADVERTISE: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
   SELECT live FROM relaxed, dd_advertise_v1($1, $2, $3, $4, $5) AS live";
 const FORGET_HELD: &str = "SELECT dd_forget_held_v1($1) AS forgotten";
-const DRAIN: &str = "SELECT dd_worker_drain_v1($1)";
+const DRAIN: &str = "SELECT dd_worker_drain_v2($1)";
+const ASK_TO_DRAIN: &str = "SELECT dd_drain_worker_v1($1, $2) AS answer";
 const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
 const LEASES: &str = "SELECT count(*) AS workers,
@@ -56,6 +58,19 @@ pub struct Renewed {
     pub live: bool,
     /// The attempts it owns, and whether each is to be cancelled.
     pub owned: Vec<(AttemptId, bool)>,
+    /// Whether it is asked to take no more jobs, and to stay.
+    pub drained: bool,
+}
+
+/// The answer to who asks a worker to drain, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainAsked {
+    /// It is as asked: by this, or before.
+    Done,
+    /// It stops, and takes no more jobs whatever is asked.
+    Stopping,
+    /// None, or it is over.
+    NoWorker,
 }
 
 /// Records a worker; its predecessor on the same instance is over.
@@ -96,7 +111,7 @@ pub async fn renew(
     let row = again::row(conn, "renew the lease", RENEW, &parameters).await?;
     let (owned, cancelled): (Vec<Uuid>, Vec<Uuid>) = (row.get("owned"), row.get("cancelled"));
     let owned = owned.into_iter().map(|id| (id.into(), cancelled.contains(&id))).collect();
-    Ok(Renewed { live: row.get("live"), owned })
+    Ok(Renewed { live: row.get("live"), owned, drained: row.get("drained") })
 }
 
 /// Tells which trees came to the worker's node and which went; answers whether the worker still has its row.
@@ -125,13 +140,33 @@ pub async fn forget_held(conn: &impl GenericClient, most: i32) -> Result<i32, Da
     Ok(again::row(conn, "forget what ended workers held", FORGET_HELD, &[&most]).await?.get("forgotten"))
 }
 
-/// No claim succeeds for this worker any more.
+/// This worker stops: no claim succeeds for it any more.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn drain(conn: &impl GenericClient, worker: WorkerId) -> Result<(), DatabaseError> {
     again::row(conn, "drain the worker", DRAIN, &[&worker.uuid()]).await?;
     Ok(())
+}
+
+/// Asks a worker to take no more jobs, or to take jobs again. What it runs goes on; it hears of it with its next renewal. Repeating the
+/// call changes nothing.
+///
+/// # Errors
+/// The database does not answer: it may have been asked.
+pub async fn ask_to_drain(
+    conn: &impl GenericClient,
+    worker: WorkerId,
+    wanted: bool,
+) -> Result<DrainAsked, DatabaseError> {
+    const OPERATION: &str = "ask a worker to drain";
+    let row = again::row(conn, OPERATION, ASK_TO_DRAIN, &[&worker.uuid(), &wanted]).await?;
+    match row.get::<_, &str>("answer") {
+        "done" => Ok(DrainAsked::Done),
+        "stopping" => Ok(DrainAsked::Stopping),
+        "no_worker" => Ok(DrainAsked::NoWorker),
+        other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown answer '{other}'") }),
+    }
 }
 
 /// The worker is over.

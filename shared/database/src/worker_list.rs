@@ -3,16 +3,18 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use drydock_domain::WorkerId;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::DatabaseError;
 
 const LIST: &str =
-    "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.refused_rungs, w.build, w.draining,
+    "SELECT w.id, w.instance, w.pool, w.slots::int AS slots, w.agents, w.isolation::text AS isolation, w.rung, w.refused_rungs, w.build, w.draining, w.drain_asked_at,
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
     (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy,
     (SELECT count(*) FROM held_tree h WHERE h.worker_id = w.id) AS held_trees
-  FROM worker w WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) ORDER BY w.started_at, w.id LIMIT $2";
+  FROM worker w WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) AND ($3::uuid IS NULL OR w.id = $3)
+  ORDER BY w.started_at, w.id LIMIT $2";
 const AGENTS: &str = "SELECT DISTINCT unnest(agents) AS agent FROM worker ORDER BY 1";
 
 /// A worker that has not ended.
@@ -42,6 +44,8 @@ pub struct WorkerRow {
     pub build: String,
     /// Whether it takes no more jobs.
     pub draining: bool,
+    /// Since when it is asked to take none, and to stay.
+    pub drain_asked_at: Option<DateTime<Utc>>,
     /// Whether its lease runs.
     pub leased: bool,
     /// Until when its lease runs.
@@ -55,29 +59,48 @@ pub struct WorkerRow {
 /// # Errors
 /// The database does not answer.
 pub async fn list(conn: &impl GenericClient, pool: Option<&str>, limit: i64) -> Result<Vec<WorkerRow>, DatabaseError> {
+    select(conn, pool, limit, None).await
+}
+
+/// A worker that has not ended.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn find(conn: &impl GenericClient, worker: WorkerId) -> Result<Option<WorkerRow>, DatabaseError> {
+    Ok(select(conn, None, 1, Some(worker)).await?.pop())
+}
+
+async fn select(
+    conn: &impl GenericClient,
+    pool: Option<&str>,
+    limit: i64,
+    id: Option<WorkerId>,
+) -> Result<Vec<WorkerRow>, DatabaseError> {
     let failed = || DatabaseError::query("list workers");
     let statement = conn.prepare_cached(LIST).await.map_err(failed())?;
-    let rows = conn.query(&statement, &[&pool, &limit]).await.map_err(failed())?;
-    Ok(rows
-        .iter()
-        .map(|row| WorkerRow {
-            id: row.get::<_, Uuid>("id").into(),
-            instance: row.get("instance"),
-            pool: row.get("pool"),
-            slots: row.get("slots"),
-            busy: row.get("busy"),
-            agents: row.get("agents"),
-            isolation: row.get("isolation"),
-            rung: row.get("rung"),
-            refused_rungs: row.get("refused_rungs"),
-            held_trees: row.get("held_trees"),
-            build: row.get("build"),
-            draining: row.get("draining"),
-            leased: row.get("leased"),
-            lease_until: row.get("lease_until"),
-            started_at: row.get("started_at"),
-        })
-        .collect())
+    let rows = conn.query(&statement, &[&pool, &limit, &id.map(WorkerId::uuid)]).await.map_err(failed())?;
+    Ok(rows.iter().map(row).collect())
+}
+
+fn row(row: &Row) -> WorkerRow {
+    WorkerRow {
+        id: row.get::<_, Uuid>("id").into(),
+        instance: row.get("instance"),
+        pool: row.get("pool"),
+        slots: row.get("slots"),
+        busy: row.get("busy"),
+        agents: row.get("agents"),
+        isolation: row.get("isolation"),
+        rung: row.get("rung"),
+        refused_rungs: row.get("refused_rungs"),
+        held_trees: row.get("held_trees"),
+        build: row.get("build"),
+        draining: row.get("draining"),
+        drain_asked_at: row.get("drain_asked_at"),
+        leased: row.get("leased"),
+        lease_until: row.get("lease_until"),
+        started_at: row.get("started_at"),
+    }
 }
 
 /// Every agent any worker has ever offered, sorted.

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::{Attempt, Finishing};
 use crate::{
     WorkerConfig, agent::Agents, boottime::BootInstant, breaker::Breaker, cache::CacheMetrics, context::Context,
-    grouped::Grouped, metrics::WorkerMetrics, node, running::Running, workspace::ScratchRoot,
+    cordon::Cordon, grouped::Grouped, metrics::WorkerMetrics, node, running::Running, workspace::ScratchRoot,
 };
 
 const TENANT: TenantId = TenantId::DEFAULT;
@@ -63,6 +63,7 @@ impl Fleet {
         let materializer = node::materializer(&config, &root, &storage, cache, &metrics).await.unwrap();
         let context = Context {
             breaker: Breaker::new(metrics.outages.breaker_open.clone()),
+            cordon: Cordon::new(metrics.draining.clone()),
             agents: Arc::new(Agents::load(&config.agents).unwrap()),
             scratch: root,
             database: database.database.clone(),

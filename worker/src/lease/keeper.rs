@@ -91,6 +91,7 @@ impl Keeper {
             self.setup.waker.wake(Channel::Events);
         }
         if answer.live {
+            self.setup.cordon.set(answer.drained);
             self.heed(asked_at, &asked, &answer);
             return Ok(());
         }
@@ -193,7 +194,12 @@ async fn told_phase(running: &Running) {
 async fn register(setup: &Setup) -> Result<WorkerId, DatabaseError> {
     let asked_at = BootInstant::now();
     let worker = (setup.describe)(WorkerId::generate());
-    worker::start(&setup.database.client().await?, &worker, setup.terms.ttl).await?;
+    let client = setup.database.client().await?;
+    worker::start(&client, &worker, setup.terms.ttl).await?;
+    if setup.cordon.is_up() {
+        // The same process, under another id: what it was asked still holds.
+        worker::ask_to_drain(&client, worker.id, true).await?;
+    }
     setup.running.deadline.put_off(asked_at, setup.terms.ttl * 5 / 6);
     tracing::info!(worker = %worker.id, instance = worker.instance, pool = worker.pool, slots = worker.slots,
         agents = worker.agents.join(","), isolation = %worker.isolation, rung = worker.rung, "registered");

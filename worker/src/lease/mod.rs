@@ -22,7 +22,7 @@ use drydock_runtime::{
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::WorkerMetrics, running::Running};
+use crate::{cordon::Cordon, metrics::WorkerMetrics, running::Running};
 use keeper::Keeper;
 
 /// Priority of the lease's thread (`setpriority(2)`), where the system permits it.
@@ -56,6 +56,7 @@ pub(crate) struct Setup {
     /// How this process introduces itself; each start gets an id of its own.
     pub(crate) describe: Box<dyn Fn(WorkerId) -> NewWorker + Send>,
     pub(crate) running: Running,
+    pub(crate) cordon: Cordon,
     pub(crate) waker: Waker,
     pub(crate) metrics: WorkerMetrics,
     /// Attempts that are ours, and nobody runs them.

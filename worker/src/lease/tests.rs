@@ -40,6 +40,7 @@ impl Kept {
                 build: "test".to_owned(),
             }),
             running: running.clone(),
+            cordon: Cordon::new(metrics.draining.clone()),
             waker: Waker::default(),
             metrics: metrics.clone(),
             unknown: mpsc::unbounded_channel().0,

@@ -10,7 +10,15 @@ use crate::harness::{Answer, Api, Content, Worker};
 
 const PUBLIC: [&str; 6] = ["/docs", "/livez", "/metrics", "/openapi.json", "/readyz", "/version"];
 /// What belongs to no tenant but to the fleet: another tenant's owner may not, whatever the id.
-const FLEET: [&str; 4] = ["/api/v1/workers", "/api/v1/tenants", "/api/v1/tenants/{id}", "/api/v1/usage/tenants"];
+const FLEET: [&str; 7] = [
+    "/api/v1/pools",
+    "/api/v1/tenants",
+    "/api/v1/tenants/{id}",
+    "/api/v1/usage/tenants",
+    "/api/v1/workers",
+    "/api/v1/workers/{id}",
+    "/api/v1/workers/{id}/drain",
+];
 const UNKNOWN: &str = "dd_0011223344556677_00000000000000000000000000000000000000000000000000000000000000aa";
 
 /// A route with the ids of the first tenant in its path.
@@ -55,6 +63,7 @@ struct Things {
     key: String,
     user: String,
     tenant: String,
+    worker: String,
 }
 
 async fn things(api: &Api, admin: &Made) -> Things {
@@ -77,7 +86,8 @@ async fn things(api: &Api, admin: &Made) -> Things {
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let tenant =
         api.get_as(&admin.key, "/whoami").await.expect(200).json()["tenant"]["id"].as_str().unwrap().to_owned();
-    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant }
+    let worker = worker.id().to_string();
+    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant, worker }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -108,6 +118,7 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "users" => &things.user,
         "tenants" => &things.tenant,
         "webhooks" => &things.webhook,
+        "workers" => &things.worker,
         _ => "",
     };
     let values = [
@@ -163,6 +174,7 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/users/{id}", json!({"name": "a stranger's"})),
         ("/api/v1/tenants", json!({"name": "third"})),
         ("/api/v1/tenants/{id}", json!({"name": "taken"})),
+        ("/api/v1/workers/{id}/drain", Value::Null),
     ]
     .into();
     bodies.get(pattern).unwrap_or_else(|| panic!("{method} {pattern}: what is a body of it?")).clone()

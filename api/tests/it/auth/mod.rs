@@ -25,7 +25,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::harness::{Answer, Api, config};
 
 /// Another replica on the same database.
-struct Replica {
+pub(crate) struct Replica {
     address: SocketAddr,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), Exit>>,
@@ -39,7 +39,7 @@ impl Drop for Replica {
 }
 
 impl Replica {
-    async fn beside(api: &Api, arguments: &[&str], change: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn beside(api: &Api, arguments: &[&str], change: impl FnOnce(&mut ApiConfig)) -> Self {
         let (mut config, secrets) = config(&api.database, arguments);
         change(&mut config);
         let listener = TcpListener::bind(config.api_addr).await.unwrap();
@@ -50,7 +50,7 @@ impl Replica {
         Self { address: ([127, 0, 0, 1], port).into(), shutdown, running, client: reqwest::Client::new() }
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         drydock_testing::until("the replica is ready", crate::harness::PATIENCE, async || {
             let answer = self.client.get(format!("http://{}/readyz", self.address)).send().await.ok()?;
             answer.status().is_success().then_some(())
@@ -58,7 +58,7 @@ impl Replica {
         .await;
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("http://{}/api/v1{path}", self.address))
     }
 }

@@ -49,6 +49,10 @@ impl Worker {
         Self { id, client, storage: api.storage.clone(), database: api.database.database.clone() }
     }
 
+    pub(crate) fn id(&self) -> WorkerId {
+        self.id
+    }
+
     /// Claims the job as a dispatched ticket would let it.
     pub(crate) async fn claim(&self, job: &str) -> AttemptId {
         let job: JobId = job.parse().unwrap();

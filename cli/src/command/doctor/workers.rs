@@ -50,12 +50,20 @@ pub(super) async fn look(client: &Client, report: &mut Report) {
 fn presence(there: &[&Worker]) -> Finding {
     let live: Vec<&&Worker> = there.iter().filter(|worker| worker.state == "live").collect();
     if live.is_empty() {
-        return Finding::failure("workers", "no worker takes jobs", "start drydock-worker, and look at its log");
+        let remedy = match there.iter().find(|worker| worker.drain_asked_at.is_some()) {
+            Some(drained) => format!("let one take jobs again: drydock workers undrain {}", drained.id),
+            None => "start drydock-worker, and look at its log".to_owned(),
+        };
+        return Finding::failure("workers", "no worker takes jobs", remedy);
     }
     let sum = |of: fn(&Worker) -> u32| live.iter().map(|worker| u64::from(of(worker))).sum::<u64>();
     let (busy, slots) = (sum(|worker| worker.busy), sum(|worker| worker.slots));
-    let draining = there.len() - live.len();
-    Finding::ok("workers", format!("{} live, {draining} draining; {busy} of {slots} slots in use", live.len()))
+    let in_state = |state: &str| there.iter().filter(|worker| worker.state == state).count();
+    let (draining, drained) = (in_state("draining"), in_state("drained"));
+    Finding::ok(
+        "workers",
+        format!("{} live, {draining} draining, {drained} drained; {busy} of {slots} slots in use", live.len()),
+    )
 }
 
 /// One line for each way in use, and one for each reason why it is not a better one.
@@ -129,7 +137,18 @@ mod tests {
         let workers: Vec<Worker> = ["a", "b", "c", "d", "e"].iter().map(|name| worker(name, "copy", &[])).collect();
         let workers: Vec<&Worker> = workers.iter().collect();
         assert_eq!(names(&workers), "a, b, c and 2 more");
-        assert_eq!(presence(&workers).what, "5 live, 0 draining; 5 of 20 slots in use");
+        assert_eq!(presence(&workers).what, "5 live, 0 draining, 0 drained; 5 of 20 slots in use");
         assert!(matches!(presence(&[]).verdict, Verdict::Failure(_)));
+    }
+
+    #[test]
+    fn who_drained_them_all_is_told_how_to_go_on() {
+        let mut drained = worker("a", "copy", &[]);
+        (drained.state, drained.drain_asked_at) = ("drained".to_owned(), Some(drained.started_at));
+        let verdict = presence(&[&drained]).verdict;
+        assert!(
+            matches!(&verdict, Verdict::Failure(remedy) if remedy.ends_with("drydock workers undrain w")),
+            "{verdict:?}"
+        );
     }
 }

@@ -47,7 +47,7 @@ impl View {
     pub(super) fn document(&self) -> Value {
         let slots = self.workers.as_ref().map(slots);
         json!({
-            "workers": slots.map(|s| json!({"live": s.live, "draining": s.draining, "lost": s.lost, "slots": s.slots, "busy": s.busy})),
+            "workers": slots.map(|s| json!({"live": s.live, "draining": s.draining, "drained": s.drained, "lost": s.lost, "slots": s.slots, "busy": s.busy})),
             "jobs": {"in_progress": self.running.items.len(), "queued": self.queued.items.len(),
                      "more": self.running.next_cursor.is_some() || self.queued.next_cursor.is_some()},
             "running": self.running.items.iter().map(|job| &job.id).collect::<Vec<_>>(),
@@ -102,6 +102,7 @@ fn section(table: &Table, count: usize) -> String {
 struct Slots {
     live: usize,
     draining: usize,
+    drained: usize,
     lost: usize,
     slots: u32,
     busy: u32,
@@ -113,6 +114,7 @@ fn slots<'w>(workers: impl IntoIterator<Item = &'w Worker>) -> Slots {
         match worker.state.as_str() {
             "live" => sum.live += 1,
             "draining" => sum.draining += 1,
+            "drained" => sum.drained += 1,
             _ => sum.lost += 1,
         }
         if worker.state != "lost" {
@@ -127,8 +129,10 @@ fn slots<'w>(workers: impl IntoIterator<Item = &'w Worker>) -> Slots {
 
 /// A line for the fleet, and one for each pool where there are several.
 fn fleet(workers: &[Worker]) -> String {
-    let line = |name: &str, Slots { live, draining, lost, slots, busy }: Slots| {
-        format!("{name:9} {busy} of {slots} slots in use; {live} live, {draining} draining, {lost} lost\n")
+    let line = |name: &str, Slots { live, draining, drained, lost, slots, busy }: Slots| {
+        format!(
+            "{name:9} {busy} of {slots} slots in use; {live} live, {draining} draining, {drained} drained, {lost} lost\n"
+        )
     };
     let pools: std::collections::BTreeSet<&str> = workers.iter().map(|worker| worker.pool.as_str()).collect();
     let mut text = line("workers", slots(workers));

@@ -11,7 +11,7 @@ use crate::{DatabaseError, again};
 
 /// Asynchronous commit: a lost admission leaves the job queued, and its ticket fails the claim.
 const ADMIT: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority, ticket_near FROM relaxed, dd_admit_v5($1, $2, $3, $4, $5, $6)";
+  SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority, ticket_near FROM relaxed, dd_admit_v7($1, $2, $3, $4, $5, $6)";
 const REDISPATCH: &str = "SELECT ticket_job, ticket_seq, ticket_pool, ticket_priority
   FROM dd_redispatch_v2($1, $2, $3, make_interval(secs => $4), $5)";
 const RETURN_TICKET: &str = "SELECT dd_return_ticket_v2($1, $2, make_interval(secs => $3)) AS returned";

@@ -46,10 +46,12 @@ const AHEAD_IN_LANE: &str = "WITH w AS MATERIALIZED (SELECT * FROM job WHERE id 
       (SELECT 1 FROM job j WHERE j.project_id = w.project_id AND j.read_only = w.read_only AND j.state = 'pending'
           AND j.priority = w.priority AND (j.created_at, j.id) < (w.created_at, w.id) ORDER BY j.created_at, j.id LIMIT $2)) a LIMIT $2) b";
 
-/// The live workers of its pool, counted down demand by demand; slots in use; its tenant's limit; who leads.
+/// The live workers of its pool, counted down demand by demand; slots of theirs in use; its tenant's limit; who leads.
 const FLEET: &str = "SELECT j.pool, j.tenant_id, j.agent, j.job_type = 'command' AS any_agent, j.min_isolation::text AS min_isolation, j.requires,
     k.*, t.weight, t.max_running,
-    (SELECT count(*) FROM job b WHERE b.pool = j.pool AND b.state IN ('dispatched', 'running')) AS busy,
+    (SELECT count(*) FROM job b WHERE b.pool = j.pool AND b.state IN ('dispatched', 'running'))
+    - (SELECT count(*) FROM worker d JOIN attempt a ON a.worker_id = d.id AND a.state = 'running'
+        WHERE d.pool = j.pool AND d.ended_at IS NULL AND d.draining) AS busy,
     (SELECT count(*) FROM job b WHERE b.pool = j.pool AND b.tenant_id = j.tenant_id AND b.state IN ('dispatched', 'running')) AS used,
     CASE WHEN t.max_running IS NOT NULL THEN
       (SELECT count(*) FROM job b WHERE b.tenant_id = j.tenant_id AND b.state IN ('dispatched', 'running')) ELSE 0 END AS everywhere,

@@ -42,7 +42,7 @@ pub(crate) async fn cost(client: &Client, sql: &str) -> Cost {
 }
 
 pub(crate) fn admit(term: Term, batch: i32) -> String {
-    format!("SELECT * FROM dd_admit_v5('{}', {}, {batch}, {batch}, '{{}}', '{{}}')", term.holder, term.number)
+    format!("SELECT * FROM dd_admit_v7('{}', {}, {batch}, {batch}, '{{}}', '{{}}')", term.holder, term.number)
 }
 
 /// Accepts `jobs` plain jobs over the projects of the default tenant, as one call does.

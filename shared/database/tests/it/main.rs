@@ -19,6 +19,7 @@ mod locality;
 mod migrations;
 mod next_in_line;
 mod objects;
+mod pools;
 mod protocol;
 mod reads;
 mod schedules;

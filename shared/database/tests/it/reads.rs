@@ -79,3 +79,29 @@ async fn the_quarantine_is_found_among_many() {
     assert_eq!(page.items.iter().map(|row| row.id).collect::<Vec<_>>(), [first]);
     assert!(after.0 - before.0 < 100 && after.1 - before.1 < 100, "{before:?} {after:?}");
 }
+
+/// Red where the planner may take the tenant's list for a project's: it then reads all that came later.
+#[tokio::test]
+async fn a_page_of_an_old_project_of_many_jobs_costs_no_more_than_its_rows() {
+    let database = drydock_testing::database().await;
+    let mut fleet = Fleet::new(&database).await;
+    let first = fleet.plain().await;
+    backlog(&fleet, first, "pending", MANY / 10).await;
+    fleet.client.execute("UPDATE job SET created_at = created_at - interval '10 days'", &[]).await.unwrap();
+    let project = fleet.project;
+    let other = fleet.another_project(&database).await;
+    let second = other.plain().await;
+    backlog(&other, second, "pending", MANY).await;
+    let filter = JobFilter { project: Some(project), ..JobFilter::default() };
+    let transaction = fleet.client.transaction().await.unwrap();
+    for _ in 0..2 {
+        let before = looked_at(&transaction).await;
+        let page = job::list(&transaction, TenantId::DEFAULT, &filter, Cursor::start(), 50).await.unwrap();
+        let after = looked_at(&transaction).await;
+        assert_eq!(page.items.len(), 50);
+        assert!(after.0 - before.0 < 200 && after.1 - before.1 < 100, "{before:?} {after:?}");
+    }
+    let stranger = TenantId::from(uuid::Uuid::now_v7());
+    let page = job::list(&transaction, stranger, &filter, Cursor::start(), 50).await.unwrap();
+    assert!(page.items.is_empty(), "another tenant's");
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use drydock_testing::until;
+use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -89,4 +90,75 @@ async fn t34_a_ticket_that_reaches_a_draining_worker_is_taken_elsewhere() {
         assert_eq!(attempts.len(), 1, "{ended}");
         assert!(attempts[0]["worker"].as_str().unwrap().ends_with("worker-2"), "{ended}");
     }
+}
+
+async fn asked(stack: &Stack, method: Method, path: &str) -> Value {
+    let (status, worker) = stack.client.send(method, path, None).await;
+    assert_eq!(status, 200, "{worker}");
+    worker
+}
+
+/// What runs is finished, what waits goes to another worker, and the drained one stays, whatever becomes of the APIs, until it may take
+/// jobs again. Its next start is not drained.
+#[tokio::test]
+async fn a_worker_that_an_operator_drains_finishes_and_stays_and_takes_none_until_it_may() {
+    // Nobody sends a ticket again in the time of this test.
+    let settings = vec![("DRYDOCK_CLAIM_TIMEOUT", "10m".to_owned())];
+    let mut stack = Stack::with(Options { workers: Some(2), slots: Some(1), settings, ..Options::default() }).await;
+    let mark = stack.scratch.path().join("mark");
+    fs_err::create_dir(&mark).unwrap();
+    let place = mark.display();
+    let project = id(&stack.client.project(json!({"instruction": "an app to finish"})).await);
+    let script = format!("touch {place}/runs; while [ ! -e {place}/end ]; do sleep 0.01; done; echo x > x.txt");
+    let running = stack.client.submit(&project, shell(&script)).await;
+    until("the agent runs", PATIENCE, || async { mark.join("runs").exists().then_some(()) }).await;
+    let drained = stack.holder(&running).await;
+    let other = 1 - drained;
+    let workers = stack.client.get("/workers").await;
+    let mut workers = workers["items"].as_array().unwrap().iter();
+    let name = format!("worker-{}", drained + 1);
+    let worker = id(workers.find(|worker| worker["instance"].as_str().unwrap().ends_with(&name)).unwrap());
+    let path = format!("/workers/{worker}");
+    let drain = format!("{path}/drain");
+    assert_eq!(asked(&stack, Method::POST, &drain).await["state"], "draining");
+    // The other one takes them, one after the other.
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let project = id(&stack.client.project(json!({"instruction": "an app for the other"})).await);
+        waiting.push(stack.client.submit(&project, shell("true")).await);
+    }
+    for job in &waiting {
+        assert_eq!(stack.client.ended(job).await["status"], "completed");
+        assert_eq!(stack.holder(job).await, other);
+    }
+    assert_eq!(stack.client.get(&path).await["state"], "draining");
+    stack.restart_apis().await;
+    fs_err::write(mark.join("end"), "").unwrap();
+    let ended = stack.client.ended(&running).await;
+    assert_eq!((&ended["status"], &ended["version"]), (&json!("completed"), &json!(2)), "{ended}");
+    until("it is drained", PATIENCE, || async { (stack.client.get(&path).await["state"] == "drained").then_some(()) })
+        .await;
+    // With nobody else there they wait, and the worker lives on.
+    stack.workers[other].signal(Signal::TERM);
+    assert!(stack.workers[other].ended().await.success());
+    let late = stack.client.submit(&project, shell("true")).await;
+    let says = "asked to drain: taking no more jobs";
+    until("it has heard", PATIENCE, || async { stack.process_logs().contains(says).then_some(()) }).await;
+    until("the job waits for a worker", PATIENCE, || async {
+        let job = stack.client.get(&format!("/jobs/{late}")).await;
+        (job["status_detail"] == "queued" && job["waiting"]["rule"] == "no_worker").then_some(())
+    })
+    .await;
+    assert!(stack.workers[drained].has_ended().is_none());
+    let undrained = asked(&stack, Method::DELETE, &drain).await;
+    assert_eq!(undrained["state"], "live");
+    assert_eq!(stack.client.ended(&late).await["status"], "completed");
+    assert_eq!(stack.holder(&late).await, drained);
+    // A new process is another worker.
+    asked(&stack, Method::POST, &drain).await;
+    stack.workers[drained].signal(Signal::TERM);
+    assert!(stack.workers[drained].ended().await.success());
+    stack.workers[drained].restart();
+    let fresh = stack.client.submit(&project, shell("true")).await;
+    assert_eq!(stack.client.ended(&fresh).await["status"], "completed");
 }

@@ -111,6 +111,15 @@ impl Stack {
         self.workers.push(Process::spawn("drydock-worker", &name, &self.settings, &settings, self.scratch.path()));
     }
 
+    /// Kills the APIs and starts them again.
+    pub(crate) async fn restart_apis(&mut self) {
+        for api in &mut self.apis {
+            api.kill();
+            api.restart();
+        }
+        self.await_apis().await;
+    }
+
     /// Ends the workers and starts as many new ones, which have nothing of any version; answers where those begin in `workers`.
     pub(crate) async fn cold_workers(&mut self, own: &[(&'static str, String)]) -> usize {
         let old = self.workers.len();
@@ -145,7 +154,7 @@ impl Stack {
         drydock_storage::StorageConfig { prefix, ..drydock_testing::storage_config() }
     }
 
-    async fn await_ready(&mut self) {
+    async fn await_apis(&self) {
         for base in self.client.bases() {
             drydock_testing::until("the API is ready", PATIENCE, || async {
                 let answer = reqwest_get(&format!("{base}/readyz")).await?;
@@ -153,6 +162,10 @@ impl Stack {
             })
             .await;
         }
+    }
+
+    async fn await_ready(&mut self) {
+        self.await_apis().await;
         let expected = i64::try_from(self.workers.len()).unwrap();
         let (mut workers, database) = (std::mem::take(&mut self.workers), &self.database);
         drydock_testing::until("the workers are registered", PATIENCE, || {

@@ -47,10 +47,18 @@ impl World {
         for worker in self.workers.values().filter(|worker| worker.is_open(now)) {
             *rooms.entry(worker.pool).or_insert(lookahead) += worker.slots;
         }
-        for job in self.jobs.values().filter(|job| matches!(job.state, JobState::Dispatched | JobState::Running)) {
+        let in_flight = self.jobs.values().filter(|job| matches!(job.state, JobState::Dispatched | JobState::Running));
+        for job in in_flight.filter(|job| !self.is_on_draining(job, now)) {
             rooms.entry(job.pool).and_modify(|room| *room -= 1);
         }
         rooms.into_iter().map(|(pool, room)| (pool, room.min(batch))).collect()
+    }
+
+    /// Whether it has a slot that no other job will have.
+    fn is_on_draining(&self, job: &Job, now: DateTime<Utc>) -> bool {
+        let attempt = job.current.and_then(|current| self.attempts.get(&current));
+        let worker = attempt.filter(|_| job.state == JobState::Running).and_then(|it| self.workers.get(&it.worker));
+        worker.is_some_and(|worker| worker.draining && !worker.ended && !worker.lease.is_past(now))
     }
 
     /// Slot after slot to the tenant that has the least of them for its weight, and within it to the first by priority and time.

@@ -177,7 +177,7 @@ pub(super) fn reap() -> Vec<Mutant> {
 }
 
 pub(super) fn renew() -> Vec<Mutant> {
-    const F: &str = "dd_renew_v2";
+    const F: &str = "dd_renew_v3";
     vec![
         dies(F, "WHERE id = w AND ended_at IS NULL", "WHERE id = w"),
         dies(

@@ -46,23 +46,24 @@ pub(super) fn tickets() -> Vec<Mutant> {
 }
 
 pub(super) fn admit() -> Vec<Mutant> {
-    const F: &str = "dd_admit_v4";
+    const F: &str = "dd_admit_v6";
     vec![
         dies(F, "IF NOT dd_leads_v1('fleet', h, tm) THEN RETURN; END IF;", ""),
         dies(
             F,
-            "WHERE w.ended_at IS NULL AND NOT w.draining AND w.lease_until > clock_timestamp() GROUP",
-            "WHERE NOT w.draining AND w.lease_until > clock_timestamp() GROUP",
-        ),
-        dies(
-            F,
-            "WHERE w.ended_at IS NULL AND NOT w.draining AND w.lease_until > clock_timestamp() GROUP",
             "WHERE w.ended_at IS NULL AND w.lease_until > clock_timestamp() GROUP",
+            "WHERE w.lease_until > clock_timestamp() GROUP",
         ),
+        dies(F, "sum(w.slots) FILTER (WHERE NOT w.draining)", "sum(w.slots)"),
+        dies(F, "CASE WHEN w.draining THEN (SELECT", "CASE WHEN false THEN (SELECT"),
         dies(F, " AND w.lease_until > clock_timestamp() GROUP", " GROUP"),
         dies(F, "a.pool = w.pool AND ", ""),
-        dies(F, "a.state IN ('dispatched', 'running')) AS busy", "a.state = 'running') AS busy"),
-        dies(F, "a.state IN ('dispatched', 'running')) AS busy", "a.state = 'dispatched') AS busy"),
+        dies(F, "a.pool = w.pool AND a.state IN ('dispatched', 'running')", "a.pool = w.pool AND a.state = 'running'"),
+        dies(
+            F,
+            "a.pool = w.pool AND a.state IN ('dispatched', 'running')",
+            "a.pool = w.pool AND a.state = 'dispatched'",
+        ),
         dies(F, "least(batch, c.slots + lookahead - c.busy)", "(c.slots + lookahead - c.busy)"),
         dies(F, " + lookahead - c.busy", " - c.busy"),
         dies(F, " - c.busy", ""),

@@ -1,4 +1,4 @@
-//! `drydock workers`
+//! `drydock workers ls`
 
 use clap::Args;
 use drydock_client::{
@@ -6,7 +6,7 @@ use drydock_client::{
     views::{List, Worker},
 };
 
-use super::{Context, Patience};
+use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
     output::{Table, time},
@@ -14,13 +14,13 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  drydock workers
-  drydock workers --pool gpu
+  drydock workers ls
+  drydock workers ls --pool gpu
   drydock --json workers | jq -r '.items[] | select(.state == \"lost\") | .instance'
 
-BUSY is slots in use of all; TREES the versions on its node, from which jobs start at once. `drydock doctor` says why
-a worker makes workspaces in a lesser way.")]
-pub(super) struct WorkersArgs {
+STATE is live, draining (takes no more jobs and runs some), drained (runs none) or lost. BUSY is slots in use of all; TREES the
+versions on its node, from which jobs start at once. `drydock doctor` says why a worker makes workspaces in a lesser way.")]
+pub(super) struct ListArgs {
     /// Only this pool's
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct WorkersArgs {
     pub(super) patience: Patience,
 }
 
-pub(super) async fn run(context: &Context, args: WorkersArgs) -> Result<Exit, CliError> {
+pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let fleet: Document<List<Worker>> =
         client.get(["workers"]).query_opt("pool", args.pool.as_ref()).document().await?;

@@ -1,31 +1,22 @@
-//! `GET /workers`: who is there.
+//! A worker as it is shown.
 
-use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use drydock_database::worker_list::{self, WorkerRow};
+use drydock_database::worker_list::WorkerRow;
 use drydock_domain::WorkerId;
 use serde::Serialize;
 
-use crate::{error::ApiError, extract::Query, state::Shared, validate::rules};
-
-/// Workers listed at most.
-const MAX: i64 = 10_000;
-
-/// The workers that have not ended.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct WorkerList {
-    items: Vec<WorkerView>,
-}
-
 /// A worker.
 #[derive(Serialize, utoipa::ToSchema)]
-struct WorkerView {
+pub(crate) struct WorkerView {
     #[schema(value_type = Uuid)]
     id: WorkerId,
     instance: String,
     pool: String,
-    /// `live`, `draining` or `lost` (its lease ran out).
+    /// `live`; `draining`: it takes no more jobs, and runs some; `drained`: it takes none and runs none; `lost`: its lease ran out.
     state: &'static str,
+    /// Since when it is asked to drain. A worker that drains because it stops has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_asked_at: Option<DateTime<Utc>>,
     slots: i32,
     /// Slots in use.
     busy: i64,
@@ -47,14 +38,16 @@ impl From<WorkerRow> for WorkerView {
     fn from(row: WorkerRow) -> Self {
         let state = match (row.leased, row.draining) {
             (false, _) => "lost",
-            (true, true) => "draining",
             (true, false) => "live",
+            (true, true) if row.busy > 0 => "draining",
+            (true, true) => "drained",
         };
         Self {
             id: row.id,
             instance: row.instance,
             pool: row.pool,
             state,
+            drain_asked_at: row.drain_asked_at,
             slots: row.slots,
             busy: row.busy,
             agents: row.agents,
@@ -67,18 +60,4 @@ impl From<WorkerRow> for WorkerView {
             started_at: row.started_at,
         }
     }
-}
-
-/// List workers
-#[utoipa::path(
-    get, path = "/api/v1/workers", tag = "fleet",
-    params(("pool" = Option<String>, Query, description = "Only those of this pool")),
-    responses((status = 200, body = WorkerList), (status = 422))
-)]
-pub(crate) async fn list_workers(State(app): State<Shared>, query: Query) -> Result<Json<WorkerList>, ApiError> {
-    let mut fields = query.fields();
-    let pool = fields.optional("pool", rules::name);
-    let pool = fields.finish(|| Some(pool))?;
-    let rows = worker_list::list(&app.client().await?, pool.as_deref(), MAX).await?;
-    Ok(Json(WorkerList { items: rows.into_iter().map(WorkerView::from).collect() }))
 }
