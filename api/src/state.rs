@@ -15,6 +15,7 @@ use crate::{
     config::ApiConfig,
     events::Feed,
     jobs::Intake,
+    logs,
     metrics::ApiMetrics,
     rate::JobRate,
 };
@@ -50,6 +51,8 @@ pub(crate) struct App {
     pub(crate) metrics: ApiMetrics,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// Who may search in logs.
+    pub(crate) searches: logs::Door,
     pub(crate) shutdown: Shutdown,
     /// The OpenAPI document, written once.
     pub(crate) openapi: bytes::Bytes,

@@ -5,6 +5,7 @@ mod audit;
 mod batch;
 mod file;
 mod people;
+mod search;
 mod usage;
 mod webhook;
 
@@ -18,6 +19,7 @@ pub use self::{
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
     people::{Identity, NewTenant, Tenant, User},
+    search::{BatchFound, Found, Hit, JobFound},
     usage::{EndedJobs, Used},
     webhook::{Delivery, NewSecret, Webhook},
 };
