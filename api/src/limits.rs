@@ -56,6 +56,13 @@ pub(crate) struct LimitsView {
     /// Of those, at once.
     #[schema(value_type = u32)]
     job_requests_burst: NonZeroU32,
+    /// Other requests that may change something, a second; none: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    change_requests_per_s: Option<NonZeroU32>,
+    /// Of those, at once.
+    #[schema(value_type = u32)]
+    change_requests_burst: NonZeroU32,
     page_max: i64,
     files_page_max: i64,
     json_file_bytes: u64,
@@ -102,6 +109,8 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         search_time_s: config.search_time.as_secs_f64(),
         job_requests_per_s: NonZeroU32::new(config.job_rate),
         job_requests_burst: config.job_burst,
+        change_requests_per_s: NonZeroU32::new(config.change_rate),
+        change_requests_burst: config.change_burst,
         page_max: MAX_PAGE,
         files_page_max: MAX_FILES_PAGE,
         json_file_bytes: MAX_JSON_FILE,

@@ -27,7 +27,7 @@ use crate::{
     metrics::ApiMetrics,
     middleware::without_trailing_slash,
     openapi,
-    rate::JobRate,
+    rate::Rate,
     router,
     state::{App, Shared},
 };
@@ -113,7 +113,8 @@ async fn connect(
         agents: KnownAgents::default(),
         gate,
         keys: Keys::new(&database, config.key_cache),
-        job_rate: JobRate::new(config.job_rate, config.job_burst),
+        job_rate: Rate::of_jobs(config.job_rate, config.job_burst),
+        change_rate: Rate::of_changes(config.change_rate, config.change_burst),
         tokens,
         vault: secrets.webhook_keys.clone(),
         webhooks: config.webhooks.policy(),

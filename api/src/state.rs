@@ -17,7 +17,7 @@ use crate::{
     jobs::Intake,
     logs,
     metrics::ApiMetrics,
-    rate::JobRate,
+    rate::Rate,
 };
 
 /// A handle for handlers.
@@ -41,7 +41,9 @@ pub(crate) struct App {
     /// Which keys count.
     pub(crate) keys: Keys,
     /// How often a tenant may ask for jobs, where that is limited.
-    pub(crate) job_rate: Option<JobRate>,
+    pub(crate) job_rate: Option<Rate>,
+    /// The same for other changes.
+    pub(crate) change_rate: Option<Rate>,
     /// Which tokens of issuers count.
     pub(crate) tokens: Tokens,
     /// What secrets of webhooks are kept with.

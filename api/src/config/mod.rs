@@ -87,6 +87,13 @@ pub struct ApiConfig {
     /// How many of them may come at once
     #[arg(long, env = "DRYDOCK_API_JOB_BURST", default_value = "100")]
     pub job_burst: NonZeroU32,
+    /// Other requests a second that may change something and are recorded in the audit log, whatever comes of them, for each tenant and
+    /// each API process; 0 is no limit
+    #[arg(long, env = "DRYDOCK_API_CHANGE_RATE", default_value_t = 50)]
+    pub change_rate: u32,
+    /// How many of them may come at once
+    #[arg(long, env = "DRYDOCK_API_CHANGE_BURST", default_value = "1000")]
+    pub change_burst: NonZeroU32,
     /// Memory for decoded file lists, in bytes
     #[arg(long, env = "DRYDOCK_API_MANIFEST_CACHE", default_value_t = 32 * 1024 * 1024)]
     pub manifest_cache: usize,

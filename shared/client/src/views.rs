@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 pub use self::{
-    audit::{AuditActor, AuditEntry},
+    audit::{AuditActor, AuditChange, AuditEntry},
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
     people::{Identity, NewTenant, Tenant, User},
