@@ -15,6 +15,7 @@ use crate::{
     extract::{MAX_PAGE, Query},
     files::{MAX_FILES_PAGE, MAX_JSON_FILE},
     jobs::{MAX_REASON, MAX_RETRIES},
+    logs::MAX_PATTERN,
     state::Shared,
     validate::rules,
     versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES, MAX_COMPARED_TOTAL, MAX_RENAME_BYTES, MAX_RENAME_FILES},
@@ -44,6 +45,10 @@ pub(crate) struct LimitsView {
     retries_max: i64,
     wait_max_s: u64,
     streams_max: usize,
+    search_pattern_max: usize,
+    /// Searches in logs at once; of one tenant half of them.
+    searches_max: usize,
+    search_time_s: f64,
     /// Requests that make jobs, a second; none: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
@@ -51,6 +56,13 @@ pub(crate) struct LimitsView {
     /// Of those, at once.
     #[schema(value_type = u32)]
     job_requests_burst: NonZeroU32,
+    /// Other requests that may change something, a second; none: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    change_requests_per_s: Option<NonZeroU32>,
+    /// Of those, at once.
+    #[schema(value_type = u32)]
+    change_requests_burst: NonZeroU32,
     page_max: i64,
     files_page_max: i64,
     json_file_bytes: u64,
@@ -92,8 +104,13 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         retries_max: MAX_RETRIES,
         wait_max_s: config.wait_limit.as_secs(),
         streams_max: config.stream_limit,
+        search_pattern_max: MAX_PATTERN,
+        searches_max: config.search_limit.get(),
+        search_time_s: config.search_time.as_secs_f64(),
         job_requests_per_s: NonZeroU32::new(config.job_rate),
         job_requests_burst: config.job_burst,
+        change_requests_per_s: NonZeroU32::new(config.change_rate),
+        change_requests_burst: config.change_burst,
         page_max: MAX_PAGE,
         files_page_max: MAX_FILES_PAGE,
         json_file_bytes: MAX_JSON_FILE,

@@ -20,6 +20,8 @@ pub(crate) struct ApiMetrics {
     pub(crate) audit_records: IntCounterVec,
     /// Requests for jobs that came too soon.
     pub(crate) rate_limited: IntCounter,
+    /// Other changes that came too soon.
+    pub(crate) changes_limited: IntCounter,
     /// Looks at issuers' keys, by how they ended.
     pub(crate) issuer_fetches: IntCounterVec,
 }
@@ -56,6 +58,9 @@ impl ApiMetrics {
         let help = "Requests for jobs refused because their tenant asked too often.";
         let rate_limited = IntCounter::new("drydock_api_rate_limited_total", help)?;
         registry.register(Box::new(rate_limited.clone()))?;
+        let help = "Requests that may change something other than jobs, refused because their tenant asked too often.";
+        let changes_limited = IntCounter::new("drydock_api_changes_limited_total", help)?;
+        registry.register(Box::new(changes_limited.clone()))?;
         let help = "Looks at the keys of OIDC issuers, by outcome: ok or failed.";
         let issuer_fetches = IntCounterVec::new(Opts::new("drydock_api_issuer_fetches_total", help), &["outcome"])?;
         for outcome in ["ok", "failed"] {
@@ -70,6 +75,7 @@ impl ApiMetrics {
             accept_again,
             audit_records,
             rate_limited,
+            changes_limited,
             issuer_fetches,
         })
     }

@@ -15,8 +15,9 @@ use crate::{
     config::ApiConfig,
     events::Feed,
     jobs::Intake,
+    logs,
     metrics::ApiMetrics,
-    rate::JobRate,
+    rate::Rate,
     uploads::Uploads,
 };
 
@@ -41,7 +42,9 @@ pub(crate) struct App {
     /// Which keys count.
     pub(crate) keys: Keys,
     /// How often a tenant may ask for jobs, where that is limited.
-    pub(crate) job_rate: Option<JobRate>,
+    pub(crate) job_rate: Option<Rate>,
+    /// The same for other changes.
+    pub(crate) change_rate: Option<Rate>,
     /// Which tokens of issuers count.
     pub(crate) tokens: Tokens,
     /// What secrets of webhooks are kept with.
@@ -53,6 +56,8 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// Who may search in logs.
+    pub(crate) searches: logs::Door,
     pub(crate) shutdown: Shutdown,
     /// The OpenAPI document, written once.
     pub(crate) openapi: bytes::Bytes,

@@ -70,6 +70,11 @@ pub(super) fn of(method: &Method, path: &str) -> Option<Action> {
     })
 }
 
+/// Whether requests with this method on the route `path` are recorded.
+pub(crate) fn records(method: &Method, path: &str) -> bool {
+    of(method, path).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

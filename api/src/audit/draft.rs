@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use chrono::Utc;
-use drydock_database::audit::{self, Asked, AuditRecord, AuditResult, Origin, Outcome};
+use drydock_database::audit::{self, Asked, AuditRecord, AuditResult, Changes, Origin, Outcome};
 use drydock_domain::JobId;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
@@ -65,7 +65,7 @@ impl Draft {
     /// The text of the record that is written with a new job.
     pub(crate) fn accepted(self, job: JobId) -> String {
         let (status, created) = (Some(StatusCode::ACCEPTED.as_u16()), Some(job.uuid()));
-        let result = Some(AuditResult { outcome: Outcome::Done, status, created });
+        let result = Some(AuditResult { outcome: Outcome::Done, status, created, changes: Changes::default() });
         AuditRecord::Asked { asked: self.0, result }.text()
     }
 }

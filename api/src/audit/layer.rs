@@ -6,12 +6,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use drydock_database::audit::{AuditRecord, AuditResult, Outcome};
+use drydock_database::audit::{AuditRecord, AuditResult, Changes, Outcome};
 use drydock_runtime::tasks;
 use uuid::Uuid;
 
 use super::{
     actions::{self, Action},
+    changes::noted,
     draft::Draft,
 };
 use crate::{auth::Caller, state::Shared};
@@ -61,7 +62,8 @@ impl Drop for Pending {
     /// The handler is gone with the connection, in the middle of what it did.
     fn drop(&mut self) {
         if let Some((app, draft)) = self.0.take() {
-            let result = AuditResult { outcome: Outcome::Abandoned, status: None, created: None };
+            let result =
+                AuditResult { outcome: Outcome::Abandoned, status: None, created: None, changes: Changes::default() };
             let record: AuditRecord = draft.answered(result);
             tasks::spawn("audit", async move { app.audit.write_soon(record).await });
         }
@@ -76,7 +78,7 @@ fn result(response: &Response, action: Action) -> AuditResult {
         _ => Outcome::Refused,
     };
     let created = matches!(status, StatusCode::CREATED | StatusCode::ACCEPTED).then(|| created(response)).flatten();
-    AuditResult { outcome, status: Some(status.as_u16()), created }
+    AuditResult { outcome, status: Some(status.as_u16()), created, changes: noted(response) }
 }
 
 /// What an answer says it made.

@@ -49,6 +49,10 @@ pub(crate) struct AuditView {
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<String>)]
     outcome: Value,
+    /// What changed: by field `{from, to}`, or `{to}` where it is not known what was before. Long values are cut; no secret is among them.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>)]
+    changes: Value,
     /// The answer's status.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<u16>)]
@@ -73,8 +77,23 @@ impl From<AuditRow> for AuditView {
         let (ip, request_id, path) = (asked("ip"), asked("request_id"), asked("path"));
         let result = answer.as_mut().unwrap_or(&mut record);
         let mut told = |name: &str| result.get_mut(name).map(Value::take).unwrap_or_default();
-        let (created, outcome, status) = (told("created"), told("outcome"), told("status"));
-        Self { id, at, action, actor, key_name, user_name, target, created, outcome, status, ip, request_id, path }
+        let (created, outcome, status, changes) = (told("created"), told("outcome"), told("status"), told("changes"));
+        Self {
+            id,
+            at,
+            action,
+            actor,
+            key_name,
+            user_name,
+            target,
+            created,
+            outcome,
+            changes,
+            status,
+            ip,
+            request_id,
+            path,
+        }
     }
 }
 

@@ -5,10 +5,19 @@
 //! it does not without, and its outcome after: one that has none was cut off by the end of the process, and may have been done.
 
 mod actions;
+mod changes;
 mod draft;
 mod export;
 mod layer;
 mod list;
 mod log;
 
-pub(crate) use self::{draft::Draft, export::*, layer::record, list::*, log::AuditLog};
+pub(crate) use self::{
+    actions::records,
+    changes::{changed, of_one_change},
+    draft::Draft,
+    export::*,
+    layer::record,
+    list::*,
+    log::AuditLog,
+};

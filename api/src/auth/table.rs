@@ -49,6 +49,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/batches/{id}/close", WRITE_JOBS),
     ("GET", "/api/v1/batches/{id}/events", READ_JOBS),
     ("GET", "/api/v1/batches/{id}/failures", READ_JOBS),
+    ("GET", "/api/v1/batches/{id}/logs/search", READ_JOBS),
     // Its lines may fork projects.
     ("POST", "/api/v1/batches/{id}/jobs", Needs(&[ProjectsWrite, JobsWrite])),
     ("POST", "/api/v1/batches/{id}/pause", WRITE_JOBS),
@@ -79,6 +80,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/projects/{id}/jobs", READ_JOBS),
     ("POST", "/api/v1/projects/{id}/jobs", WRITE_JOBS),
     ("GET", "/api/v1/projects/{id}/jobs/{job_id}/logs", READ_JOBS),
+    ("GET", "/api/v1/projects/{id}/jobs/{job_id}/logs/search", READ_JOBS),
     ("GET", "/api/v1/projects/{id}/jobs/{job_id}/logs/stream", READ_JOBS),
     ("GET", "/api/v1/projects/{id}/versions", READ_PROJECTS),
     ("GET", "/api/v1/projects/{id}/versions/{a}/diff/{b}", READ_PROJECTS),

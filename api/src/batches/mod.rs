@@ -9,10 +9,12 @@ mod list;
 mod request;
 mod results;
 mod retry;
+mod search;
 mod settle;
 mod show;
 mod views;
 
 pub(crate) use self::{
-    change::*, create::*, events::*, failures::*, lines::*, list::*, results::*, retry::*, settle::*, show::*,
+    change::*, create::*, events::*, failures::*, lines::*, list::*, results::*, retry::*, search::*, settle::*,
+    show::*,
 };

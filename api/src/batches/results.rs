@@ -120,7 +120,7 @@ pub(crate) async fn batch_results(
     Ok(response)
 }
 
-fn filter(value: &Value) -> Result<LineFilter, Fault> {
+pub(super) fn filter(value: &Value) -> Result<LineFilter, Fault> {
     match value.as_str() {
         Some("all") => Ok(LineFilter::All),
         Some("ended") => Ok(LineFilter::Ended),

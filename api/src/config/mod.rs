@@ -6,7 +6,12 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use drydock_database::DatabaseConfig;
 use drydock_runtime::{
@@ -70,6 +75,12 @@ pub struct ApiConfig {
     /// Open event and log streams at once
     #[arg(long, env = "DRYDOCK_API_STREAM_LIMIT", default_value_t = 1000)]
     pub stream_limit: usize,
+    /// Searches in logs at once; of one tenant at most half of them, rounded up
+    #[arg(long, env = "DRYDOCK_API_SEARCH_LIMIT", default_value = "4")]
+    pub search_limit: NonZeroUsize,
+    /// Longest time one request may search in logs; the answer says where to go on
+    #[arg(long, env = "DRYDOCK_API_SEARCH_TIME", default_value = "5s", value_parser = positive_duration)]
+    pub search_time: Duration,
     /// Longest time a request may ask to wait for a job
     #[arg(long, env = "DRYDOCK_API_WAIT_LIMIT", default_value = "10m", value_parser = positive_duration)]
     pub wait_limit: Duration,
@@ -79,6 +90,13 @@ pub struct ApiConfig {
     /// How many of them may come at once
     #[arg(long, env = "DRYDOCK_API_JOB_BURST", default_value = "100")]
     pub job_burst: NonZeroU32,
+    /// Other requests a second that may change something and are recorded in the audit log, whatever comes of them, for each tenant and
+    /// each API process; 0 is no limit
+    #[arg(long, env = "DRYDOCK_API_CHANGE_RATE", default_value_t = 50)]
+    pub change_rate: u32,
+    /// How many of them may come at once
+    #[arg(long, env = "DRYDOCK_API_CHANGE_BURST", default_value = "1000")]
+    pub change_burst: NonZeroU32,
     /// Memory for decoded file lists, in bytes
     #[arg(long, env = "DRYDOCK_API_MANIFEST_CACHE", default_value_t = 32 * 1024 * 1024)]
     pub manifest_cache: usize,

@@ -1,13 +1,21 @@
 //! `PATCH /projects/{id}`: change a project's settings. What is not named stays.
 
-use axum::{Json, extract::State};
-use drydock_database::project::{self, ProjectChange};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use drydock_database::{
+    audit::Changes,
+    project::{self, ProjectChange},
+};
 use drydock_domain::Instruction;
 use serde_json::Value;
 
 use super::{request::offer, views::ProjectView};
 use crate::{
     agents::Offer,
+    audit::changed,
     auth::Caller,
     error::ApiError,
     extract::{Ids, JsonBody},
@@ -46,19 +54,29 @@ pub(crate) async fn change_project(
     caller: Caller,
     ids: Ids,
     body: JsonBody,
-) -> Result<Json<ProjectView>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = ids.project()?;
     let offer = match body.value.get("agent") {
         None | Some(Value::Null) => Offer::Known,
         named => offer(&app, named).await?,
     };
+    let named = named(&body.value);
     let change = read(body.value, &offer)?;
     let client = app.client().await?;
     if !project::change(&client, caller.tenant, id, &change).await? {
         return Err(ApiError::NO_PROJECT);
     }
     let row = project::find(&client, caller.tenant, id).await?;
-    Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
+    let view = ProjectView::from(row.ok_or(ApiError::NO_PROJECT)?);
+    // A project has no count of changes that could tell whether somebody else changed it meanwhile.
+    let changes = Changes::to(&view, &named);
+    Ok(changed(Json(view).into_response(), changes))
+}
+
+/// The settings that a body names.
+fn named(body: &Value) -> Vec<&'static str> {
+    let fields = ["instruction", "agent", "pool", "labels", "min_isolation"];
+    fields.into_iter().filter(|field| body.get(field).is_some_and(|value| !value.is_null())).collect()
 }
 
 fn read(body: Value, offer: &Offer) -> Result<ProjectChange, ApiError> {

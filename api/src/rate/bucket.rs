@@ -1,4 +1,4 @@
-//! `JobRate`: the generic cell rate algorithm (ITU-T I.371) by tenant, told in the headers of draft-ietf-httpapi-ratelimit-headers-11.
+//! `Rate`: the generic cell rate algorithm (ITU-T I.371) by tenant, told in the headers of draft-ietf-httpapi-ratelimit-headers-11.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -16,20 +16,51 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 type Limiter = RateLimiter<TenantId, DefaultKeyedStateStore<TenantId>, DefaultClock, StateInformationMiddleware>;
 
-/// So many requests a second for each tenant, and so many at once.
-pub(crate) struct JobRate {
+/// So many requests of a kind a second for each tenant, and so many at once.
+pub(crate) struct Rate {
+    kind: &'static Kind,
     limiter: Limiter,
     rate: NonZeroU32,
     burst: NonZeroU32,
 }
 
-impl JobRate {
+/// What is counted.
+#[derive(Debug)]
+struct Kind {
+    /// In headers.
+    name: &'static str,
+    requests: &'static str,
+    advice: &'static str,
+}
+
+const JOBS: Kind = Kind {
+    name: "jobs",
+    requests: "requests a second that make jobs",
+    advice: "submit many jobs as one batch (POST /api/v1/batches)",
+};
+const CHANGES: Kind = Kind {
+    name: "changes",
+    requests: "requests a second that may change something",
+    advice: "come again after the seconds of Retry-After",
+};
+
+impl Rate {
+    /// Of requests that make jobs.
+    pub(crate) fn of_jobs(rate: u32, burst: NonZeroU32) -> Option<Self> {
+        Self::new(&JOBS, rate, burst)
+    }
+
+    /// Of other requests that the audit log records.
+    pub(crate) fn of_changes(rate: u32, burst: NonZeroU32) -> Option<Self> {
+        Self::new(&CHANGES, rate, burst)
+    }
+
     /// `rate` requests a second with bursts of `burst`; none of a rate of 0, which is no limit.
-    pub(crate) fn new(rate: u32, burst: NonZeroU32) -> Option<Self> {
+    fn new(kind: &'static Kind, rate: u32, burst: NonZeroU32) -> Option<Self> {
         let rate = NonZeroU32::new(rate)?;
         let quota = Quota::per_second(rate).allow_burst(burst);
         let limiter = RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>();
-        Some(Self { limiter, rate, burst })
+        Some(Self { kind, limiter, rate, burst })
     }
 
     /// Counts a request of `tenant`, and tells with which headers to answer.
@@ -53,18 +84,17 @@ impl JobRate {
     /// What is left, and in how many seconds more is.
     fn told(&self, left: u32, seconds: u64) -> HeaderMap {
         let window = self.burst.get().div_ceil(self.rate.get());
-        let policy = format!("\"jobs\";q={};w={window}", self.burst);
-        let state = format!("\"jobs\";r={left};t={seconds}");
+        let name = self.kind.name;
+        let policy = format!("\"{name}\";q={};w={window}", self.burst);
+        let state = format!("\"{name}\";r={left};t={seconds}");
         let valid = |text: String| HeaderValue::try_from(text).expect("digits and quotes");
         HeaderMap::from_iter([(POLICY, valid(policy)), (STATE, valid(state))])
     }
 
     /// The rule in words.
     pub(super) fn words(&self) -> String {
-        let Self { rate, burst, .. } = self;
-        format!(
-            "At most {rate} requests a second that make jobs, {burst} at once; submit many jobs as one batch (POST /api/v1/batches)"
-        )
+        let Self { kind: Kind { requests, advice, .. }, rate, burst, .. } = self;
+        format!("At most {rate} {requests}, {burst} at once; {advice}")
     }
 }
 
@@ -79,7 +109,7 @@ mod tests {
 
     #[test]
     fn each_tenant_has_its_burst_and_then_its_rate() {
-        let rate = JobRate::new(1, NonZeroU32::new(3).unwrap()).unwrap();
+        let rate = Rate::of_jobs(1, NonZeroU32::new(3).unwrap()).unwrap();
         let (one, other) = (TenantId::DEFAULT, TenantId::generate());
         for left in [2, 1, 0] {
             let told = rate.take(one).unwrap();
@@ -90,7 +120,7 @@ mod tests {
         assert!(wait <= Duration::from_secs(1) && wait > Duration::from_millis(500), "{wait:?}");
         assert_eq!(told[STATE], "\"jobs\";r=0;t=1");
         assert!(rate.take(other).is_ok());
-        assert!(JobRate::new(0, NonZeroU32::MIN).is_none());
+        assert!(Rate::of_jobs(0, NonZeroU32::MIN).is_none());
     }
 
     #[test]

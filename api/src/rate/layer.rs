@@ -1,4 +1,4 @@
-//! The one place where requests that make jobs are counted.
+//! The one place where requests that make jobs, or may change something else, are counted.
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::{auth::Caller, error::ApiError, state::Shared};
+use crate::{audit, auth::Caller, error::ApiError, state::Shared};
 
 /// What makes jobs, as the router has it.
 const COUNTED: [&str; 6] = [
@@ -27,14 +27,18 @@ pub(crate) fn counts(method: &Method, path: &str) -> bool {
 /// Lets a request pass while its tenant has not asked too often.
 pub(crate) async fn limit(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let counted = counts(request.method(), route);
+    let (rate, refused) = match request.method() {
+        method if counts(method, route) => (&app.job_rate, &app.metrics.rate_limited),
+        method if audit::records(method, route) => (&app.change_rate, &app.metrics.changes_limited),
+        _ => return next.run(request).await,
+    };
     // Without a caller it was not let in.
-    let caller = request.extensions().get::<Caller>().filter(|_| counted).map(|caller| caller.tenant);
-    let (Some(tenant), Some(rate)) = (caller, &app.job_rate) else { return next.run(request).await };
+    let caller = request.extensions().get::<Caller>().map(|caller| caller.tenant);
+    let (Some(tenant), Some(rate)) = (caller, rate) else { return next.run(request).await };
     let (mut response, told) = match rate.take(tenant) {
         Ok(told) => (next.run(request).await, told),
         Err((wait, told)) => {
-            app.metrics.rate_limited.inc();
+            refused.inc();
             (ApiError::RateLimited { detail: rate.words(), wait }.into_response(), told)
         }
     };

@@ -1,4 +1,5 @@
-//! How often a tenant may ask for new jobs: a token bucket each, in this process. Of a batch, the request counts, not its lines.
+//! How often a tenant may ask for new jobs (of a batch, the request counts, not its lines), and for other changes, each of which is a record
+//! of the audit log: a token bucket each, in this process.
 //!
 //! `bucket` has the rule and its headers, `layer` asks it before a handler runs.
 
@@ -6,6 +7,6 @@ mod bucket;
 mod layer;
 
 pub(crate) use self::{
-    bucket::{JobRate, whole_seconds},
+    bucket::{Rate, whole_seconds},
     layer::{counts, limit},
 };

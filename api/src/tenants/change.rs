@@ -1,11 +1,15 @@
 //! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, and whether it counts. What is not named stays.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use drydock_database::tenant::{self, Changed, TenantChange};
+use drydock_database::{
+    audit::Changes,
+    tenant::{self, Changed, TenantChange},
+};
 use serde_json::Value;
 
 use super::views::TenantView;
 use crate::{
+    audit::changed,
     auth::Caller,
     error::ApiError,
     extract::{Expected, Ids, JsonBody, tagged},
@@ -17,6 +21,12 @@ use crate::{
 const MAX_WEIGHT: i64 = 1000;
 /// Largest quota: beyond it there is none.
 const QUOTA_MAX: i64 = 1_000_000_000;
+
+/// How often to look again at a tenant that others change meanwhile.
+const TRIES: u8 = 5;
+
+/// What the audit log tells of a change.
+const NOTED: [&str; 5] = ["name", "weight", "disabled_at", "max_projects", "max_running"];
 
 /// Body of a change, for the document.
 #[derive(utoipa::ToSchema)]
@@ -66,19 +76,29 @@ pub(crate) async fn change_tenant(
         return Err(ApiError::Conflict("This is your own tenant: nobody in it could enable it again".into()));
     }
     let client = app.client().await?;
-    let changed = tenant::change(&client, id, expected.numbers(), &change).await?;
-    let row = tenant::find(&client, id).await?.ok_or(ApiError::NO_TENANT)?;
-    match changed {
-        Changed::Done => app.forget_callers(),
-        Changed::NoTenant => return Err(ApiError::NO_TENANT),
-        Changed::NameTaken => return Err(ApiError::Conflict("There is a tenant with this name".into())),
-        Changed::Stale => {
-            let tag = row.revision;
-            let detail = format!("The tenant was changed: look at it, then send If-Match: \"{tag}\"");
-            return Err(ApiError::PreconditionFailed(detail.into()));
+    for _ in 0..TRIES {
+        let before = tenant::find(&client, id).await?.ok_or(ApiError::NO_TENANT)?;
+        if !expected.accepts(before.revision) {
+            return Err(stale(before.revision));
         }
+        // Of the row that was read, so that the audit log can tell what it was.
+        match tenant::change(&client, id, Some(&[before.revision]), &change).await? {
+            Changed::Done => app.forget_callers(),
+            Changed::Stale => continue,
+            Changed::NoTenant => return Err(ApiError::NO_TENANT),
+            Changed::NameTaken => return Err(ApiError::Conflict("There is a tenant with this name".into())),
+        }
+        let now = tenant::find(&client, id).await?.ok_or(ApiError::NO_TENANT)?;
+        let (revision, before, now) = (now.revision, TenantView::from(before), TenantView::from(now));
+        let changes = Changes::between(&before, &now, &NOTED);
+        return Ok(changed(tagged(revision, now), changes));
     }
-    Ok(tagged(row.revision, TenantView::from(row)))
+    Err(ApiError::Conflict("Others change this tenant at the same time: send it again".into()))
+}
+
+fn stale(revision: i32) -> ApiError {
+    let detail = format!("The tenant was changed: look at it, then send If-Match: \"{revision}\"");
+    ApiError::PreconditionFailed(detail.into())
 }
 
 fn read(body: Value) -> Result<TenantChange, ApiError> {

@@ -1,12 +1,16 @@
 //! `PATCH /users/{id}`: a user's name, role, and whether they count. What is not named stays.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use drydock_database::user::{self, Changed, UserChange, UserRow};
+use drydock_database::{
+    audit::Changes,
+    user::{self, Changed, UserChange, UserRow},
+};
 use drydock_domain::Role;
 use serde_json::Value;
 
 use super::views::UserView;
 use crate::{
+    audit::changed,
     auth::Caller,
     error::ApiError,
     extract::{Expected, Ids, JsonBody, tagged},
@@ -71,8 +75,10 @@ pub(crate) async fn change_user(
         match user::change(&client, caller.tenant, id, row.revision, &change).await? {
             Changed::Done => {
                 app.forget_callers();
-                let row = find().await?;
-                return Ok(tagged(row.revision, UserView::from(row)));
+                let now = find().await?;
+                let (revision, before, now) = (now.revision, UserView::from(row), UserView::from(now));
+                let changes = Changes::between(&before, &now, &["name", "role", "disabled_at"]);
+                return Ok(changed(tagged(revision, now), changes));
             }
             Changed::Stale => {}
             Changed::NoUser => return Err(ApiError::NO_USER),

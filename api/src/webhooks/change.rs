@@ -11,6 +11,7 @@ use super::{
     views::WebhookView,
 };
 use crate::{
+    audit::{changed, of_one_change},
     auth::Caller,
     error::ApiError,
     extract::{Expected, Ids, JsonBody},
@@ -63,12 +64,16 @@ pub(crate) async fn change_webhook(
     };
     let client = app.client().await?;
     let expected = Expected::read(&headers);
-    let changed = webhook::update(&client, caller.tenant, id, expected.numbers(), &change).await?;
+    let done = webhook::update(&client, caller.tenant, id, expected.numbers(), &change).await?;
+    let before = WebhookView::from(row);
     let row = webhook::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_WEBHOOK)?;
-    if !changed {
+    if !done {
         let detail = format!("The webhook's ETag is \"{}\": look at it, then send that in If-Match", row.revision);
         return Err(ApiError::PreconditionFailed(detail.into()));
     }
     app.waker.wake(Channel::Work);
-    Ok(WebhookView::answer(row, &caller))
+    let (revisions, was, is) =
+        ((before.revision(), row.revision), before.noted(), WebhookView::from(row.clone()).noted());
+    let changes = of_one_change(revisions, &was, &is, &["name", "url_host", "events", "status"]);
+    Ok(changed(WebhookView::answer(row, &caller), changes))
 }

@@ -99,6 +99,17 @@ impl From<WebhookRow> for WebhookView {
 }
 
 impl WebhookView {
+    /// Counts its changes.
+    pub(super) const fn revision(&self) -> i32 {
+        self.revision
+    }
+
+    /// What the audit log may keep: of the URL the host, because with many services the rest is a secret.
+    pub(super) fn noted(&self) -> serde_json::Value {
+        let host = self.url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
+        serde_json::json!({"name": self.name, "url_host": host, "events": self.events, "status": self.status})
+    }
+
     /// The answer with an entity tag, for `If-Match`.
     pub(super) fn answer(row: WebhookRow, caller: &Caller) -> Response {
         let view = Self::of(row, caller);

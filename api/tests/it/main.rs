@@ -28,6 +28,7 @@ mod projects;
 mod rates;
 mod restores;
 mod schedules;
+mod search;
 mod versions;
 mod waiting;
 mod webhooks;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 63] = [
+const ROUTES: [(&str, &[&str]); 65] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -18,6 +18,7 @@ const ROUTES: [(&str, &[&str]); 63] = [
     ("/api/v1/batches/{id}/events", &["get"]),
     ("/api/v1/batches/{id}/failures", &["get"]),
     ("/api/v1/batches/{id}/jobs", &["post"]),
+    ("/api/v1/batches/{id}/logs/search", &["get"]),
     ("/api/v1/batches/{id}/pause", &["post"]),
     ("/api/v1/batches/{id}/results", &["get"]),
     ("/api/v1/batches/{id}/resume", &["post"]),
@@ -41,6 +42,7 @@ const ROUTES: [(&str, &[&str]); 63] = [
     ("/api/v1/projects/{id}/fork", &["post"]),
     ("/api/v1/projects/{id}/jobs", &["get", "post"]),
     ("/api/v1/projects/{id}/jobs/{job_id}/logs", &["get"]),
+    ("/api/v1/projects/{id}/jobs/{job_id}/logs/search", &["get"]),
     ("/api/v1/projects/{id}/jobs/{job_id}/logs/stream", &["get"]),
     ("/api/v1/projects/{id}/versions", &["get"]),
     ("/api/v1/projects/{id}/versions/{a}/diff/{b}", &["get"]),

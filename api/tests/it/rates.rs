@@ -33,6 +33,35 @@ async fn who_asks_for_jobs_too_often_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn what_the_audit_log_records_comes_at_a_rate_whatever_comes_of_it() {
+    let api = Api::start_with(&["--change-rate", "1", "--change-burst", "5"]).await;
+    let limits = api.get("/limits").await.expect(200).json();
+    assert_eq!((&limits["change_requests_per_s"], &limits["change_requests_burst"]), (&json!(1), &json!(5)));
+    let missing = "/keys/00000000-0000-0000-0000-000000000009";
+    let first = api.delete(missing).await.expect(404);
+    assert_eq!(first.header("ratelimit-policy"), Some("\"changes\";q=5;w=5"));
+    let mut asked = 1;
+    let refused = loop {
+        let answer = api.delete(missing).await;
+        if answer.status == 429 {
+            break answer;
+        }
+        asked += 1;
+        assert!(asked < 1000, "a thousand requests passed");
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let detail = refused.error().1;
+    assert!(detail.as_str().unwrap().starts_with("At most 1 requests a second that may change something, 5 at once"));
+    // Neither what reads nor what makes jobs counts with it, and a refusal is not worth a record.
+    api.get("/keys").await.expect(200);
+    api.project().await;
+    let log = api.get("/audit?action=key.revoke&limit=500").await.expect(200).json();
+    assert_eq!(log["items"].as_array().unwrap().len(), asked);
+    let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
+    assert!(metrics.contains("\ndrydock_api_changes_limited_total 1\n"));
+}
+
+#[tokio::test]
 async fn a_batch_counts_once_whatever_its_lines() {
     let api = Api::start_with(&["--job-rate", "1", "--job-burst", "2"]).await;
     let (project, _) = api.project().await;

@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod contexts;
 mod doctor;
+mod grep;
 mod job;
 mod key;
 mod labels;

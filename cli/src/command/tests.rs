@@ -2,13 +2,14 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 95] = [
+const LEAVES: [&[&str]; 97] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
     &["batch", "wait"],
     &["batch", "results"],
     &["batch", "failures"],
+    &["batch", "grep"],
     &["batch", "retry-failed"],
     &["batch", "set"],
     &["batch", "pause"],
@@ -48,6 +49,7 @@ const LEAVES: [&[&str]; 95] = [
     &["job", "cancel"],
     &["job", "retry"],
     &["job", "logs"],
+    &["job", "grep"],
     &["job", "events"],
     &["schedule", "create"],
     &["schedule", "ls"],

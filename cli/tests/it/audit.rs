@@ -18,7 +18,7 @@ async fn the_log_is_shown_exported_and_verified() {
     .await;
     let shown = api.drydock("audit ls").ok().await.text();
     let words: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(words[0], ["AT", "WHO", "ACTION", "ON", "MADE", "OUTCOME", "FROM"]);
+    assert_eq!(words[0], ["AT", "WHO", "ACTION", "ON", "MADE", "OUTCOME", "FROM", "CHANGED"]);
     assert_eq!(words[1][1..], ["anyone", "job.cancel", &job, "done", "(200)", "127.0.0.1"]);
     assert_eq!(words[2][1..], ["anyone", "project.create", &project, "done", "(201)", "127.0.0.1"]);
     let of = api.drydock(&format!("audit ls --object {project} --action project.")).ok().await.text();

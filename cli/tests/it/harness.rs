@@ -103,6 +103,8 @@ async fn serve(
         "dummy",
         "--job-rate",
         "0",
+        "--change-rate",
+        "0",
         "--api-addr",
         address,
     ];

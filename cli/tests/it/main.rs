@@ -18,6 +18,7 @@ mod people;
 mod projects;
 mod pushes;
 mod schedules;
+mod search;
 mod stand_in;
 mod terminal;
 mod versions;

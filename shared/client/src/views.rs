@@ -6,6 +6,7 @@ mod batch;
 mod file;
 mod fleet;
 mod people;
+mod search;
 mod usage;
 mod webhook;
 
@@ -15,11 +16,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 pub use self::{
-    audit::{AuditActor, AuditEntry},
+    audit::{AuditActor, AuditChange, AuditEntry},
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
     fleet::{Pool, PoolJobs, PoolSlots, PoolWorkers, Worker},
     people::{Identity, NewTenant, Tenant, User},
+    search::{BatchFound, Found, Hit, JobFound},
     usage::{EndedJobs, Used},
     webhook::{Delivery, NewSecret, Webhook},
 };

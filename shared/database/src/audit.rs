@@ -2,12 +2,14 @@
 
 mod append;
 mod chain;
+mod changes;
 mod read;
 mod record;
 
 pub use self::{
     append::append,
     chain::{ChainedRecord, chain, chained, pending},
+    changes::Changes,
     read::{AuditFilter, AuditRow, list},
     record::{Actor, Asked, AuditRecord, AuditResult, Origin, Outcome},
 };

@@ -42,7 +42,7 @@ pub struct AttemptLog {
 }
 
 impl AttemptLog {
-    fn from_row(row: &Row) -> Self {
+    pub(crate) fn from_row(row: &Row) -> Self {
         Self {
             attempt: row.get::<_, Uuid>("id").into(),
             number: row.get("number"),

@@ -222,3 +222,50 @@ async fn the_last_outcomes_are_written_before_the_server_ends() {
     let sql = "SELECT count(*) AS n FROM audit_record WHERE answers IS NOT NULL";
     assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>("n"), 20);
 }
+
+#[tokio::test]
+async fn a_change_is_told_with_what_was_before_and_in_the_chain_like_all_else() {
+    let api = Api::start().await;
+    let admin = api.first_key().await;
+    let user = json!({"name": "Ada", "email": "ada@example.org", "role": "member"});
+    let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
+    let other = api.tenant(&admin.key, "another").await;
+    let tenant =
+        api.get_as(&other.key, "/whoami").await.expect(200).json()["tenant"]["id"].as_str().unwrap().to_owned();
+    let project =
+        api.post_as(&admin.key, "/projects", &json!({"instruction": "build a thing"})).await.expect(201).text("id");
+    let hook = json!({"name": "n", "url": "https://1.1.1.1/hook/SECRETPART?token=SECRETPART"});
+    let hook = api.post_as(&admin.key, "/webhooks", &hook).await.expect(201).text("id");
+    let patch = async |path: String, body: Value| api.with(&admin.key, Method::PATCH, &path, &body).await;
+    let change = async |path: String, body: Value| {
+        patch(path, body).await.expect(200);
+        let log = api.audit(&admin.key, "?limit=1").await;
+        log.last().unwrap()["changes"].clone()
+    };
+    let told = change(format!("/users/{user}"), json!({"role": "owner", "name": "Ada"})).await;
+    assert_eq!(told, json!({"role": {"from": "member", "to": "owner"}}));
+    let told = change(format!("/tenants/{tenant}"), json!({"weight": 3, "max_projects": 7})).await;
+    assert_eq!(told, json!({"weight": {"from": 1, "to": 3}, "max_projects": {"from": null, "to": 7}}));
+    let told =
+        change(format!("/projects/{project}"), json!({"instruction": "x".repeat(1500), "labels": {"a": "b"}})).await;
+    assert_eq!(told, json!({"instruction": {"to": format!("{}…", "x".repeat(200))}, "labels": {"to": {"a": "b"}}}));
+    let told = change(format!("/webhooks/{hook}"), json!({"url": "https://1.0.0.1/SECRETPART", "paused": true})).await;
+    assert_eq!(
+        told,
+        json!({"url_host": {"from": "1.1.1.1", "to": "1.0.0.1"}, "status": {"from": "active", "to": "paused"}})
+    );
+    patch(format!("/users/{user}"), json!({"role": "nobody"})).await.expect(422);
+    assert_eq!(api.audit(&admin.key, "?limit=1").await[0]["changes"], Value::Null);
+
+    let client = api.database.client().await.unwrap();
+    drydock_testing::until("all are chained", PATIENCE, async || {
+        audit::chain(&client, 100).await.unwrap();
+        (audit::pending(&client, 100).await.unwrap() == 0).then_some(())
+    })
+    .await;
+    let lines = String::from_utf8(api.get_as(&admin.key, "/audit/export").await.expect(200).body).unwrap();
+    assert!(
+        lines.contains(r#""changes":{"role":{"from":"member","to":"owner"}}"#) && !lines.contains("SECRETPART"),
+        "{lines}"
+    );
+}

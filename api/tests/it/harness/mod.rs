@@ -136,6 +136,9 @@ pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig,
     if !arguments.contains(&"--job-rate") {
         config.job_rate = 0;
     }
+    if !arguments.contains(&"--change-rate") {
+        config.change_rate = 0;
+    }
     config.storage = drydock_testing::storage_config();
     config.database.database_pool_size = 8;
     (

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use drydock_client::views::AuditEntry;
+use std::collections::BTreeMap;
+
+use drydock_client::views::{AuditChange, AuditEntry};
 
 use super::super::{Context, Patience, list, list::Paging};
 use crate::{
@@ -47,7 +49,7 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
             .query_opt("object", args.object.as_ref())
             .query_opt("since", args.since.map(|since| since.to_rfc3339()))
     };
-    let table = Table::new(&["AT", "WHO", "ACTION", "ON", "MADE", "OUTCOME", "FROM"]);
+    let table = Table::new(&["AT", "WHO", "ACTION", "ON", "MADE", "OUTCOME", "FROM", "CHANGED"]);
     let row = |entry: &AuditEntry| {
         let told = |text: &Option<String>| text.clone().unwrap_or_default();
         let outcome = match (&entry.outcome, entry.status) {
@@ -55,9 +57,28 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
             (outcome, _) => told(outcome),
         };
         let (target, created) = (told(&entry.target), told(&entry.created));
-        vec![time(entry.at), who(entry), entry.action.clone(), target, created, outcome, told(&entry.ip)]
+        vec![
+            time(entry.at),
+            who(entry),
+            entry.action.clone(),
+            target,
+            created,
+            outcome,
+            told(&entry.ip),
+            changed(&entry.changes),
+        ]
     };
     list::show(context, args.paging, call, table, row).await
+}
+
+/// `role: member > owner, weight: 3`
+fn changed(changes: &BTreeMap<String, AuditChange>) -> String {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let told = changes.iter().map(|(field, AuditChange { from, to })| match from {
+        Some(from) => format!("{field}: {} > {}", text(from), text(to)),
+        None => format!("{field}: {}", text(to)),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn who(entry: &AuditEntry) -> String {

@@ -3,6 +3,7 @@
 mod change;
 mod describe;
 mod failures;
+mod grep;
 mod list;
 mod results;
 mod settings;
@@ -39,6 +40,8 @@ pub(super) enum BatchCommand {
     Results(results::ResultsArgs),
     /// Show what went wrong, grouped by cause
     Failures(failures::FailuresArgs),
+    /// Search in the logs of a batch: which jobs printed it, how often, and what
+    Grep(grep::GrepArgs),
     /// Run every line that failed again
     #[command(after_help = "Example:\n  drydock batch retry-failed BATCH && drydock batch wait BATCH")]
     RetryFailed(OneArgs),
@@ -73,6 +76,7 @@ impl BatchCommand {
             Self::Wait(args) => args.patience.timeout,
             Self::Results(args) => args.patience.timeout,
             Self::Failures(args) => args.patience.timeout,
+            Self::Grep(args) => args.patience.timeout,
             Self::Set(args) => args.patience.timeout,
             Self::Cancel(args) => args.patience.timeout,
             Self::Status(args)
@@ -92,6 +96,7 @@ pub(super) async fn run(context: &Context, command: BatchCommand, deadline: Opti
         BatchCommand::Wait(args) => wait::run(context, args, deadline).await,
         BatchCommand::Results(args) => results::run(context, args).await,
         BatchCommand::Failures(args) => failures::run(context, args).await,
+        BatchCommand::Grep(args) => grep::run(context, args).await,
         BatchCommand::RetryFailed(args) => change::retry_failed(context, &args.batch).await,
         BatchCommand::Set(args) => change::set(context, args).await,
         BatchCommand::Pause(args) => act(context, &args.batch, "pause").await,

@@ -31,7 +31,7 @@ pub(in crate::command) struct ResultsArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Which {
+pub(super) enum Which {
     All,
     /// Whose job is over
     Ended,
@@ -41,16 +41,22 @@ enum Which {
     Error,
 }
 
+impl Which {
+    /// In the API's words.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ended => "ended",
+            Self::Completed => "completed",
+            Self::Error => "error",
+        }
+    }
+}
+
 pub(super) async fn run(context: &Context, args: ResultsArgs) -> Result<Exit, CliError> {
-    let status = match args.status {
-        Which::All => "all",
-        Which::Ended => "ended",
-        Which::Completed => "completed",
-        Which::Error => "error",
-    };
     let client = context.client()?;
     let call = client.get(["batches", args.batch.as_str(), "results"]);
-    let mut response = call.query("status", status).query_opt("after_line", args.after_line).send().await?;
+    let mut response = call.query("status", args.status.word()).query_opt("after_line", args.after_line).send().await?;
     while let Some(part) = client.chunk(&mut response, LIMIT).await? {
         context.output.data(&part)?;
     }

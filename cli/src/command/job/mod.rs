@@ -3,6 +3,7 @@
 mod cancel;
 mod describe;
 mod events;
+mod grep;
 mod list;
 pub(super) mod logs;
 mod options;
@@ -37,6 +38,8 @@ pub(super) enum JobCommand {
     Wait(wait::WaitJobsArgs),
     /// Read a job's log, or follow it
     Logs(logs::LogsArgs),
+    /// Search in a job's log: the lines that match, or how many
+    Grep(grep::GrepArgs),
     /// Follow a job's changes and progress from the first one
     Events(events::EventsArgs),
 }
@@ -60,6 +63,7 @@ impl JobCommand {
             Self::Ls(args) => args.patience.timeout,
             Self::Wait(args) => args.patience.timeout,
             Self::Logs(args) => args.patience.timeout,
+            Self::Grep(args) => args.patience.timeout,
             Self::Events(args) => args.patience.timeout,
         }
     }
@@ -74,6 +78,7 @@ pub(super) async fn run(context: &Context, command: JobCommand, deadline: Option
         JobCommand::Retry(args) => retry::run(context, args, deadline).await,
         JobCommand::Wait(args) => wait::run(context, args, deadline).await,
         JobCommand::Logs(args) => logs::run(context, args).await,
+        JobCommand::Grep(args) => grep::run(context, args).await,
         JobCommand::Events(args) => events::run(context, args).await,
     }
 }

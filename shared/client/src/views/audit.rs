@@ -1,5 +1,7 @@
 //! The audit log.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -24,6 +26,9 @@ pub struct AuditEntry {
     pub outcome: Option<String>,
     /// The answer's status.
     pub status: Option<u16>,
+    /// What it changed, by field.
+    #[serde(default)]
+    pub changes: BTreeMap<String, AuditChange>,
     /// The peer's address.
     pub ip: Option<String>,
 }
@@ -33,4 +38,13 @@ pub struct AuditEntry {
 pub struct AuditActor {
     /// `key`, `anyone`, `operator`, ….
     pub kind: String,
+}
+
+/// What a field was, where that is known, and what it is.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AuditChange {
+    /// Before.
+    pub from: Option<serde_json::Value>,
+    /// Now.
+    pub to: serde_json::Value,
 }

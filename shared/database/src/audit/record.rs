@@ -7,6 +7,8 @@ use drydock_domain::{ApiKeyId, TenantId, UserId};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::changes::Changes;
+
 /// One entry of the log.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -95,7 +97,7 @@ pub struct Origin {
 }
 
 /// What came of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditResult {
     /// In a word.
     pub outcome: Outcome,
@@ -105,6 +107,9 @@ pub struct AuditResult {
     /// What it made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Uuid>,
+    /// What it changed, where that is kept. In the record's text like all else, and so in its hash; older records have none.
+    #[serde(skip_serializing_if = "Changes::is_empty")]
+    pub changes: Changes,
 }
 
 /// How a request ended.
@@ -149,10 +154,18 @@ mod tests {
             target: Some(Uuid::from_u128(4)),
             origin: Origin { ip: Some([127, 0, 0, 1].into()), request_id: Some("r".to_owned()), path: None },
         };
-        let result = AuditResult { outcome: Outcome::Done, status: Some(204), created: None };
-        let text = AuditRecord::Asked { asked, result: Some(result) }.text();
+        let result =
+            AuditResult { outcome: Outcome::Done, status: Some(204), created: None, changes: Changes::default() };
+        let text = AuditRecord::Asked { asked, result: Some(result.clone()) }.text();
         let expected = r#"{"id":"00000000-0000-0000-0000-000000000001","tenant_id":"00000000-0000-0000-0000-000000000002","at":"1970-01-01T00:00:00Z","action":"key.revoke","actor":{"kind":"key","key":"00000000-0000-0000-0000-000000000003"},"target":"00000000-0000-0000-0000-000000000004","ip":"127.0.0.1","request_id":"r","outcome":"done","status":204}"#;
         assert_eq!(text, expected);
+        let (before, after) = (serde_json::json!({"role": "member"}), serde_json::json!({"role": "owner"}));
+        let changed = AuditResult { changes: Changes::between(&before, &after, &["role"]), ..result.clone() };
+        let text = AuditRecord::answer(id, TenantId::DEFAULT, changed).text();
+        assert!(
+            text.ends_with(r#""outcome":"done","status":204,"changes":{"role":{"from":"member","to":"owner"}}}"#),
+            "{text}"
+        );
         let AuditRecord::Answered { answers, .. } = AuditRecord::answer(id, TenantId::DEFAULT, result) else {
             panic!("an answer")
         };

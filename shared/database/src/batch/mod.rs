@@ -5,6 +5,7 @@ mod accept;
 mod change;
 mod failures;
 mod lines;
+mod logs;
 mod read;
 mod step;
 
@@ -13,6 +14,7 @@ pub use self::{
     change::{BatchSettings, Changed, Created, NewBatch, cancel, change, close, create, pause, resume, retry_failed},
     failures::{Cause, causes},
     lines::{LineFilter, LineRow, lines},
+    logs::{LineLog, line_logs},
     read::{BatchRow, Counts, PauseReason, find, list},
     step::{Stepped, due, step},
 };

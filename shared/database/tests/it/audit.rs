@@ -3,7 +3,7 @@
 use drydock_database::{
     Client,
     api_key::{self, Bootstrapped},
-    audit::{self, Actor, Asked, AuditFilter, AuditRecord, AuditResult, ChainedRecord, Origin, Outcome},
+    audit::{self, Actor, Asked, AuditFilter, AuditRecord, AuditResult, ChainedRecord, Changes, Origin, Outcome},
     job::{self, Accepted, NewJob},
     page::Cursor,
     project::{self, NewProject},
@@ -12,7 +12,9 @@ use drydock_domain::{ApiKey, ApiKeyId, Isolation, JobType, ProjectId, TenantId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const DONE: AuditResult = AuditResult { outcome: Outcome::Done, status: Some(201), created: None };
+fn done() -> AuditResult {
+    AuditResult { outcome: Outcome::Done, status: Some(201), created: None, changes: Changes::default() }
+}
 
 fn asked(tenant: TenantId, action: &'static str) -> Asked {
     let (id, origin) = (Uuid::now_v7(), Origin::default());
@@ -52,7 +54,7 @@ async fn a_request_is_listed_with_what_came_of_it() {
     let (tenant, other) = (TenantId::DEFAULT, TenantId::generate());
     let (first, second) = (asked(tenant, "key.create"), asked(tenant, "job.cancel"));
     let made = Uuid::now_v7();
-    let answer = AuditRecord::answer(first.id, tenant, AuditResult { created: Some(made), ..DONE });
+    let answer = AuditRecord::answer(first.id, tenant, AuditResult { created: Some(made), ..done() });
     let first = AuditRecord::Asked { asked: first, result: None };
     let target = second.id;
     let second = AuditRecord::Asked { asked: Asked { target: Some(target), ..second }, result: None };
@@ -148,7 +150,7 @@ async fn a_new_job_comes_with_its_record_and_no_other_does() {
     project::create(&client, &project).await.unwrap();
     let noted = |project: ProjectId| {
         let mut new = NewJob::new(project, JobType::Edit, "t".to_owned(), "do it".to_owned());
-        let result = Some(AuditResult { created: Some(new.id.uuid()), ..DONE });
+        let result = Some(AuditResult { created: Some(new.id.uuid()), ..done() });
         new.audit = Some(AuditRecord::Asked { asked: asked(tenant, "job.submit"), result }.text());
         new
     };
@@ -181,4 +183,53 @@ async fn the_first_key_is_in_the_log() {
         }
     }
     assert_eq!(listed(&client, TenantId::DEFAULT, &AuditFilter::default()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn filters_find_what_looking_at_everything_finds() {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let tenant = TenantId::DEFAULT;
+    let (key, other, user) = (ApiKeyId::generate(), ApiKeyId::generate(), drydock_domain::UserId::generate());
+    let actions = ["job.submit", "job.cancel", "job-like", "jobs.x", "key.create", "JOB.submit", "project.create"];
+    let actors = [
+        Actor::Anyone,
+        Actor::Key { key, user: None },
+        Actor::Key { key: other, user: Some(user) },
+        Actor::Token { user },
+    ];
+    let mut records = Vec::new();
+    for n in 0..280 {
+        let asked = Asked { actor: actors[n / 7 % 4], ..asked(tenant, actions[n % 7]) };
+        records.push(AuditRecord::answer(asked.id, tenant, done()));
+        records.push(AuditRecord::Asked { asked, result: None });
+    }
+    records.push(record(TenantId::generate(), "job.submit"));
+    audit::append(&client, &records).await.unwrap();
+    let everything = audit::list(&client, tenant, &AuditFilter::default(), Cursor::start(), 500).await.unwrap().items;
+    assert_eq!(everything.len(), 280);
+    let ids = [None, Some(key.uuid()), Some(other.uuid()), Some(user.uuid()), Some(Uuid::now_v7())];
+    let middle = everything[140].at;
+    for (action, actor) in [None, Some("job."), Some("job.submit"), Some("j"), Some("x")]
+        .into_iter()
+        .flat_map(|action| ids.map(|id| (action, id)))
+    {
+        for since in [None, Some(middle)] {
+            let passes = |row: &&audit::AuditRow| {
+                let is = |name: &str| actor.is_some_and(|id| row.record["actor"][name] == json!(id));
+                action.is_none_or(|action| row.record["action"].as_str().unwrap().starts_with(action))
+                    && (actor.is_none() || is("key") || is("user"))
+                    && since.is_none_or(|since| row.at >= since)
+            };
+            let expected: Vec<Uuid> = everything.iter().filter(passes).map(|row| row.id).collect();
+            let filter = AuditFilter { action: action.map(str::to_owned), actor, object: None, since };
+            let (mut found, mut after) = (Vec::new(), Some(Cursor::start()));
+            while let Some(cursor) = after {
+                let page = audit::list(&client, tenant, &filter, cursor, 13).await.unwrap();
+                found.extend(page.items.iter().map(|row| row.id));
+                after = page.next;
+            }
+            assert_eq!(found, expected, "{filter:?}");
+        }
+    }
 }

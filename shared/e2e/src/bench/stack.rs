@@ -172,6 +172,7 @@ fn common(database: &TestDatabase, temp: &str) -> Vec<(String, String)> {
         ("DRYDOCK_DEFAULT_POOL", pool),
         ("DRYDOCK_DEFAULT_AGENT", "dummy".to_owned()),
         ("DRYDOCK_API_JOB_RATE", "0".to_owned()),
+        ("DRYDOCK_API_CHANGE_RATE", "0".to_owned()),
         ("DRYDOCK_LOG", "warn".to_owned()),
         ("TMPDIR", temp.to_owned()),
         ("PATH", drydock_testing::setting("PATH")),

@@ -29,6 +29,7 @@ impl Common {
             ("DRYDOCK_DEFAULT_POOL", &self.pool),
             ("DRYDOCK_DEFAULT_AGENT", "dummy"),
             ("DRYDOCK_API_JOB_RATE", "0"),
+            ("DRYDOCK_API_CHANGE_RATE", "0"),
             ("DRYDOCK_SLOTS", "3"),
             ("DRYDOCK_LEASE_TTL", &lease),
             ("DRYDOCK_LEASE_GRACE", "1s"),

@@ -267,6 +267,7 @@ fn common(database: &TestDatabase, temp: PathBuf) -> Vec<(String, String)> {
         ("DRYDOCK_POOL", drydock_testing::pool()),
         ("DRYDOCK_DEFAULT_AGENT", "dummy".to_owned()),
         ("DRYDOCK_API_JOB_RATE", "0".to_owned()),
+        ("DRYDOCK_API_CHANGE_RATE", "0".to_owned()),
         ("DRYDOCK_DATABASE_POOL_SIZE", "6".to_owned()),
         ("DRYDOCK_LEASE_TTL", "3s".to_owned()),
         ("DRYDOCK_LEASE_GRACE", "1s".to_owned()),
