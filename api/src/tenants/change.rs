@@ -1,7 +1,7 @@
-//! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, and whether it counts. What is not named stays.
+//! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, quotas, and whether it counts. What is not named stays.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use drydock_database::tenant::{self, Changed, TenantChange};
+use drydock_database::tenant::{self, Changed, Quotas, TenantChange};
 use serde_json::Value;
 
 use super::views::TenantView;
@@ -33,6 +33,16 @@ pub(crate) struct TenantChangeBody {
     /// Most slots it holds at once; 0 is no quota. Beyond it jobs wait.
     #[schema(minimum = 0)]
     max_running: Option<i32>,
+    /// Most jobs of no batch that wait; 0 is no quota. Beyond it a new one is 429, a schedule's time passes without a job.
+    #[schema(minimum = 0)]
+    max_queued_jobs: Option<i32>,
+    /// Most lines that its batches hold; 0 is no quota. Beyond it a line is refused; the batch stays open for it.
+    #[schema(minimum = 0)]
+    max_held_jobs: Option<i32>,
+    /// Most bytes of objects and logs; 0 is no quota. At it, uploads, new jobs and lines are 429, and batches pause; what runs keeps its
+    /// result. Less than it has now deletes nothing.
+    #[schema(minimum = 0)]
+    max_storage_bytes: Option<i64>,
 }
 
 /// Change a tenant
@@ -85,8 +95,13 @@ fn read(body: Value) -> Result<TenantChange, ApiError> {
         name: fields.optional("name", rules::name),
         weight: fields.optional("weight", rules::number(1, MAX_WEIGHT)),
         disabled: fields.optional("disabled", rules::boolean),
-        max_projects: fields.optional("max_projects", rules::number(0, i32::MAX.into())),
-        max_running: fields.optional("max_running", rules::number(0, i32::MAX.into())),
+        quotas: Quotas {
+            max_projects: fields.optional("max_projects", rules::number(0, i32::MAX.into())),
+            max_running: fields.optional("max_running", rules::number(0, i32::MAX.into())),
+            max_queued_jobs: fields.optional("max_queued_jobs", rules::number(0, i32::MAX.into())),
+            max_held_jobs: fields.optional("max_held_jobs", rules::number(0, i32::MAX.into())),
+            max_storage_bytes: fields.optional("max_storage_bytes", rules::number(0, i64::MAX)),
+        },
     };
     fields.finish(|| Some(change))
 }

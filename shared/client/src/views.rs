@@ -18,7 +18,7 @@ pub use self::{
     batch::{Batch, Cause, Counts, LineError, Lines, Retried},
     file::{FileChange, FileEntry, Files, FilesChange},
     people::{Identity, NewTenant, Tenant, User},
-    usage::{EndedJobs, Used},
+    usage::{EndedJobs, Now, Tokens, Used, UsedDays},
     webhook::{Delivery, NewSecret, Webhook},
 };
 

@@ -19,6 +19,7 @@ mod migrations;
 mod next_in_line;
 mod objects;
 mod protocol;
+mod quotas;
 mod reads;
 mod schedules;
 mod stress;
