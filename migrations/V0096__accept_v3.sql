@@ -63,9 +63,10 @@ BEGIN
     IF missing IS NOT NULL THEN
       room := 0;
     ELSIF most IS NOT NULL THEN
-      SELECT greatest(0, most - h.queued), format('queued jobs: %s of %s are used', greatest(h.queued, most), most) INTO room, missing
+      SELECT most - h.queued, format('queued jobs: %s of %s are used', greatest(h.queued, most), most) INTO room, missing
         FROM dd_tenant_has_v1(t) h;
     END IF;
+    -- Where more wait than the quota says, all are beyond.
     IF room IS NOT NULL THEN beyond := fresh_ids[room + 1 :]; END IF;
   END IF;
   RETURN QUERY

@@ -80,6 +80,7 @@ pub(crate) async fn import_project(
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let new = fields.finish(|| asked)?.into_new(&app, caller.tenant);
     must_be_an_archive(request.headers())?;
+    packs::must_have_room(&app, caller.tenant).await?;
     let timeout = app.config.import_timeout;
     let stored = tokio::time::timeout(timeout, store(&app, &new, request.into_body())).await.map_err(|_| {
         ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())

@@ -16,6 +16,7 @@ use crate::{
 const CREATE: &str = "INSERT INTO tenant (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
 const CHANGE: &str = "SELECT dd_change_tenant_v3($1, $2, $3, $4, $5, $6) AS answer";
 const TO_COUNT: &str = "SELECT dd_tenants_to_count_v1() AS id";
+const LACKS_STORAGE: &str = "SELECT dd_lacks_storage_v1($1) AS lacks";
 const COUNT: &str = "SELECT dd_count_tenant_v1($1)";
 
 macro_rules! select {
@@ -131,6 +132,16 @@ pub async fn list(conn: &impl GenericClient, after: Cursor, limit: usize) -> Res
 pub async fn to_count(conn: &impl GenericClient) -> Result<Vec<TenantId>, DatabaseError> {
     let rows = again::rows(conn, "find tenants to count", TO_COUNT, &[]).await?;
     Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
+}
+
+/// Whether a tenant has used up its quota of stored bytes, in words.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn lacks_storage(conn: &impl GenericClient, id: TenantId) -> Result<Option<String>, DatabaseError> {
+    let failed = || DatabaseError::query("look for room to store something");
+    let statement = conn.prepare_cached(LACKS_STORAGE).await.map_err(failed())?;
+    Ok(conn.query_one(&statement, &[&id.uuid()]).await.map_err(failed())?.get("lacks"))
 }
 
 /// Counts a tenant's waiting jobs where it has a quota of them, and folds in what it stored since. Repeating it changes nothing.

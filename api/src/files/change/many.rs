@@ -60,6 +60,7 @@ pub(crate) async fn change_files(
     let base = change.head(&app).await?;
     condition.check(&base, None)?;
     must_be_an_archive(&headers)?;
+    packs::must_have_room(&app, caller.tenant).await?;
     let timeout = app.config.import_timeout;
     let stored = Box::pin(store(&app, change, &base, body));
     let stored = tokio::time::timeout(timeout, stored).await.map_err(|_| {

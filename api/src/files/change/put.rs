@@ -23,6 +23,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
+    packs,
     state::Shared,
     validate::Fault,
 };
@@ -72,6 +73,7 @@ pub(crate) async fn put_file(
     let condition = Condition::read(&headers);
     let base = change.head(&app).await?;
     condition.check(&base, base.tree().get(&path).map(|entry| &entry.kind))?;
+    packs::must_have_room(&app, caller.tenant).await?;
     let content = Content::take(&app, body).await?;
     let put = Put { path, mode, content, condition };
     let (version, seen, base) = make(&app, change, &put.condition, base, &put).await?;

@@ -126,29 +126,34 @@ async fn at_the_quota_of_stored_bytes_uploads_and_new_jobs_are_refused_and_what_
 
     let file = |name: &str| format!("/projects/{project}/files/{name}");
     let put = async |name: &str| Answer::of(api.request(Method::PUT, &file(name)).body(name.to_owned())).await;
-    let refused = put("b").await.expect(429);
-    let (error, detail) = told(&refused);
-    assert!(error == "rate_limited" && refused.header("retry-after") == Some("60"), "{detail}");
-    let (start, end) =
-        (format!("Quota of the tenant's stored bytes: {used} of {used} are used, and "), "have an operator raise it");
-    assert!(detail.starts_with(&start) && detail.ends_with(end), "{detail}");
-    import(&api, "b").await.expect(429);
-    let patch = api.request(Method::PATCH, &format!("/projects/{project}/files"));
-    let archive = tar(&[("c", Content::File(b"c"))]);
-    Answer::of(patch.header("content-type", "application/x-tar").body(archive)).await.expect(429);
     let remedy = "delete projects or keep fewer versions, or have an operator raise it";
     let words = format!("stored bytes: {used} of {used} are used: {remedy}");
+    over(put("b").await, &words, "60");
+    over(import(&api, "b").await, &words, "60");
+    let patch = api.request(Method::PATCH, &format!("/projects/{project}/files"));
+    let archive = tar(&[("c", Content::File(b"c"))]);
+    over(Answer::of(patch.header("content-type", "application/x-tar").body(archive)).await, &words, "60");
     over(api.post(&format!("/projects/{project}/jobs"), &edit()).await, &words, "60");
     over(api.post("/projects", &json!({"instruction": "build a thing"})).await, &words, "60");
     let line = json!({"project_id": project, "job_type": "edit", "instruction": "tidy"});
     let report = api.post(&format!("/batches/{batch}/jobs"), &line).await.expect(200).json();
     assert_eq!((&report["refused"], &report["errors"][0]["error"]), (&json!(1), &json!("rate_limited")), "{report}");
+
+    // With a byte of room it begins, and ends where it would go beyond.
+    set(&api, json!({"max_storage_bytes": used + 1})).await;
+    let refused = import(&api, "b").await.expect(429);
+    let (error, detail) = told(&refused);
+    assert!(error == "rate_limited" && refused.header("retry-after") == Some("60"), "{detail}");
+    let start = format!("Quota of the tenant's stored bytes: {used} of {} are used, and ", used + 1);
+    assert!(detail.starts_with(&start) && detail.ends_with(remedy), "{detail}");
     assert_eq!(count(&api, "SELECT count(*) FROM version").await, 1);
     assert_eq!(count(&api, "SELECT sum(bytes)::bigint FROM pack").await, used, "nothing is kept of what was refused");
 
     // The same bytes again are no further ones.
     import(&api, "a").await.expect(201);
+    set(&api, json!({"max_storage_bytes": used})).await;
     api.get(&file("a")).await.expect(200);
+    api.delete(&file("a")).await.expect(200);
     api.post(&format!("/projects/{project}/fork"), &json!({})).await.expect(201);
     let lifted = set(&api, json!({"max_storage_bytes": 0})).await;
     assert_eq!((lifted.get("max_storage_bytes"), &lifted["stored_bytes"]), (None, &json!(used)));

@@ -26,8 +26,14 @@ async fn lines_beyond_what_a_tenants_batches_may_hold_are_refused_until_some_wer
     let one = Batch::new(&database, 3, BatchSettings::default()).await;
     set(one.client(), Quotas { max_held_jobs: Some(5), ..Quotas::default() }).await;
     let full = over("held batch lines: 5 of 5 are used");
-    assert_eq!(one.send([4, 2, 1, 3]).await, []);
-    assert_eq!(one.send([7, 5, 6]).await, [(6, full.clone()), (7, full.clone())], "the lower lines first");
+    assert_eq!(one.send([9, 2, 1, 4]).await, []);
+    let replayed = |line| (line, LineOutcome::Replayed);
+    let expected = [replayed(1), (6, full.clone()), (7, full.clone()), replayed(9)];
+    assert_eq!(
+        one.send([7, 1, 5, 9, 6]).await,
+        expected,
+        "the lower lines first, and those that are there take no room"
+    );
     let again = [LineOutcome::Replayed, full.clone(), full.clone()];
     assert_eq!(one.send(5..=7).await, (5..).zip(again).collect::<Vec<_>>());
     let beyond = batch::beyond(one.client(), T, one.id, &[5, 6]).await.unwrap();
@@ -73,6 +79,21 @@ async fn at_its_tenants_quota_of_stored_bytes_a_batch_takes_no_lines_and_pauses(
     set(batch.client(), Quotas { max_storage_bytes: Some(101), ..Quotas::default() }).await;
     assert_eq!(batch::resume(batch.client(), T, batch.id).await.unwrap(), Changed::Done);
     assert_eq!(batch.step(9).await.let_go, 3);
+    set(batch.client(), Quotas { max_storage_bytes: Some(100), ..Quotas::default() }).await;
+    assert_eq!(batch.step(9).await.paused, None, "it holds nothing back that would store more");
+}
+
+#[tokio::test]
+async fn what_another_tenants_batches_hold_takes_no_room() {
+    let database = drydock_testing::database().await;
+    let batch = Batch::new(&database, 1, BatchSettings::default()).await;
+    let other = TenantId::generate();
+    let client = batch.client();
+    client.execute("INSERT INTO tenant (id, name) VALUES ($1, 'other')", &[&other.uuid()]).await.unwrap();
+    let theirs = "INSERT INTO batch (id, tenant_id, name, held, queued) VALUES ($1, $2, 'theirs', 50, 50)";
+    client.execute(theirs, &[&BatchId::generate().uuid(), &other.uuid()]).await.unwrap();
+    set(client, Quotas { max_held_jobs: Some(2), ..Quotas::default() }).await;
+    assert_eq!(batch.send(1..=3).await, [(3, over("held batch lines: 2 of 2 are used"))]);
 }
 
 async fn finish(batch: &Batch, outcome: Outcome, tokens: Option<Tokens>) -> Finish {

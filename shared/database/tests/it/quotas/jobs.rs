@@ -54,6 +54,10 @@ async fn as_many_wait_as_the_quota_says_and_the_first_of_a_call_come_first() {
     count(client).await;
     assert_eq!((waiting(client).await, row(client).await.queued_jobs), (4, Some(4)));
     assert_eq!(accept(client, &[edit(fleet.project)]).await, [over("queued jobs: 4 of 3 are used")]);
+    // Counted again though nothing came since.
+    job::cancel(client, T, job, None).await.unwrap();
+    count(client).await;
+    assert_eq!(row(client).await.queued_jobs, Some(3));
     set(client, queued(0)).await;
     assert_eq!(let_in(&accept(client, &[edit(fleet.project)]).await), [true]);
     assert_eq!((row(client).await.max_queued_jobs, row(client).await.queued_jobs), (None, None));

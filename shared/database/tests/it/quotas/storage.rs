@@ -66,6 +66,17 @@ async fn what_is_stored_is_summed_up_from_announcing_to_forgetting() {
     assert_eq!((stored(client).await, truth(client).await), (0, 0));
     tenant::count(client, T).await.unwrap();
     assert_eq!(stored(client).await, 0);
+    // Whatever else somebody does to the rows.
+    pack::announce(client, object(7), 20, None).await.unwrap();
+    for (sql, bytes) in [
+        ("UPDATE pack SET state = 'deleted'", 0),
+        ("UPDATE pack SET state = 'live', bytes = 30", 30),
+        ("UPDATE pack SET bytes = 40", 40),
+        ("DELETE FROM pack", 0),
+    ] {
+        client.execute(sql, &[]).await.unwrap();
+        assert_eq!((stored(client).await, truth(client).await), (bytes, bytes), "{sql}");
+    }
 }
 
 /// Ends of jobs add to it side by side, and a fold in between loses none of it.
