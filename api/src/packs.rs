@@ -4,12 +4,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use drydock_database::{
     Database, DatabaseError, pack,
     report::{StoredPack, StoredTree},
+    tenant,
 };
 use drydock_domain::{Digest, ObjectKind, TenantId};
 use drydock_storage::{BoxError, PackInfo, PackRegistry, StorageError, Written, WrittenChanges};
 use http_body_util::LengthLimitError;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, state::App};
 
 /// Records each object before it is uploaded.
 pub(crate) struct Packs {
@@ -22,6 +23,13 @@ impl PackRegistry for Packs {
         let object = pack::Object { tenant: self.tenant, kind, id };
         Ok(pack::announce(&self.database.client().await?, object, bytes, None).await?)
     }
+}
+
+/// Refuses an upload of a tenant that has used up its quota of stored bytes, before its body comes. What goes beyond in the middle of it
+/// is refused when it is recorded.
+pub(crate) async fn must_have_room(app: &App, tenant: TenantId) -> Result<(), ApiError> {
+    let lacks = tenant::lacks_storage(&app.client().await?, tenant).await?;
+    lacks.map_or(Ok(()), |lacks| Err(ApiError::over_quota(&lacks)))
 }
 
 /// A whole tree, as the database is told of it.

@@ -28,6 +28,8 @@ pub(crate) struct BatchChange {
     max_failure_rate: Option<f64>,
     #[schema(minimum = 1)]
     budget_slot_minutes: Option<u32>,
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    budget_tokens: Option<i64>,
 }
 
 /// Change a batch

@@ -39,6 +39,9 @@ pub(crate) struct NewBatchBody {
     /// It pauses once its attempts have held slots for so many minutes.
     #[schema(minimum = 1)]
     budget_slot_minutes: Option<u32>,
+    /// It pauses once its attempts have used so many tokens, read (cached ones too) and written, as their agents say when they end.
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_000_i64)]
+    budget_tokens: Option<i64>,
 }
 
 /// Create a batch

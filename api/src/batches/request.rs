@@ -8,6 +8,7 @@ use crate::validate::{Fields, rules};
 /// Longest name, in characters.
 pub(crate) const MAX_NAME: usize = 200;
 const MAX_MINUTES: i64 = i32::MAX as i64;
+const MAX_TOKENS: i64 = 1_000_000_000_000_000;
 
 /// The fields that a creation and a change share, each as given.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Given {
             max_running: fields.optional("max_running", count()),
             max_failure_rate: fields.optional("max_failure_rate", rules::share),
             budget_slot_s: fields.optional("budget_slot_minutes", rules::number::<i64>(1, MAX_MINUTES)).map(|m| m * 60),
+            budget_tokens: fields.optional("budget_tokens", rules::number::<i64>(1, MAX_TOKENS)),
         };
         Self { name, labels, settings }
     }

@@ -57,11 +57,12 @@ pub(crate) async fn pause_batch(
 
 /// Resume a batch
 ///
-/// After a canary that failed, all go; a failure rate counts anew from here; a budget that is used up has to be raised first.
+/// After a canary that failed, all go; a failure rate counts anew from here; a budget that is used up has to be raised first, and of
+/// the tenant's stored bytes there must be room.
 #[utoipa::path(
     post, path = "/api/v1/batches/{id}/resume", tag = "batches",
     params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, body = BatchView), (status = 404), (status = 409, description = "It is over, being cancelled, or out of budget"), (status = 422))
+    responses((status = 200, body = BatchView), (status = 404), (status = 409, description = "It is over, being cancelled, or out of budget or storage"), (status = 422))
 )]
 pub(crate) async fn resume_batch(
     State(app): State<Shared>,
@@ -124,7 +125,12 @@ pub(super) fn settled(changed: Changed) -> Result<(), ApiError> {
         Changed::Final => Err(ApiError::Conflict("Batch is over; its failures can be run again".into())),
         Changed::Cancelling => Err(ApiError::Conflict("Batch is cancelled".into())),
         Changed::Budget => {
-            let detail = "Batch has used up its slot time: raise budget_slot_minutes, then resume it";
+            let detail = "Batch has used up its slot time or its tokens: raise budget_slot_minutes or budget_tokens, then resume it";
+            Err(ApiError::Conflict(detail.into()))
+        }
+        Changed::Storage => {
+            let detail = "The tenant has used up its quota of stored bytes: delete projects or keep fewer versions, or have an operator \
+                          raise it, then resume the batch";
             Err(ApiError::Conflict(detail.into()))
         }
     }

@@ -6,6 +6,8 @@ use drydock_domain::{BatchId, Status};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::jobs::TokensView;
+
 /// A batch.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct BatchView {
@@ -24,7 +26,8 @@ pub(crate) struct BatchView {
     held: i32,
     /// No further lines come.
     pub(super) closed: bool,
-    /// Why it lets no further jobs go: `asked`, `canary`, `failure_rate` or `budget`.
+    /// Why it lets no further jobs go: `asked`, `canary`, `failure_rate`, `budget` (of slot time or of tokens) or `storage` (the tenant's
+    /// quota).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause_reason: Option<&'static str>,
     /// Why it was cancelled, as said by who did it.
@@ -32,6 +35,8 @@ pub(crate) struct BatchView {
     cancel_reason: Option<String>,
     /// Slot time its attempts have used so far, in minutes.
     slot_minutes: f64,
+    /// Tokens its attempts have used so far, as their agents said when they ended.
+    tokens: TokensView,
     /// Jobs that ended a second, of late.
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_per_s: Option<f64>,
@@ -48,6 +53,8 @@ pub(crate) struct BatchView {
     max_failure_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_slot_minutes: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_tokens: Option<i64>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +93,7 @@ impl From<BatchRow> for BatchView {
             pause_reason: row.paused.map(|reason| reason.as_str()),
             cancel_reason: row.cancel_reason,
             slot_minutes: (row.slot_s / 0.6).round() / 100.0,
+            tokens: row.tokens.into(),
             rate_per_s: row.rate.filter(|_| going).map(|rate| (rate * 1000.0).round() / 1000.0),
             eta_s: row.rate.filter(|_| going).map(|rate| whole(f64::from(queued + in_progress) / rate)),
             name: row.name,
@@ -94,6 +102,7 @@ impl From<BatchRow> for BatchView {
             max_running: row.settings.max_running,
             max_failure_rate: row.settings.max_failure_rate.map(|rate| (rate * 1e6).round() / 1e6),
             budget_slot_minutes: row.settings.budget_slot_s.map(|seconds| seconds / 60),
+            budget_tokens: row.settings.budget_tokens,
             created_at: row.created_at,
             updated_at: row.updated_at,
             started_at: row.started_at,

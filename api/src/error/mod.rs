@@ -1,6 +1,7 @@
 //! `ApiError`: everything a request can end in but success, with the status and the words of each. The body itself is
 //! written by `render`, which alone knows the request's id.
 
+mod quota;
 mod render;
 mod storage;
 
@@ -19,9 +20,6 @@ use crate::{rate::whole_seconds, validate::Row};
 
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER_S: u32 = 2;
-
-/// After which a client beyond a quota may ask again: room is made by people.
-const QUOTA_WAIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -194,8 +192,7 @@ impl ApiError {
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
         if let Some(quota) = error.quota() {
-            let detail = format!("Quota of the tenant's {quota}: delete some, or have an operator raise it");
-            return Self::RateLimited { detail, wait: QUOTA_WAIT };
+            return Self::over_quota(quota);
         }
         if error.is_unavailable() {
             Self::Unavailable { detail: "The database does not answer", cause: Some(chain(&error)) }

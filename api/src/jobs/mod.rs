@@ -7,6 +7,7 @@ mod request;
 mod retry;
 mod show;
 mod submit;
+mod tokens;
 mod views;
 mod wait;
 mod waiting;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     retry::*,
     show::*,
     submit::*,
+    tokens::TokensView,
     views::JobView,
     wait::until_final,
 };

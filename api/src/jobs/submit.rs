@@ -75,7 +75,10 @@ pub(crate) struct NewJobBody {
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless"),
     ),
     request_body = NewJobBody,
-    responses((status = 202, body = JobView), (status = 404), (status = 422))
+    responses(
+        (status = 202, body = JobView), (status = 404), (status = 422),
+        (status = 429, description = "Too many a second, or the tenant has used up its quota of queued jobs or of stored bytes")
+    )
 )]
 pub(crate) async fn submit_job(
     State(app): State<Shared>,
@@ -104,6 +107,7 @@ pub(super) async fn answer(app: &App, tenant: TenantId, new: NewJob, bytes: usiz
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
         Accepted::NoDependency => return Err(no_dependency(app, tenant, &depends_on).await?),
+        Accepted::OverQuota(lacks) => return Err(ApiError::over_quota(&lacks)),
     };
     let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
     Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))

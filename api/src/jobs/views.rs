@@ -6,7 +6,7 @@ use drydock_domain::{BatchId, JobId, JobState, JobType, ProjectId, ScheduleId, S
 use serde::Serialize;
 use serde_json::Value;
 
-use super::waiting::WaitingView;
+use super::{tokens::TokensView, waiting::WaitingView};
 
 /// A job.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -83,6 +83,9 @@ pub(crate) struct JobView {
     /// The version it made.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<i32>,
+    /// What its attempts used of their models; not there while no agent has said any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<TokensView>,
     attempts: Vec<AttemptView>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -120,6 +123,9 @@ struct AttemptView {
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    /// What its agent said it used of its model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<TokensView>,
 }
 
 /// Seconds of the newest attempt's phases, as far as it got.
@@ -167,6 +173,7 @@ impl From<JobRow> for JobView {
             deleted_files: row.deleted_files,
             errors: row.errors,
             version: row.version,
+            tokens: TokensView::sum(row.attempts.iter().map(|attempt| attempt.tokens)),
             attempts: row.attempts.into_iter().map(AttemptView::from).collect(),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -192,6 +199,7 @@ impl From<AttemptRow> for AttemptView {
             started_at: row.started_at,
             agent_started_at: row.agent_started_at,
             finished_at: row.finished_at,
+            tokens: row.tokens.map(TokensView::from),
         }
     }
 }

@@ -66,7 +66,8 @@ fn in_batch(Held { batch, paused, canary, max_running, place }: &Held) -> String
         Some(PauseReason::Asked) => "is paused".to_owned(),
         Some(PauseReason::Canary) => "is paused: one of its first jobs did not end well".to_owned(),
         Some(PauseReason::FailureRate) => "is paused: too many of its jobs failed".to_owned(),
-        Some(PauseReason::Budget) => "is paused: its slot time is used up".to_owned(),
+        Some(PauseReason::Budget) => "is paused: its slot time or its tokens are used up".to_owned(),
+        Some(PauseReason::Storage) => "is paused: the tenant's quota of stored bytes is used up".to_owned(),
         None if *canary => "waits for its first jobs to end well".to_owned(),
         None => match max_running {
             Some(most) => format!("has at most {most} jobs under way"),

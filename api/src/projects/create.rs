@@ -81,6 +81,7 @@ pub(crate) async fn create_project(
         }
         Accepted::Replayed(job) => (job, true),
         Accepted::KeyReused => return Err(key_reused()),
+        Accepted::OverQuota(lacks) => return Err(ApiError::over_quota(&lacks)),
         Accepted::NoProject | Accepted::NoDependency => {
             return Err(ApiError::Internal("a project vanished while it was made".to_owned()));
         }

@@ -79,6 +79,7 @@ pub(crate) async fn import_project(
     let asked = ProjectRequest::take(&mut fields, &offer, &app.config.default_agent, labels);
     let new = fields.finish(|| asked)?.into_new(&app, caller.tenant);
     must_be_an_archive(request.headers())?;
+    packs::must_have_room(&app, caller.tenant).await?;
     let place = app.uploads.begin(caller.tenant)?;
     let timeout = app.config.import_timeout;
     let stored =

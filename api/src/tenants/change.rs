@@ -1,9 +1,9 @@
-//! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, and whether it counts. What is not named stays.
+//! `PATCH /tenants/{id}`: a tenant's name, share of the fleet, quotas, and whether it counts. What is not named stays.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use drydock_database::{
     audit::Changes,
-    tenant::{self, Changed, TenantChange},
+    tenant::{self, Changed, Quotas, TenantChange},
 };
 use serde_json::Value;
 
@@ -26,7 +26,16 @@ const QUOTA_MAX: i64 = 1_000_000_000;
 const TRIES: u8 = 5;
 
 /// What the audit log tells of a change.
-const NOTED: [&str; 5] = ["name", "weight", "disabled_at", "max_projects", "max_running"];
+const NOTED: [&str; 8] = [
+    "name",
+    "weight",
+    "disabled_at",
+    "max_projects",
+    "max_running",
+    "max_queued_jobs",
+    "max_held_jobs",
+    "max_storage_bytes",
+];
 
 /// Body of a change, for the document.
 #[derive(utoipa::ToSchema)]
@@ -45,6 +54,16 @@ pub(crate) struct TenantChangeBody {
     /// Most slots it holds at once; 0 is no quota. Beyond it jobs wait.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
     max_running: Option<i32>,
+    /// Most jobs of no batch that wait; 0 is no quota. Beyond it a new one is 429, a schedule's time passes without a job.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    max_queued_jobs: Option<i32>,
+    /// Most lines that its batches hold; 0 is no quota. Beyond it a line is refused; the batch stays open for it.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    max_held_jobs: Option<i32>,
+    /// Most bytes of objects and logs; 0 is no quota. At it, uploads, new jobs and lines are 429, and batches pause; what runs keeps its
+    /// result. Less than it has now deletes nothing.
+    #[schema(minimum = 0)]
+    max_storage_bytes: Option<i64>,
 }
 
 /// Change a tenant
@@ -107,8 +126,13 @@ fn read(body: Value) -> Result<TenantChange, ApiError> {
         name: fields.optional("name", rules::name),
         weight: fields.optional("weight", rules::number(1, MAX_WEIGHT)),
         disabled: fields.optional("disabled", rules::boolean),
-        max_projects: fields.optional("max_projects", rules::number(0, QUOTA_MAX)),
-        max_running: fields.optional("max_running", rules::number(0, QUOTA_MAX)),
+        quotas: Quotas {
+            max_projects: fields.optional("max_projects", rules::number(0, QUOTA_MAX)),
+            max_running: fields.optional("max_running", rules::number(0, QUOTA_MAX)),
+            max_queued_jobs: fields.optional("max_queued_jobs", rules::number(0, QUOTA_MAX)),
+            max_held_jobs: fields.optional("max_held_jobs", rules::number(0, QUOTA_MAX)),
+            max_storage_bytes: fields.optional("max_storage_bytes", rules::number(0, i64::MAX)),
+        },
     };
     fields.finish(|| Some(change))
 }

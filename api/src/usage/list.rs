@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use drydock_database::{
     Client, batch,
     page::{Cursor, Page},
+    tenant,
     usage::{self, Days},
 };
 use drydock_domain::TenantId;
@@ -58,8 +59,9 @@ pub(super) struct UsageQuery {
 
 /// Read the usage of the tenant
 ///
-/// Jobs that ended, the slot time of their attempts, and the bytes they wrote, on the UTC day on which each job ended. Jobs are counted some
+/// Jobs that ended, the slot time and the tokens of their attempts, and the bytes they wrote, on the UTC day on which each job ended. Jobs are counted some
 /// seconds after their end; what still runs is not in it. By batch: all of what the batch has used so far. Kept when projects are deleted.
+/// `now` is what is stored at this moment, whenever it came, beside the quota.
 #[utoipa::path(
     get, path = "/api/v1/usage", tag = "usage", params(UsageQuery),
     responses((status = 200, body = UsageList), (status = 422))
@@ -86,7 +88,8 @@ pub(crate) async fn read_usage(
         }
         By::Batch => by_batch(&mut fields, days).finish(fields, &app.client().await?, caller.tenant).await?,
     };
-    Ok(Json(answer))
+    let now = tenant::find(&app.client().await?, caller.tenant).await?;
+    Ok(Json(answer.with(now)))
 }
 
 /// A page of batches made on some days.

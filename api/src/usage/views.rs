@@ -3,11 +3,14 @@
 use chrono::NaiveDate;
 use drydock_database::{
     batch::BatchRow,
+    tenant::TenantRow,
     usage::{Days, NamedTenant, Usage, UsageRow},
 };
 use drydock_domain::ProjectId;
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::jobs::TokensView;
 
 /// Jobs that ended, and what they used.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -33,6 +36,8 @@ pub(super) struct UsedView {
     /// Bytes of the workspaces' objects that nobody had stored before; not told by batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_bytes: Option<i64>,
+    /// Tokens, as the agents said when they ended.
+    tokens: TokensView,
 }
 
 /// Jobs by how they ended.
@@ -54,18 +59,55 @@ pub(crate) struct UsageList {
     /// For `?cursor=`, when there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// What the tenant has now; not there for all tenants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<NowView>,
+}
+
+/// What a tenant has now, and what it may have.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct NowView {
+    /// Bytes of objects and logs.
+    stored_bytes: i64,
+    /// Most of them; none: any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_storage_bytes: Option<i64>,
+    /// Jobs of no batch that wait, where there is a quota, as far as it has been noticed that some have started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued_jobs: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_queued_jobs: Option<i32>,
+    /// Most lines that its batches hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_held_jobs: Option<i32>,
+}
+
+impl From<TenantRow> for NowView {
+    fn from(row: TenantRow) -> Self {
+        Self {
+            stored_bytes: row.stored_bytes,
+            max_storage_bytes: row.max_storage_bytes,
+            queued_jobs: row.queued_jobs,
+            max_queued_jobs: row.max_queued_jobs,
+            max_held_jobs: row.max_held_jobs,
+        }
+    }
 }
 
 impl UsageList {
     pub(super) fn new<T: Into<UsedView>>(days: Days, items: Vec<T>, next: Option<impl ToString>) -> Self {
         let items = items.into_iter().map(Into::into).collect();
-        Self { since: days.first, until: days.last, items, next_cursor: next.map(|next| next.to_string()) }
+        Self { since: days.first, until: days.last, items, next_cursor: next.map(|next| next.to_string()), now: None }
+    }
+
+    pub(super) fn with(self, tenant: Option<TenantRow>) -> Self {
+        Self { now: tenant.map(NowView::from), ..self }
     }
 }
 
 impl From<Usage> for UsedView {
     fn from(usage: Usage) -> Self {
-        let Usage { completed, error, cancelled, attempts, slot_ms, log_bytes, stored_bytes } = usage;
+        let Usage { completed, error, cancelled, attempts, slot_ms, log_bytes, stored_bytes, tokens } = usage;
         Self {
             day: None,
             id: None,
@@ -75,6 +117,7 @@ impl From<Usage> for UsedView {
             slot_seconds: seconds(slot_ms),
             log_bytes: Some(log_bytes),
             stored_bytes: Some(stored_bytes),
+            tokens: tokens.into(),
         }
     }
 }
@@ -110,6 +153,7 @@ impl From<BatchRow> for UsedView {
             slot_seconds: (row.slot_s * 1000.0).round() / 1000.0,
             log_bytes: None,
             stored_bytes: None,
+            tokens: row.tokens.into(),
         }
     }
 }

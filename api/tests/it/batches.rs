@@ -62,7 +62,7 @@ async fn a_batch_says_how_it_stands() {
     let id = make(&api, all).await;
     let view = api.get(&format!("/batches/{id}")).await.expect(200).json();
     let always = "budget_slot_minutes canary closed counts created_at held id labels max_failure_rate max_running name results_path \
-                  slot_minutes status status_detail total updated_at";
+                  slot_minutes status status_detail tokens total updated_at";
     assert_eq!(names(&view), always);
     assert_eq!(pick(&view, "name status status_detail total"), json!(["fix all", "queued", "open", 0]));
     assert_eq!(pick(&view, "max_failure_rate budget_slot_minutes"), json!([0.1, 30]));

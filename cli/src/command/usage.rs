@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use drydock_client::{
     Document,
-    views::{List, Used},
+    views::{Now, Used, UsedDays},
 };
 
 use super::{Context, Patience, list, list::Paging};
@@ -19,7 +19,7 @@ use crate::{
   drydock --json usage --by batch | jq '[.items[].slot_seconds] | add'
 
 Jobs are counted some seconds after their end, on the UTC day on which they ended. SLOTS is how long their attempts held
-slots; STORED what of their files nobody had stored before. What most was used by comes first; days and batches come newest
+slots; STORED what of their files nobody had stored before; TOKENS IN and OUT what their agents say they read and wrote. What most was used by comes first; days and batches come newest
 first. `--by tenant` needs the scope tenants:read.")]
 pub(super) struct UsageArgs {
     /// What to tell apart
@@ -68,16 +68,42 @@ pub(super) async fn run(context: &Context, args: UsageArgs) -> Result<Exit, CliE
         };
         call.query_opt("since", since.as_ref()).query_opt("until", until.as_ref())
     };
-    let mut table =
-        Table::new(&[by.column(), "NAME", "COMPLETED", "ERROR", "CANCELLED", "ATTEMPTS", "SLOTS", "LOGS", "STORED"]);
+    let mut table = Table::new(&[
+        by.column(),
+        "NAME",
+        "COMPLETED",
+        "ERROR",
+        "CANCELLED",
+        "ATTEMPTS",
+        "SLOTS",
+        "LOGS",
+        "STORED",
+        "TOKENS IN",
+        "TOKENS OUT",
+    ]);
     if by != By::Day {
         return list::show(context, paging, call, table, row).await;
     }
-    let days: Document<List<Used>> = call().document().await?;
+    let days: Document<UsedDays> = call().document().await?;
     for used in &days.value.items {
         table.row(row(used));
     }
-    context.output.answer(&days.raw, || table.render()).map(|()| Exit::Ok)
+    context.output.answer(&days.raw, || table.render())?;
+    if let Some(now) = days.value.now {
+        context.output.note(&standing(now));
+    }
+    Ok(Exit::Ok)
+}
+
+/// `12.3 MiB of 100.0 MiB are stored now, 3 of 500 jobs wait`
+fn standing(now: Now) -> String {
+    let of = |most: Option<String>| most.map(|most| format!(" of {most}")).unwrap_or_default();
+    let mut text =
+        format!("{}{} are stored now", mebibytes(now.stored_bytes), of(now.max_storage_bytes.map(mebibytes)));
+    if let (Some(queued), Some(most)) = (now.queued_jobs, now.max_queued_jobs) {
+        text.push_str(&format!(", {queued} of {most} jobs wait"));
+    }
+    text
 }
 
 fn row(used: &Used) -> Vec<String> {
@@ -93,5 +119,7 @@ fn row(used: &Used) -> Vec<String> {
         seconds(used.slot_seconds),
         bytes(used.log_bytes),
         bytes(used.stored_bytes),
+        used.tokens.input.to_string(),
+        used.tokens.output.to_string(),
     ]
 }

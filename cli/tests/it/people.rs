@@ -40,7 +40,18 @@ async fn users_and_tenants_are_made_listed_and_changed() {
     assert_eq!(run(&format!("tenant set {id} --weight 3")).ok().await.line(), "acme has weight 3, active");
     let shown = run(&format!("--json tenant set {id} --max-projects 7 --max-running 9")).ok().await.json();
     assert_eq!((&shown["max_projects"], &shown["max_running"]), (&7.into(), &9.into()));
+    let quotas = format!("--json tenant set {id} --max-queued 5 --max-held 6 --max-storage 2GiB");
+    let shown = run(&quotas).ok().await.json();
+    let told =
+        ["max_queued_jobs", "max_held_jobs", "max_storage_bytes", "max_projects"].map(|name| shown[name].as_u64());
+    assert_eq!(told, [Some(5), Some(6), Some(2 << 30), Some(7)], "{shown}");
+    run(&format!("tenant set {id} --max-storage lots")).end().await.exit(2).says("--max-storage");
+    run(&format!("tenant set {id} --max-held 0")).ok().await;
+    let own = run("--json whoami").ok().await.json()["tenant"]["id"].as_str().unwrap().to_owned();
+    run(&format!("tenant set {own} --max-storage 1MiB --max-queued 3")).ok().await;
+    run("usage").ok().await.says("0.0 MiB of 1.0 MiB are stored now, 0 of 3 jobs wait");
     let usage = run("usage").ok().await.text();
+    assert!(usage.contains("TOKENS IN"), "{usage}");
     assert!(usage.contains("SLOTS") && run("usage --by tenant").ok().await.text().contains("TENANT"), "{usage}");
     run("usage --since tomorrow").end().await.exit(2).says("like 2030-01-31");
     run(&format!("tenant set {id} --weight 0")).end().await.exit(2).says("weight");

@@ -4,6 +4,7 @@ mod ahead;
 mod batches;
 mod chain;
 mod collect;
+mod counts;
 mod dead;
 mod due;
 mod forget;
@@ -30,8 +31,8 @@ use drydock_runtime::{
 use tokio::{sync::Notify, task::JoinHandle};
 
 use self::{
-    ahead::Ahead, collect::Collection, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper, tickets::Tickets,
-    webhook_log::WebhookLog, webhooks::Webhooks,
+    ahead::Ahead, collect::Collection, counts::Counts, gauges::Gauges, hints::Hints, horizon::Horizon, reap::Reaper,
+    tickets::Tickets, webhook_log::WebhookLog, webhooks::Webhooks,
 };
 use crate::{context::Context, webhooks::Courier};
 
@@ -57,6 +58,7 @@ pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHand
         tasks::spawn("dead letters", dead::run(context.clone())),
         tasks::spawn("reap", Reaper::new(context.clone()).run(every("reap", repair), stop())),
         tasks::spawn("gauges", Gauges::new(context.clone()).run(every("gauges", repair * 5), stop())),
+        tasks::spawn("counts", Counts::new(context.clone()).run(every("counts", repair), stop())),
         tasks::spawn("horizon", Horizon::new(context.clone()).run(every("horizon", repair * 5), stop())),
         spawn(context, woken("due", repair, SOON, &wakes.waits), due::run_once),
         spawn(context, woken("batches", repair, SOON, &wakes.batches), batches::run_once),

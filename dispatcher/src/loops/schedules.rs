@@ -56,5 +56,6 @@ const fn word(fired: Fired) -> &'static str {
         Fired::Skipped => "skipped",
         Fired::MovedOn => "moved_on",
         Fired::NoProject => "no_project",
+        Fired::OverQuota => "over_quota",
     }
 }

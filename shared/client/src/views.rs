@@ -22,7 +22,7 @@ pub use self::{
     fleet::{Pool, PoolJobs, PoolSlots, PoolWorkers, Worker},
     people::{Identity, NewTenant, Tenant, User},
     search::{BatchFound, Found, Hit, JobFound},
-    usage::{EndedJobs, Used},
+    usage::{EndedJobs, Now, Tokens, Used, UsedDays},
     webhook::{Delivery, NewSecret, Webhook},
 };
 

@@ -1,5 +1,6 @@
-//! What a worker reports when an attempt ends: the shape of `dd_finish_group_v2`'s arguments.
+//! What a worker reports when an attempt ends: the shape of `dd_finish_group_v3`'s arguments.
 
+use drydock_domain::agent::Tokens;
 use serde::{Deserialize, Serialize};
 
 /// How an attempt went. Times are seconds.
@@ -45,6 +46,9 @@ pub struct Report {
     pub push_s: Option<f64>,
     /// Bytes of log written.
     pub log_bytes: i64,
+    /// What the agent says it used of its model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
 }
 
 /// A tree in object storage, about to become a version. Ids are hex.

@@ -14,7 +14,7 @@ use crate::{
     page::{CursorError, Page, one_more},
 };
 
-const COUNT: &str = "SELECT events, jobs FROM dd_count_usage_v1($1)";
+const COUNT: &str = "SELECT events, jobs FROM dd_count_usage_v2($1)";
 
 macro_rules! sums {
     ($key:literal, $rest:literal) => {
@@ -23,7 +23,8 @@ macro_rules! sums {
             $key,
             ", sum(u.completed)::bigint AS completed, sum(u.error)::bigint AS error, sum(u.cancelled)::bigint AS cancelled,
                     sum(u.attempts)::bigint AS attempts, sum(u.slot_ms)::bigint AS slot_ms, sum(u.log_bytes)::bigint AS log_bytes,
-                    sum(u.stored_bytes)::bigint AS stored_bytes
+                    sum(u.stored_bytes)::bigint AS stored_bytes, sum(u.input_tokens)::bigint AS input_tokens,
+                    sum(u.cached_input_tokens)::bigint AS cached_input_tokens, sum(u.output_tokens)::bigint AS output_tokens
                FROM usage_day u ",
             $rest
         )
@@ -79,6 +80,29 @@ pub struct Usage {
     pub log_bytes: i64,
     /// Bytes of the objects that these attempts were the ones to upload.
     pub stored_bytes: i64,
+    /// Tokens of these attempts, as their agents say.
+    pub tokens: UsedTokens,
+}
+
+/// Tokens, summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsedTokens {
+    /// Read.
+    pub input: i64,
+    /// Of these, those that a cache had.
+    pub cached_input: i64,
+    /// Written.
+    pub output: i64,
+}
+
+impl UsedTokens {
+    pub(crate) fn from_row(row: &Row) -> Self {
+        Self {
+            input: row.get("input_tokens"),
+            cached_input: row.get("cached_input_tokens"),
+            output: row.get("output_tokens"),
+        }
+    }
 }
 
 /// The key of usage by project and by tenant: most first.
@@ -206,5 +230,6 @@ fn usage(row: &Row) -> Usage {
         slot_ms: row.get("slot_ms"),
         log_bytes: row.get("log_bytes"),
         stored_bytes: row.get("stored_bytes"),
+        tokens: UsedTokens::from_row(row),
     }
 }

@@ -19,6 +19,36 @@ pub const RESULT_FILE: &str = "result.json";
 pub const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
 const MAX_PREVIEW_URL: usize = 2048;
+/// Most tokens of one kind that one run is believed to have used: sums of millions of runs fit 64 bits.
+const MAX_TOKENS: u64 = 1_000_000_000_000;
+
+/// What a run used of its model, as the agent says; input that came from a cache is part of the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tokens {
+    /// Tokens the model read.
+    #[serde(rename = "input_tokens")]
+    pub input: u64,
+    /// Of these, those that a cache had.
+    #[serde(rename = "cached_input_tokens")]
+    pub cached_input: u64,
+    /// Tokens the model wrote.
+    #[serde(rename = "output_tokens")]
+    pub output: u64,
+}
+
+impl Tokens {
+    /// Both, kind by kind, whichever is greater: for agents that report what they used so far.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        let most = |a: u64, b: u64| a.max(b).min(MAX_TOKENS);
+        Self {
+            input: most(self.input, other.input),
+            cached_input: most(self.cached_input, other.cached_input),
+            output: most(self.output, other.output),
+        }
+    }
+}
 
 /// What the agent is asked to do, written before it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +106,9 @@ pub struct AgentResult {
     /// Where a preview of the work is served, `http` or `https`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_url: Option<String>,
+    /// What it used of its model. Numbers that make no sense are none: an agent may mean something else by the name.
+    #[serde(default, deserialize_with = "tokens_or_none", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Tokens>,
 }
 
 /// Why a result was not accepted.
@@ -116,6 +149,7 @@ impl AgentResult {
             errors: Vec::new(),
             logs: None,
             preview_url: None,
+            usage: None,
         }
     }
 
@@ -147,6 +181,13 @@ fn is_web_address(url: &str) -> bool {
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn tokens_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tokens>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let is_said = ["input_tokens", "cached_input_tokens", "output_tokens"].iter().any(|name| value.get(name).is_some());
+    let tokens = is_said.then(|| serde_json::from_value::<Tokens>(value).ok()).flatten();
+    Ok(tokens.map(|tokens| tokens.max(Tokens::default())))
 }
 
 fn text_or_lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -190,6 +231,29 @@ mod tests {
         let mut result = AgentResult::error("half done", vec!["forced_error".to_owned()]);
         result.created_files = vec!["a b/ü.txt".to_owned()];
         result.preview_url = Some("https://example.org/p?x=1".to_owned());
+        assert_eq!(AgentResult::from_slice(&serde_json::to_vec(&result).unwrap()).unwrap(), result);
+    }
+
+    #[test]
+    fn tokens_are_taken_where_they_make_sense() {
+        let said = |usage: &str| {
+            let text = format!(r#"{{"status":"completed","usage":{usage}}}"#);
+            AgentResult::from_slice(text.as_bytes()).unwrap().usage
+        };
+        let some = Tokens { input: 30, cached_input: 1, output: 15 };
+        assert_eq!(
+            said(r#"{"input_tokens":30,"cached_input_tokens":1,"output_tokens":15,"reasoning_output_tokens":9}"#),
+            Some(some)
+        );
+        assert_eq!(said(r#"{"output_tokens":15}"#), Some(Tokens { output: 15, ..Tokens::default() }));
+        for none in [r#"{"input_tokens":-1}"#, r#"{"input_tokens":"many"}"#, r#"{"cpu_s":3}"#, "7", "null", "[]", "{}"]
+        {
+            assert_eq!(said(none), None, "{none}");
+        }
+        let absurd = said(r#"{"input_tokens":18446744073709551615}"#).unwrap();
+        assert_eq!(absurd.input, MAX_TOKENS);
+        let mut result = AgentResult::completed("");
+        result.usage = Some(some);
         assert_eq!(AgentResult::from_slice(&serde_json::to_vec(&result).unwrap()).unwrap(), result);
     }
 

@@ -54,6 +54,7 @@ impl Ended {
             run_s: Some(executed.seconds),
             push_s,
             log_bytes: log.bytes,
+            tokens: result.usage,
         };
         Self { outcome: executed.outcome, report, tree, next, log }
     }

@@ -1,6 +1,6 @@
 //! Chunks of lines on their way to the database, two at a time: one is written while the other is on its way.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use drydock_database::batch::{self, LineJob, LineOutcome, Refused};
 use drydock_domain::{BatchId, TenantId};
@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinHandle;
 
 use super::{
-    asked::{AskedLine, LINE_REUSED, project},
+    asked::{AskedLine, LINE_REUSED, Place, project},
     report::Report,
 };
 use crate::{error::ApiError, state::Shared};
@@ -79,6 +79,11 @@ impl Writer {
 async fn write(app: Shared, tenant: TenantId, batch: BatchId, chunk: Vec<AskedLine>) -> Result<Report, ApiError> {
     let mut report = Report::default();
     let mut lines = Vec::with_capacity(chunk.len());
+    let beyond = forks_beyond(&app, tenant, batch, &chunk).await?;
+    let (chunk, refused): (Vec<_>, Vec<_>) = chunk.into_iter().partition(|line| !beyond.contains_key(&line.number));
+    for line in refused {
+        report.refuse(line.number, ApiError::over_quota(&beyond[&line.number]))?;
+    }
     let placed = stream::iter(chunk).map(|line| {
         let app = app.clone();
         async move { (line.number, project(&app, tenant, batch, &line).await.map(|project| into_job(line, project))) }
@@ -99,6 +104,7 @@ async fn write(app: Shared, tenant: TenantId, batch: BatchId, chunk: Vec<AskedLi
             LineOutcome::Replayed => report.replayed += 1,
             LineOutcome::LineReused => report.refuse(line, ApiError::Conflict(LINE_REUSED.into()))?,
             LineOutcome::NoProject => report.refuse(line, ApiError::NO_PROJECT)?,
+            LineOutcome::OverQuota(lacks) => report.refuse(line, ApiError::over_quota(&lacks))?,
             LineOutcome::Closed => return Err(closed(line)),
         }
     }
@@ -106,6 +112,21 @@ async fn write(app: Shared, tenant: TenantId, batch: BatchId, chunk: Vec<AskedLi
         app.waker.wake_all();
     }
     Ok(report)
+}
+
+/// Lines that would be refused for a quota after a project was made for them: none is made.
+async fn forks_beyond(
+    app: &Shared,
+    tenant: TenantId,
+    batch: BatchId,
+    chunk: &[AskedLine],
+) -> Result<HashMap<i32, String>, ApiError> {
+    let forks: Vec<i32> =
+        chunk.iter().filter(|line| matches!(line.place, Place::Fork(..))).map(|line| line.number).collect();
+    if forks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(batch::beyond(&app.client().await?, tenant, batch, &forks).await?.into_iter().collect())
 }
 
 fn into_job(line: AskedLine, project: drydock_domain::ProjectId) -> LineJob {

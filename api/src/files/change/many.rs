@@ -59,6 +59,7 @@ pub(crate) async fn change_files(
     let base = change.head(&app).await?;
     condition.check(&base, None)?;
     must_be_an_archive(&headers)?;
+    packs::must_have_room(&app, change.caller.tenant).await?;
     let place = app.uploads.begin(change.caller.tenant)?;
     let timeout = app.config.import_timeout;
     let stored = Box::pin(store(&app, change, &base, place, body));

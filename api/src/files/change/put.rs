@@ -23,6 +23,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     extract::{Ids, Query},
+    packs,
     state::Shared,
     validate::Fault,
 };
@@ -72,6 +73,7 @@ pub(crate) async fn put_file(
     let condition = Condition::read(&headers);
     let base = change.head(&app).await?;
     condition.check_at(&base, base.tree().get(&path).map(|entry| &entry.kind))?;
+    packs::must_have_room(&app, change.caller.tenant).await?;
     let _place = app.uploads.begin(change.caller.tenant)?;
     let content = Content::take(&app, body).await?;
     let put = Put { path, mode, content, condition };

@@ -1,6 +1,7 @@
 //! Who is let in, to what, and until when.
 
 mod audit;
+mod capacity;
 mod escalation;
 mod forged;
 mod issuer;

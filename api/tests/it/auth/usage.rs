@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{Days, Utc};
 use drydock_database::{report::Report, usage};
-use drydock_domain::Outcome;
+use drydock_domain::{Outcome, agent::Tokens};
 use serde_json::{Value, json};
 
 use super::told;
@@ -73,8 +73,8 @@ async fn usage_is_told_by_day_project_and_batch_and_is_the_tenants_own() {
 
     let batch = api.post_as(&admin.key, "/batches", &json!({"name": "many"})).await.expect(201).text("id");
     let batches = read("?by=batch").await;
-    let used =
-        json!({"id": batch, "name": "many", "jobs": {"completed": 0, "error": 0, "cancelled": 0}, "slot_seconds": 0.0});
+    let used = json!({"id": batch, "name": "many", "jobs": {"completed": 0, "error": 0, "cancelled": 0}, "slot_seconds": 0.0,
+               "tokens": {"input": 0, "cached_input": 0, "output": 0}});
     assert_eq!(batches["items"], json!([used]));
     assert_eq!(read("?by=batch&since=2020-01-01&until=2020-12-31").await["items"], json!([]));
 
@@ -88,6 +88,60 @@ async fn usage_is_told_by_day_project_and_batch_and_is_the_tenants_own() {
     assert_eq!((&tenants["items"][0]["name"], tenants["items"].as_array().unwrap().len()), (&json!("default"), 1));
     assert!((sum(&tenants) - sum(&by_project)).abs() < 0.002, "{tenants}");
     api.get_as(&operator, "/usage").await.expect(403);
+}
+
+#[tokio::test]
+async fn tokens_are_told_by_attempt_job_batch_project_and_tenant() {
+    let api = Api::start().await;
+    let worker = Worker::start(&api, &["dummy"]).await;
+    let (project, first) = api.project().await;
+    let tokens = |input, cached_input, output| Some(Tokens { input, cached_input, output });
+    let told = |input: u64, cached_input: u64, output: u64| json!({"input": input, "cached_input": cached_input, "output": output});
+    let finish = async |job: &str, outcome, tokens| {
+        let attempt = worker.claim(job).await;
+        let report = Report { tokens, ..Report::default() };
+        worker.finish(job, attempt, outcome, &report, None).await;
+        let again = worker.try_finish(job, attempt, outcome, &report, None).await;
+        assert_eq!(again, drydock_database::job::Finished::Already);
+    };
+    finish(&first, Outcome::Interrupted, tokens(7, 2, 1)).await;
+    finish(&first, Outcome::Succeeded, tokens(100, 90, 20)).await;
+    let job = api.get(&format!("/jobs/{first}")).await.expect(200).json();
+    assert_eq!(job["tokens"], told(107, 92, 21), "{job}");
+    assert_eq!(job["attempts"][0]["tokens"], told(7, 2, 1));
+    let silent = api.job(&project, json!({"job_type": "edit", "instruction": "tidy"})).await;
+    finish(&silent, Outcome::Succeeded, None).await;
+    let job = api.get(&format!("/jobs/{silent}")).await.expect(200).json();
+    assert!(job.get("tokens").is_none() && job["attempts"][0].get("tokens").is_none(), "{job}");
+
+    let made = api.post("/batches", &json!({"name": "many", "budget_tokens": 40})).await.expect(201);
+    assert_eq!((&made.json()["tokens"], &made.json()["budget_tokens"]), (&told(0, 0, 0), &json!(40)));
+    let batch = format!("/batches/{}", made.text("id"));
+    let line = json!({"project_id": project, "job_type": "edit", "instruction": "tidy"});
+    api.post(&format!("{batch}/jobs"), &line).await.expect(200);
+    let client = api.database.client().await.unwrap();
+    let step = async || drydock_database::batch::step(&client, made.text("id").parse().unwrap(), 9, 9).await.unwrap();
+    step().await;
+    let id = api.get(&format!("/jobs?batch={}", made.text("id"))).await.expect(200).json()["items"][0]["id"].clone();
+    finish(id.as_str().unwrap(), Outcome::Interrupted, tokens(30, 0, 10)).await;
+    assert_eq!(api.get(&batch).await.expect(200).json()["tokens"], told(30, 0, 10));
+    step().await;
+    assert_eq!(api.get(&batch).await.json()["pause_reason"], json!("budget"));
+    let refused = api.post(&format!("{batch}/resume"), &json!({})).await.expect(409);
+    assert!(refused.error().1.as_str().unwrap().contains("raise budget_slot_minutes or budget_tokens"));
+    assert_eq!(
+        api.patch(&batch, &json!({"budget_tokens": 0})).await.expect(422).faults(),
+        ["budget_tokens: greater_than_equal"]
+    );
+    assert_eq!(api.patch(&batch, &json!({"budget_tokens": 41})).await.expect(200).json()["budget_tokens"], json!(41));
+    api.post(&format!("{batch}/resume"), &json!({})).await.expect(200);
+
+    counted(&api, 2).await;
+    for path in ["/usage", "/usage?by=project", "/usage/tenants"] {
+        let usage = api.get(path).await.expect(200).json();
+        assert_eq!(usage["items"][0]["tokens"], told(107, 92, 21), "{path}: {usage}");
+    }
+    assert_eq!(api.get("/usage?by=batch").await.json()["items"][0]["tokens"], told(30, 0, 10));
 }
 
 #[tokio::test]

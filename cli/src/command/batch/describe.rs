@@ -26,9 +26,20 @@ pub(super) fn pause(batch: &Batch) -> Option<String> {
         "canary" => "one of its first jobs did not end well",
         "failure_rate" => "too many of its jobs failed",
         "budget" => {
+            let (what, flag) = if is_out_of_tokens(batch) {
+                ("tokens are", "--budget-tokens")
+            } else {
+                ("slot time is", "--budget-slot-minutes")
+            };
             return Some(format!(
-                "paused: its slot time is used up; raise it with `drydock batch set {id} --budget-slot-minutes N`, then \
-                 `drydock batch resume {id}`"
+                "paused: its {what} used up; raise the budget with `drydock batch set {id} {flag} N`, then `drydock batch \
+                 resume {id}`"
+            ));
+        }
+        "storage" => {
+            return Some(format!(
+                "paused: the tenant's quota of stored bytes is used up; delete projects or have it raised, then `drydock \
+                 batch resume {id}`"
             ));
         }
         other => other,
@@ -67,6 +78,7 @@ pub(super) fn describe(batch: &Batch) -> String {
         ("max running", batch.max_running.map(|n| n.to_string())),
         ("max failures", batch.max_failure_rate.map(|rate| format!("{}%", (rate * 1e4).round() / 100.0))),
         ("slot time", Some(slot_time(batch))),
+        ("tokens", tokens(batch)),
         ("rate", batch.rate_per_s.map(|rate| format!("{rate} a second"))),
         ("created", Some(time(batch.created_at))),
         ("started", batch.started_at.map(time)),
@@ -83,6 +95,22 @@ pub(super) fn describe(batch: &Batch) -> String {
         field("open", "takes further lines".to_owned());
     }
     table.render()
+}
+
+const fn used_tokens(batch: &Batch) -> u64 {
+    batch.tokens.input.saturating_add(batch.tokens.output)
+}
+
+fn is_out_of_tokens(batch: &Batch) -> bool {
+    batch.budget_tokens.is_some_and(|budget| used_tokens(batch) >= budget)
+}
+
+fn tokens(batch: &Batch) -> Option<String> {
+    let used = used_tokens(batch);
+    let Some(budget) = batch.budget_tokens else {
+        return (used > 0).then(|| used.to_string());
+    };
+    Some(format!("{used} of {budget}"))
 }
 
 fn slot_time(batch: &Batch) -> String {

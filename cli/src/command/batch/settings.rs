@@ -18,6 +18,9 @@ pub(super) struct Settings {
     /// Pause once the batch has used so many minutes of slots
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
     budget_slot_minutes: Option<u32>,
+    /// Pause once the batch has used so many tokens, read and written, as its agents say
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..))]
+    budget_tokens: Option<u64>,
 }
 
 impl Settings {
@@ -28,6 +31,7 @@ impl Settings {
             ("max_running", self.max_running.map(Value::from)),
             ("max_failure_rate", self.max_failure_rate.map(Value::from)),
             ("budget_slot_minutes", self.budget_slot_minutes.map(Value::from)),
+            ("budget_tokens", self.budget_tokens.map(Value::from)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

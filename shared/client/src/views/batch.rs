@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::Tokens;
+
 /// A batch.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Batch {
@@ -33,6 +35,9 @@ pub struct Batch {
     /// Slot time used, in minutes.
     #[serde(default)]
     pub slot_minutes: f64,
+    /// Tokens used.
+    #[serde(default)]
+    pub tokens: Tokens,
     /// Jobs that ended a second, of late.
     pub rate_per_s: Option<f64>,
     /// Seconds to its end.
@@ -48,6 +53,8 @@ pub struct Batch {
     pub max_failure_rate: Option<f64>,
     /// The slot time it pauses at, in minutes.
     pub budget_slot_minutes: Option<i64>,
+    /// The tokens it pauses at.
+    pub budget_tokens: Option<u64>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When its first job started.

@@ -35,6 +35,21 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
     /// Since when it counts no more.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Most projects it may have.
+    pub max_projects: Option<u64>,
+    /// Most slots it holds at once.
+    pub max_running: Option<u64>,
+    /// Most jobs of no batch that wait.
+    pub max_queued_jobs: Option<u64>,
+    /// Those that wait, where there is such a quota.
+    pub queued_jobs: Option<u64>,
+    /// Most lines that its batches hold.
+    pub max_held_jobs: Option<u64>,
+    /// Most bytes of objects and logs.
+    pub max_storage_bytes: Option<u64>,
+    /// Bytes of objects and logs.
+    #[serde(default)]
+    pub stored_bytes: u64,
 }
 
 /// A tenant that was just made.

@@ -21,6 +21,9 @@ pub struct Used {
     pub log_bytes: Option<u64>,
     /// Bytes they stored first.
     pub stored_bytes: Option<u64>,
+    /// Their tokens.
+    #[serde(default)]
+    pub tokens: Tokens,
 }
 
 /// Jobs by how they ended.
@@ -32,4 +35,38 @@ pub struct EndedJobs {
     pub error: u64,
     /// By being cancelled.
     pub cancelled: u64,
+}
+
+/// Tokens that agents say they used.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Tokens {
+    /// Read.
+    pub input: u64,
+    /// Of these, those that a cache had.
+    pub cached_input: u64,
+    /// Written.
+    pub output: u64,
+}
+
+/// What the tenant has now, beside what it used.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Now {
+    /// Bytes of objects and logs.
+    pub stored_bytes: u64,
+    /// Most of them.
+    pub max_storage_bytes: Option<u64>,
+    /// Jobs of no batch that wait, where there is a quota.
+    pub queued_jobs: Option<u64>,
+    /// Most of them.
+    pub max_queued_jobs: Option<u64>,
+}
+
+/// Usage by day, which is one page.
+#[derive(Clone, Debug, Deserialize)]
+pub struct UsedDays {
+    /// The days.
+    pub items: Vec<Used>,
+    /// What there is now; older servers do not say.
+    pub now: Option<Now>,
 }

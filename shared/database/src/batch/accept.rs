@@ -7,10 +7,11 @@ use tokio_postgres::Row;
 
 use crate::{DatabaseError, again, job::NewJob, raw_json::RawJson};
 
-const ACCEPT: &str = "SELECT line, outcome FROM dd_batch_accept_v1($1, $2, $3, $4) ORDER BY line";
+const ACCEPT: &str = "SELECT line, outcome, lacks FROM dd_batch_accept_v2($1, $2, $3, $4) ORDER BY line";
+const BEYOND: &str = "SELECT line, lacks FROM dd_batch_beyond_v1($1, $2, $3)";
 const OPERATION: &str = "accept lines of a batch";
 
-/// A line, as an element of `dd_batch_accept_v1`'s array.
+/// A line, as an element of `dd_batch_accept_v2`'s array.
 #[derive(Clone, Debug, Serialize)]
 pub struct LineJob {
     /// From 1.
@@ -23,7 +24,7 @@ pub struct LineJob {
 }
 
 /// Why a line made no job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineOutcome {
     /// The same line came before.
     Replayed,
@@ -33,6 +34,8 @@ pub enum LineOutcome {
     NoProject,
     /// The batch takes no further lines.
     Closed,
+    /// The tenant has used up a quota: which, and how much of it is used.
+    OverQuota(String),
 }
 
 /// What was not accepted of a chunk; whatever is not named was, and is durable.
@@ -73,12 +76,29 @@ pub async fn accept(
     Err(DatabaseError::Row { operation: OPERATION, reason: "the same lines keep coming in another call".to_owned() })
 }
 
+/// Of `lines`, those that would be new to the batch while its tenant has no room for them, and what it has no room for.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn beyond(
+    conn: &impl GenericClient,
+    tenant: TenantId,
+    batch: BatchId,
+    lines: &[i32],
+) -> Result<Vec<(i32, String)>, DatabaseError> {
+    let failed = || DatabaseError::query("look for room for lines of a batch");
+    let statement = conn.prepare_cached(BEYOND).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&tenant.uuid(), &batch.uuid(), &lines]).await.map_err(failed())?;
+    Ok(rows.iter().map(|row| (row.get("line"), row.get("lacks"))).collect())
+}
+
 fn refused(row: &Row) -> Result<(i32, LineOutcome), DatabaseError> {
     let outcome = match row.get("outcome") {
         "replayed" => LineOutcome::Replayed,
         "line_reused" => LineOutcome::LineReused,
         "no_project" => LineOutcome::NoProject,
         "closed" => LineOutcome::Closed,
+        "over_quota" => LineOutcome::OverQuota(row.get("lacks")),
         other => {
             let reason = format!("unknown outcome '{other}'");
             return Err(DatabaseError::Row { operation: OPERATION, reason });

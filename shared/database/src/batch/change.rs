@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::{DatabaseError, again, job::Idempotency};
 
-const CREATE: &str = "SELECT outcome, made FROM dd_batch_create_v1($1, $2, $3, $4, $5, $6, $7)";
+const CREATE: &str = "SELECT outcome, made FROM dd_batch_create_v2($1, $2, $3, $4, $5, $6, $7)";
 const CLOSE: &str = "SELECT dd_batch_close_v1($1, $2) AS answer";
 const CANCEL: &str = "SELECT dd_batch_cancel_v1($1, $2, $3) AS answer";
 const PAUSE: &str = "SELECT dd_batch_pause_v1($1, $2) AS answer";
-const RESUME: &str = "SELECT dd_batch_resume_v1($1, $2) AS answer";
-const CHANGE: &str = "SELECT dd_batch_change_v1($1, $2, $3, $4, $5) AS answer";
+const RESUME: &str = "SELECT dd_batch_resume_v2($1, $2) AS answer";
+const CHANGE: &str = "SELECT dd_batch_change_v2($1, $2, $3, $4, $5) AS answer";
 const RETRY: &str = "SELECT dd_batch_retry_v1($1, $2, $3, $4) AS again";
 
 /// How a batch goes about its jobs; what is none has no limit, or stays.
@@ -29,6 +29,8 @@ pub struct BatchSettings {
     pub max_failure_rate: Option<f64>,
     /// It pauses once its attempts have held slots for so many seconds.
     pub budget_slot_s: Option<i64>,
+    /// It pauses once its attempts have used so many tokens, read and written.
+    pub budget_tokens: Option<i64>,
 }
 
 /// A batch to be made.
@@ -70,6 +72,8 @@ pub enum Changed {
     Cancelling,
     /// Its budget is used up: it would pause again at once.
     Budget,
+    /// Its tenant has used up its quota of stored bytes: it would pause again at once.
+    Storage,
 }
 
 /// Makes a batch.
@@ -182,6 +186,7 @@ async fn changed(
         "final" => Ok(Changed::Final),
         "cancelling" => Ok(Changed::Cancelling),
         "budget" => Ok(Changed::Budget),
+        "storage" => Ok(Changed::Storage),
         other => Err(unknown(operation, other)),
     }
 }

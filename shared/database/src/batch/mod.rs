@@ -10,7 +10,7 @@ mod read;
 mod step;
 
 pub use self::{
-    accept::{LineJob, LineOutcome, Refused, accept},
+    accept::{LineJob, LineOutcome, Refused, accept, beyond},
     change::{BatchSettings, Changed, Created, NewBatch, cancel, change, close, create, pause, resume, retry_failed},
     failures::{Cause, causes},
     lines::{LineFilter, LineRow, lines},

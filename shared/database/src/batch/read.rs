@@ -10,6 +10,7 @@ use super::BatchSettings;
 use crate::{
     DatabaseError,
     page::{Cursor, Page, one_more},
+    usage::UsedTokens,
 };
 
 const OPERATION: &str = "read a batch";
@@ -18,6 +19,8 @@ macro_rules! select {
     ($($filter:literal),+) => {
         concat!(
             "SELECT b.id, b.name, b.labels, b.canary, b.max_running, b.max_failure_rate::float8 AS max_failure_rate, b.budget_slot_s,
+                    b.budget_tokens, b.input_tokens + y.input_tokens AS input_tokens,
+                    b.cached_input_tokens + y.cached_input_tokens AS cached_input_tokens, b.output_tokens + y.output_tokens AS output_tokens,
                     b.queued + y.queued AS queued, b.in_progress + y.in_progress AS in_progress, b.completed + y.completed AS completed,
                     b.error + y.error AS error, b.cancelled + y.cancelled AS cancelled, b.held + y.held AS held, b.slot_s + y.slot_s AS slot_s,
                     dd_faded_v1(b.rate, extract(epoch FROM clock_timestamp() - b.stepped_at)::float8) AS rate,
@@ -30,9 +33,13 @@ macro_rules! select {
                         coalesce(sum(m.jobs) FILTER (WHERE m.status = 'completed'), 0)::int AS completed,
                         coalesce(sum(m.jobs) FILTER (WHERE m.status = 'error'), 0)::int AS error,
                         coalesce(sum(m.jobs) FILTER (WHERE m.status = 'cancelled'), 0)::int AS cancelled,
-                        coalesce(sum(m.held), 0)::int AS held, coalesce(sum(m.slot_s), 0) AS slot_s
-                   FROM (SELECT now AS status, jobs, held, slot_s FROM batch_tally WHERE batch_id = b.id
-                         UNION ALL SELECT was, -jobs, 0, 0 FROM batch_tally WHERE batch_id = b.id) m) y
+                        coalesce(sum(m.held), 0)::int AS held, coalesce(sum(m.slot_s), 0) AS slot_s,
+                        coalesce(sum(m.input_tokens), 0)::bigint AS input_tokens,
+                        coalesce(sum(m.cached_input_tokens), 0)::bigint AS cached_input_tokens,
+                        coalesce(sum(m.output_tokens), 0)::bigint AS output_tokens
+                   FROM (SELECT now AS status, jobs, held, slot_s, input_tokens, cached_input_tokens, output_tokens
+                           FROM batch_tally WHERE batch_id = b.id
+                         UNION ALL SELECT was, -jobs, 0, 0, 0, 0, 0 FROM batch_tally WHERE batch_id = b.id) m) y
               WHERE b.tenant_id = $1 AND ",
             $($filter),+
         )
@@ -51,8 +58,10 @@ pub enum PauseReason {
     Canary,
     /// Too many failed.
     FailureRate,
-    /// Its slot time is used up.
+    /// Its slot time or its tokens are used up.
     Budget,
+    /// Its tenant has used up its quota of stored bytes.
+    Storage,
 }
 
 impl PauseReason {
@@ -63,6 +72,7 @@ impl PauseReason {
             Self::Canary => "canary",
             Self::FailureRate => "failure_rate",
             Self::Budget => "budget",
+            Self::Storage => "storage",
         }
     }
 
@@ -73,6 +83,7 @@ impl PauseReason {
             Some("canary") => Ok(Some(Self::Canary)),
             Some("failure_rate") => Ok(Some(Self::FailureRate)),
             Some("budget") => Ok(Some(Self::Budget)),
+            Some("storage") => Ok(Some(Self::Storage)),
             Some(other) => {
                 Err(DatabaseError::Row { operation, reason: format!("unknown reason of a pause '{other}'") })
             }
@@ -124,6 +135,8 @@ pub struct BatchRow {
     pub held: i32,
     /// Seconds that its attempts have held slots.
     pub slot_s: f64,
+    /// Tokens that its attempts have used, as their agents say.
+    pub tokens: UsedTokens,
     /// Jobs that ended a second over the last minutes; `None` until one did.
     pub rate: Option<f64>,
     /// Its first jobs have all ended well, or it went on all the same.
@@ -148,7 +161,7 @@ pub struct BatchRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// The rate's memory, in seconds, as in `dd_batch_fold_v1`.
+/// The rate's memory, in seconds, as in `dd_batch_fold_v2`.
 const MEMORY_S: f64 = 60.0;
 
 impl BatchRow {
@@ -163,6 +176,7 @@ impl BatchRow {
                 max_running: row.get("max_running"),
                 max_failure_rate: row.get("max_failure_rate"),
                 budget_slot_s: row.get("budget_slot_s"),
+                budget_tokens: row.get("budget_tokens"),
             },
             counts: Counts {
                 queued: row.get("queued"),
@@ -173,6 +187,7 @@ impl BatchRow {
             },
             held: row.get("held"),
             slot_s: row.get("slot_s"),
+            tokens: UsedTokens::from_row(row),
             rate: age.and_then(|age| unbiased(row.get("rate"), age)),
             canary_passed: row.get("canary_passed"),
             paused: PauseReason::from_word(row.get("pause_reason"), OPERATION)?,

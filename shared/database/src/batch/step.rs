@@ -8,7 +8,7 @@ use super::read::PauseReason;
 use crate::{DatabaseError, again};
 
 const DUE: &str = "SELECT dd_batches_due_v1($1) AS id";
-const STEP: &str = "SELECT let_go, taken_back, cancelled, paused, finished FROM dd_batch_step_v1($1, $2, $3)";
+const STEP: &str = "SELECT let_go, taken_back, cancelled, paused, finished FROM dd_batch_step_v2($1, $2, $3)";
 const OPERATION: &str = "take a step of a batch";
 
 /// What a step did.

@@ -15,17 +15,17 @@ use crate::{DatabaseError, again, raw_json::RawJson};
 
 /// With the audit records of those that are new, in the same transaction.
 const ACCEPT: &str =
-    "WITH answered AS MATERIALIZED (SELECT place, outcome, job_id, job_state, at FROM dd_accept_v2($1, $2)),
+    "WITH answered AS MATERIALIZED (SELECT place, outcome, job_id, job_state, at, lacks FROM dd_accept_v3($1, $2)),
     noted AS (
       INSERT INTO audit_record (id, tenant_id, at, record)
       SELECT (n.record ->> 'id')::uuid, $1, (n.record ->> 'at')::timestamptz, n.record
         FROM (SELECT u.record::json FROM unnest($3::text[]) WITH ORDINALITY AS u (record, place)
                 JOIN answered a USING (place) WHERE a.outcome = 'accepted' AND u.record IS NOT NULL) n
       ON CONFLICT (id) DO NOTHING)
-  SELECT place, outcome, job_id, job_state, at FROM answered ORDER BY place";
+  SELECT place, outcome, job_id, job_state, at, lacks FROM answered ORDER BY place";
 const OPERATION: &str = "accept jobs";
 
-/// A job to be accepted: an element of `dd_accept_v2`'s array.
+/// A job to be accepted: an element of `dd_accept_v3`'s array.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewJob {
     /// Its id, chosen by the caller.
@@ -153,7 +153,7 @@ fn as_hex<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Er
 }
 
 /// The answer to an acceptance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     /// Durable from now on.
     New(JobId),
@@ -165,6 +165,8 @@ pub enum Accepted {
     NoProject,
     /// It depends on a job this tenant does not have.
     NoDependency,
+    /// Its tenant has used up a quota: which, and how much of it is used.
+    OverQuota(String),
 }
 
 /// Accepts jobs of one tenant in one transaction, each with its own answer, in the order given.
@@ -185,7 +187,7 @@ pub async fn accept_all(
 /// The database does not answer: the job may have been accepted.
 pub async fn accept(conn: &impl GenericClient, tenant: TenantId, job: &NewJob) -> Result<Accepted, DatabaseError> {
     let answers = accept_all(conn, tenant, std::slice::from_ref(job)).await?;
-    answers.first().copied().ok_or_else(|| unknown("none"))
+    answers.into_iter().next().ok_or_else(|| unknown("none"))
 }
 
 /// Like [`accept_all`], with each new job as a read would show it: nothing is read for that.
@@ -272,6 +274,7 @@ fn answer(row: &Row) -> Result<Accepted, DatabaseError> {
         ("key_reused", _) => Ok(Accepted::KeyReused),
         ("no_project", _) => Ok(Accepted::NoProject),
         ("no_dependency", _) => Ok(Accepted::NoDependency),
+        ("over_quota", _) => Ok(Accepted::OverQuota(row.get("lacks"))),
         (other, _) => Err(unknown(other)),
     }
 }

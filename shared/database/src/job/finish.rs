@@ -12,8 +12,8 @@ use crate::{
     report::{LogTail, Report, StoredTree},
 };
 
-const FINISH: &str = "SELECT dd_finish_v4($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
-const FINISH_GROUP: &str = "SELECT answer FROM dd_finish_group_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
+const FINISH: &str = "SELECT dd_finish_v5($1, $2, $3, $4, $5, $6, $7, $8, $9) AS answer";
+const FINISH_GROUP: &str = "SELECT answer FROM dd_finish_group_v3($1, $2, $3, $4, $5, $6, $7, $8, $9) ORDER BY place";
 const OPERATION: &str = "finish attempts";
 
 /// How an attempt ended: all that its one transaction writes. It can be kept on disk until the database is back.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{BatchId, JobId, JobState, JobType, ProjectId, ScheduleId, TenantId};
+use drydock_domain::{BatchId, JobId, JobState, JobType, ProjectId, ScheduleId, TenantId, agent::Tokens};
 use serde::Deserialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -36,7 +36,9 @@ macro_rules! select_job {
                          'outcome', nullif(a.state::text, 'running'), 'detail', a.detail, 'base_version', a.base_version,
                          'started_at', a.started_at,
                          'agent_started_at', a.agent_started_at,
-                         'finished_at', a.finished_at, 'materialize_s', a.materialize_s, 'run_s', a.run_s, 'push_s', a.push_s)
+                         'finished_at', a.finished_at, 'materialize_s', a.materialize_s, 'run_s', a.run_s, 'push_s', a.push_s,
+                         'tokens', CASE WHEN a.output_tokens IS NOT NULL THEN jsonb_build_object('input_tokens', a.input_tokens,
+                           'cached_input_tokens', a.cached_input_tokens, 'output_tokens', a.output_tokens) END)
                          ORDER BY a.number), '[]')
                        FROM attempt a JOIN worker w ON w.id = a.worker_id WHERE a.job_id = j.id) AS attempts
                FROM job j ",
@@ -80,6 +82,8 @@ pub struct AttemptRow {
     pub run_s: Option<f64>,
     /// Seconds to push the changes.
     pub push_s: Option<f64>,
+    /// What its agent says it used of its model; known once it ended.
+    pub tokens: Option<Tokens>,
 }
 
 /// A job as it stands.

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 pub use self::{collect::*, survey::*};
 use crate::{DatabaseError, again};
 
-const ANNOUNCE: &str = "SELECT dd_announce_v1($1, $2, $3, $4, $5) AS announced";
+const ANNOUNCE: &str = "SELECT dd_announce_v2($1, $2, $3, $4, $5) AS announced";
 
 /// One object of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use crate::{DatabaseError, again};
 /// `now()` and not the volatile clock, which no index can be searched with.
 const DUE: &str = "SELECT s.id, s.project_id, s.cron, s.time_zone, s.missed, s.job, s.next_at, clock_timestamp() AS now
   FROM schedule s WHERE NOT s.paused AND s.deleted_at IS NULL AND s.next_at <= now() ORDER BY s.next_at LIMIT $1";
-const FIRE: &str = "SELECT dd_fire_v2($1, $2, $3, $4) AS outcome";
+const FIRE: &str = "SELECT dd_fire_v3($1, $2, $3, $4) AS outcome";
 
 /// A schedule whose time has come.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub enum Fired {
     MovedOn,
     /// Its project is gone: the time passed without a job.
     NoProject,
+    /// Its tenant has used up a quota: the time passed without a job.
+    OverQuota,
 }
 
 /// At most `limit` schedules whose time has come, the oldest first.
@@ -92,6 +94,7 @@ pub async fn fire(
         "skipped" => Ok(Fired::Skipped),
         "moved_on" => Ok(Fired::MovedOn),
         "no_project" => Ok(Fired::NoProject),
+        "over_quota" => Ok(Fired::OverQuota),
         other => Err(bad(format!("unknown outcome '{other}'"))),
     }
 }

@@ -47,7 +47,7 @@ pub struct ScheduleRow {
     pub time_zone: String,
     /// What becomes of missed firings.
     pub missed: Missed,
-    /// The job it makes, as `dd_accept_v2` takes it without id, project and time.
+    /// The job it makes, as `dd_accept_v3` takes it without id, project and time.
     pub job: serde_json::Value,
     /// Does nothing until resumed.
     pub paused: bool,

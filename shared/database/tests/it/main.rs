@@ -21,6 +21,7 @@ mod next_in_line;
 mod objects;
 mod pools;
 mod protocol;
+mod quotas;
 mod reads;
 mod schedules;
 mod stress;

@@ -5,6 +5,7 @@ use drydock_database::{
     job::{self, Idempotency, NewJob},
     page::Cursor,
     schedule::{self, Created, Due, Fired, NewSchedule, ScheduleRow},
+    tenant::{self, Quotas, TenantChange},
 };
 use drydock_domain::{JobType, Missed, ProjectId, ScheduleId, TenantId};
 use serde_json::json;
@@ -168,4 +169,26 @@ async fn later_schedules_are_not_read() {
     let plan: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("Index Cond: (next_at <= now())") && !plan.contains("Removed by Filter"), "{plan}");
+}
+
+#[tokio::test]
+async fn without_room_for_a_job_the_time_passes_and_the_next_one_comes() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let quota = async |most: i32| {
+        let quotas = Quotas { max_queued_jobs: Some(most), ..Quotas::default() };
+        tenant::change(&fleet.client, TENANT, None, &TenantChange { quotas, ..TenantChange::default() }).await.unwrap()
+    };
+    fleet.plain().await;
+    quota(1).await;
+    let id = make(&database, |_| {}, fleet.project).await;
+    let found = due(&fleet.client).await.remove(0);
+    let next = Some("2026-01-01T01:00:00Z".parse().unwrap());
+    assert_eq!(schedule::fire(&fleet.client, &found, next, true).await.unwrap(), Fired::OverQuota);
+    assert_eq!(read(&fleet.client, id).await.next_at, next);
+    quota(2).await;
+    let found = due(&fleet.client).await.remove(0);
+    assert!(matches!(schedule::fire(&fleet.client, &found, None, true).await.unwrap(), Fired::Job(_)));
+    let queued = tenant::find(&fleet.client, TENANT).await.unwrap().unwrap().queued_jobs;
+    assert_eq!(queued, Some(2), "it counts like any other");
 }

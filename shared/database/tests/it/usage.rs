@@ -6,10 +6,10 @@ use chrono::{NaiveDate, Utc};
 use drydock_database::{
     Client, Database,
     job::{self, Finish, Finished},
-    report::StoredTree,
-    usage::{self, Counted, Days, Usage, UsageCursor},
+    report::{Report, StoredTree},
+    usage::{self, Counted, Days, Usage, UsageCursor, UsedTokens},
 };
-use drydock_domain::{JobId, Outcome, ProjectId, TenantId};
+use drydock_domain::{JobId, Outcome, ProjectId, TenantId, agent::Tokens};
 
 use crate::support::{Fleet, report, tree};
 
@@ -103,6 +103,37 @@ async fn all_attempts_of_a_job_count_once_it_has_ended() {
     assert_eq!(used.log_bytes, 6, "3 of each attempt's report");
     assert_eq!(count_all(&fleet.client, 100).await, 0);
     assert_eq!(of_project(&fleet.client, fleet.project).await, used);
+}
+
+#[tokio::test]
+async fn tokens_of_all_attempts_count_once_however_often_they_are_told() {
+    let database = drydock_testing::database().await;
+    let fleet = Fleet::new(&database).await;
+    let job = fleet.accept(|job| job.retries = 1).await;
+    let tell = async |outcome, tokens| {
+        let (_, attempt) = fleet.running().await;
+        let finish = Finish::new(job, attempt, outcome, Report { tokens: Some(tokens), ..report() });
+        assert_eq!(job::finish(&fleet.client, &finish).await.unwrap(), Finished::Ok);
+        assert_eq!(job::finish(&fleet.client, &finish).await.unwrap(), Finished::Already);
+    };
+    tell(Outcome::Failed, Tokens { input: 5, cached_input: 4, output: 3 }).await;
+    fleet.end_back_off(job).await;
+    tell(Outcome::Succeeded, Tokens { input: 10, cached_input: 0, output: 20 }).await;
+    let shown = job::find(&fleet.client, T, job).await.unwrap().unwrap();
+    let shown: Vec<_> = shown.attempts.iter().map(|attempt| attempt.tokens.map(|tokens| tokens.output)).collect();
+    assert_eq!(shown, [Some(3), Some(20)]);
+    let of_old_worker = ended(&fleet, 1, Outcome::Succeeded).await;
+    let shown = job::find(&fleet.client, T, of_old_worker).await.unwrap().unwrap();
+    assert_eq!(shown.attempts[0].tokens, None);
+    let expected = UsedTokens { input: 15, cached_input: 4, output: 23 };
+    assert_eq!(count_all(&fleet.client, 1).await, 2);
+    assert_eq!(of_project(&fleet.client, fleet.project).await.tokens, expected);
+    assert_eq!(count_all(&fleet.client, 100).await, 0);
+    ended(&fleet, 1, Outcome::Failed).await;
+    assert_eq!(count_all(&fleet.client, 100).await, 1);
+    let days = usage::by_day(&fleet.client, T, days()).await.unwrap();
+    assert_eq!(days.iter().map(|row| row.usage.tokens.output).sum::<i64>(), 23, "added to what was there");
+    assert_eq!(of_project(&fleet.client, fleet.project).await.tokens, expected);
 }
 
 #[tokio::test]

@@ -137,3 +137,86 @@ async fn the_best_of_several_forks_is_found_and_the_failure_mended() {
     let forks: BTreeSet<&str> = rows.iter().map(|row| row["project_id"].as_str().unwrap()).collect();
     assert_eq!((forks.len(), forks.contains(origin.as_str())), (6, false));
 }
+
+/// Uses ten tokens each time, and fails the first time where a file says so.
+const COUNTING: &str = r#"
+[[agent]]
+name = "counting"
+protocol = "file"
+argv = ["sh", "-c", "grep -q '\"attempt\": 1' .codex/request.json && grep -q flaky .codex/request.json && s=error || s=completed; \
+  echo '{\"status\": \"'$s'\", \"usage\": {\"input_tokens\": 8, \"cached_input_tokens\": 5, \"output_tokens\": 2}}' > .codex/result.json"]
+"#;
+
+#[tokio::test]
+async fn a_batch_pauses_when_its_agents_have_used_its_tokens_and_usage_tells_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("agents.toml");
+    fs_err::write(&file, COUNTING).unwrap();
+    let settings = vec![("DRYDOCK_AGENTS_FILE", file.display().to_string())];
+    let stack = Stack::with(Options { settings, ..Options::default() }).await;
+    let client = &stack.client;
+    let project = id(&client.project(json!({"instruction": "an app to count with", "agent": "dummy"})).await);
+    let work =
+        |instruction: &str| json!({"job_type": "edit", "agent": "counting", "instruction": instruction, "retries": 1});
+    let lines: Vec<Value> =
+        (0..5).map(|n| line(("project_id", &project), work(if n == 1 { "flaky" } else { "do it" }))).collect();
+    let batch = batch(client, json!({"name": "five", "max_running": 1, "budget_tokens": 25}), &lines).await;
+    let paused = settled(client, &batch).await;
+    let tokens = |runs: u64| json!({"input": 8 * runs, "cached_input": 5 * runs, "output": 2 * runs});
+    assert_eq!((&paused["pause_reason"], &paused["tokens"]), (&json!("budget"), &tokens(3)), "{paused}");
+    assert_eq!(paused["counts"]["completed"], json!(2), "one of the three runs was to be repeated: {paused}");
+    let (status, refused) = client.send(Method::POST, &format!("/batches/{batch}/resume"), Some(json!({}))).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    let (status, raised) =
+        client.send(Method::PATCH, &format!("/batches/{batch}"), Some(json!({"budget_tokens": 100}))).await;
+    assert_eq!(status, StatusCode::OK, "{raised}");
+    client.send(Method::POST, &format!("/batches/{batch}/resume"), Some(json!({}))).await;
+    let over = settled(client, &batch).await;
+    assert_eq!((&over["status"], &over["tokens"]), (&json!("completed"), &tokens(6)), "{over}");
+    let flaky = client.get(&format!("/jobs?batch={batch}")).await["items"].clone();
+    let flaky = flaky.as_array().unwrap().iter().find(|job| job["instruction"] == "flaky").unwrap().clone();
+    assert_eq!((&flaky["tokens"], &flaky["attempts"][0]["tokens"]), (&tokens(2), &tokens(1)), "{flaky}");
+    drydock_testing::until("all six jobs are counted", PATIENCE, || async {
+        let used = client.get("/usage").await["items"].clone();
+        let jobs: u64 = used.as_array().unwrap().iter().map(|day| day["jobs"]["completed"].as_u64().unwrap()).sum();
+        (jobs == 6).then_some(used)
+    })
+    .await;
+    let of = client.get("/usage?by=project").await;
+    assert_eq!((&of["items"][0]["id"], &of["items"][0]["tokens"]), (&json!(project), &tokens(6)), "{of}");
+    assert_eq!(client.get("/usage?by=batch").await["items"][0]["tokens"], tokens(6));
+}
+
+/// The leader counts who has started, without being asked.
+#[tokio::test]
+async fn a_quota_of_queued_jobs_lets_in_as_many_as_the_fleet_takes() {
+    let stack = Stack::start().await;
+    let client = &stack.client;
+    let project = id(&client.project(json!({"instruction": "an app to wait for"})).await);
+    let tenant = client.get("/whoami").await["tenant"]["id"].as_str().unwrap().to_owned();
+    let (status, set) =
+        client.send(Method::PATCH, &format!("/tenants/{tenant}"), Some(json!({"max_queued_jobs": 3}))).await;
+    assert_eq!(status, StatusCode::OK, "{set}");
+    let (mut made, mut refused) = (Vec::new(), 0);
+    while made.len() < 8 {
+        let (status, answer) =
+            client.send(Method::POST, &format!("/projects/{project}/jobs"), Some(shell("true"))).await;
+        match status {
+            StatusCode::ACCEPTED => made.push(id(&answer)),
+            StatusCode::TOO_MANY_REQUESTS => {
+                refused += 1;
+                // Until the leader has seen that some have started.
+                drydock_testing::until("there is room", PATIENCE, || async {
+                    let now = client.get("/usage").await["now"]["queued_jobs"].as_u64().unwrap();
+                    (now < 3).then_some(())
+                })
+                .await;
+            }
+            other => panic!("{other}: {answer}"),
+        }
+    }
+    assert!(refused > 0, "eight do not fit into three");
+    for job in made {
+        assert_eq!(client.ended(&job).await["status"], json!("completed"));
+    }
+}

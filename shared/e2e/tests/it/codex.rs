@@ -46,6 +46,10 @@ async fn codex_edits_one_file_of_a_real_tree_and_nothing_else_differs() {
     assert_eq!((&ended["status"], &ended["modified_files"]), (&json!("completed"), &json!([EDITED])), "{ended}");
     assert_eq!((&ended["created_files"], &ended["deleted_files"]), (&json!([]), &json!([])));
 
+    // Of the last turn: codex tells what its thread has used so far.
+    assert_eq!(ended["tokens"]["output"], json!(15), "five for each of three answers of the model: {ended}");
+    assert_eq!(ended["attempts"][0]["tokens"], ended["tokens"]);
+
     let after = download(&stack, &project, 2).await;
     let differing = differences(source.path(), after.path());
     assert_eq!(differing, [format!("Files differ: {EDITED}")]);

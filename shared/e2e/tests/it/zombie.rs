@@ -106,7 +106,7 @@ async fn t23_a_worker_killed_while_materializing_is_lost_at_ttl_and_grace_and_th
     assert!(after >= GRACE && after < GRACE + Duration::from_secs(3), "taken back {after:?} after the lease");
 }
 
-/// Red when a finish is not fenced (`current_attempt` left out of `dd_finish_v4`), and when a pack is deleted with its attempt.
+/// Red when a finish is not fenced (`current_attempt` left out of `dd_finish_v5`), and when a pack is deleted with its attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn t25_what_a_worker_stored_and_did_not_commit_is_done_again_and_not_deleted() {
     let database = drydock_testing::database().await;

@@ -1,6 +1,7 @@
 //! Batches: lines in, jobs let go, rules kept; and after every step the counts are what the jobs are.
 
 mod lines;
+mod quotas;
 mod random;
 mod rules;
 mod steps;

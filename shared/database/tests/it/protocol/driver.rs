@@ -102,6 +102,7 @@ async fn accept(client: &Client, tenant: Label, jobs: &[Ask], now: DateTime<Utc>
         Accepted::KeyReused => ("key_reused", None),
         Accepted::NoProject => ("no_project", None),
         Accepted::NoDependency => ("no_dependency", None),
+        Accepted::OverQuota(_) => ("over_quota", None),
     });
     Ok(Answer::Accepted(answers.collect()))
 }

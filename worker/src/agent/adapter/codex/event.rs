@@ -1,5 +1,6 @@
 //! The events themselves, as far as they are read. Every field but the type may be missing.
 
+use drydock_domain::agent::Tokens;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -15,7 +16,7 @@ pub(super) enum Event {
     #[serde(rename = "turn.completed")]
     TurnCompleted {
         #[serde(default)]
-        usage: Usage,
+        usage: Tokens,
     },
     #[serde(rename = "turn.failed")]
     TurnFailed { error: Failure },
@@ -33,14 +34,6 @@ pub(super) enum Event {
     ItemCompleted { item: Item },
     #[serde(other)]
     Unknown,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Usage {
-    pub(super) input_tokens: u64,
-    pub(super) cached_input_tokens: u64,
-    pub(super) output_tokens: u64,
 }
 
 #[derive(Debug, Deserialize)]

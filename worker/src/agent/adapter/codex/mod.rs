@@ -5,14 +5,14 @@
 mod event;
 
 use bytes::Bytes;
-use drydock_domain::agent::{AgentResult, AgentStatus};
+use drydock_domain::agent::{AgentResult, AgentStatus, Tokens};
 
 use super::{Tail, note_ending};
 use crate::agent::{
     ending::Ending,
     output::{Interpreter, Sink},
 };
-use event::{Event, Item, Usage};
+use event::{Event, Item};
 
 /// Bytes of one event at most; longer ones go to the log unread, in pieces.
 pub(super) const MAX_EVENT: usize = 4 * 1024 * 1024;
@@ -23,6 +23,8 @@ pub(in crate::agent) struct Events {
     last_message: Option<String>,
     last_error: Option<String>,
     turn_failed: bool,
+    /// Each turn tells what its thread has used so far.
+    usage: Option<Tokens>,
 }
 
 impl Interpreter for Events {
@@ -44,7 +46,8 @@ impl Events {
             }
             Event::TurnStarted => sink.progress("turn started").await,
             Event::TurnCompleted { usage } => {
-                let usage = say_usage(&usage);
+                self.usage = Some(usage.max(self.usage.unwrap_or_default()));
+                let usage = say_usage(usage);
                 sink.line(format!("[codex] turn completed: {usage}")).await;
                 sink.progress(&format!("turn completed: {usage}")).await;
             }
@@ -94,6 +97,7 @@ impl Events {
     pub(super) fn conclude(self, agent: &str, ending: &Ending, complaints: &Tail) -> (AgentResult, Option<String>) {
         let said = self.last_message.as_deref().unwrap_or_default();
         let mut result = AgentResult::completed(said);
+        result.usage = self.usage;
         let ended_badly = self.turn_failed || !ending.is_success();
         if ended_badly {
             result.status = AgentStatus::Error;
@@ -119,9 +123,9 @@ async fn started(item: Item, sink: &Sink) {
     }
 }
 
-fn say_usage(usage: &Usage) -> String {
-    let Usage { input_tokens, cached_input_tokens, output_tokens } = usage;
-    format!("{input_tokens} input tokens ({cached_input_tokens} cached), {output_tokens} output tokens")
+fn say_usage(usage: Tokens) -> String {
+    let Tokens { input, cached_input, output } = usage;
+    format!("{input} input tokens ({cached_input} cached), {output} output tokens")
 }
 
 #[cfg(test)]

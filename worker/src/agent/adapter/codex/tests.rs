@@ -58,8 +58,22 @@ async fn a_good_turn_becomes_lines_progress_and_a_result() {
     assert_eq!(progress[3], "exit code 3: /bin/bash -lc 'echo hi'");
     assert_eq!(progress[4], "done");
     let (result, last) = events.conclude("codex", &Ending::Exited(0), &Tail::default());
-    assert_eq!(result, AgentResult::completed("done\nand well"));
+    let usage = Some(Tokens { input: 30, cached_input: 1, output: 15 });
+    assert_eq!(result, AgentResult { usage, ..AgentResult::completed("done\nand well") });
     assert_eq!(last.as_deref(), Some("done\nand well"));
+}
+
+/// `usage` tells what the thread has used since its start: the greatest, not the sum.
+#[tokio::test]
+async fn tokens_of_a_thread_are_told_as_far_as_it_came_and_count_once() {
+    let turn =
+        |input: u64| format!(r#"{{"type":"turn.completed","usage":{{"input_tokens":{input},"output_tokens":4}}}}"#);
+    let failed = r#"{"type":"turn.failed","error":{"message":"no"}}"#;
+    let (events, ..) = play(&[&turn(10), &turn(25), failed]).await;
+    let (result, _) = events.conclude("codex", &Ending::TimedOut, &Tail::default());
+    assert_eq!(result.usage, Some(Tokens { input: 25, cached_input: 0, output: 4 }));
+    let (events, ..) = play(&[failed]).await;
+    assert_eq!(events.conclude("codex", &Ending::Exited(1), &Tail::default()).0.usage, None);
 }
 
 #[tokio::test]

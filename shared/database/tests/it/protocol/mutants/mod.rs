@@ -29,7 +29,7 @@ const STEPS: usize = 250;
 fn scripts_of(function: &str) -> &'static [&'static str] {
     match function {
         "dd_claim_v3" => &["claim", "claims of workers"],
-        "dd_finish_v4" => &["finish", "publish"],
+        "dd_finish_v5" => &["finish", "publish"],
         "dd_end_attempt_v2" | "dd_settle_v1" => &["retries", "lost", "cancel", "dependencies", "faults"],
         "dd_promote_v2" => &["places", "full places", "lane"],
         "dd_cancel_v1" => &["cancel"],
@@ -39,7 +39,7 @@ fn scripts_of(function: &str) -> &'static [&'static str] {
         "dd_pull_v1" | "dd_suits_v1" => &["claims of workers"],
         "dd_admit_v6" => &["admission", "fair", "unserved tickets"],
         "dd_lead_v1" | "dd_leads_v1" | "dd_resign_v1" => &["lead"],
-        "dd_accept_v2" => &["accept", "dependencies", "places", "waits"],
+        "dd_accept_v3" => &["accept", "dependencies", "places", "waits"],
         _ => &["waits", "small batches", "dependencies", "deadlines"],
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn claim() -> Vec<Mutant> {
 }
 
 pub(super) fn finish() -> Vec<Mutant> {
-    const F: &str = "dd_finish_v4";
+    const F: &str = "dd_finish_v5";
     vec![
         dies(F, " FOR NO KEY UPDATE OF p", ""),
         lives(F, "WHERE id = jid FOR UPDATE", "WHERE id = jid", UNDER_PROJECT),

@@ -107,7 +107,7 @@ pub(super) fn lead() -> Vec<Mutant> {
 }
 
 pub(super) fn accept() -> Vec<Mutant> {
-    const F: &str = "dd_accept_v2";
+    const F: &str = "dd_accept_v3";
     vec![
         dies(F, "AND p.tenant_id = t ORDER BY p.id FOR NO KEY UPDATE", "AND p.tenant_id = t"),
         dies(F, "WHERE needing AND d.tenant_id", "WHERE false AND d.tenant_id"),
@@ -151,7 +151,7 @@ pub(super) fn accept() -> Vec<Mutant> {
             "o.state IN ('pending', 'queued', 'dispatched', 'running')) AS written",
             "o.state IN ('pending', 'queued')) AS written",
         ),
-        dies(F, "WHERE g.verdict = 'no_dependency' AND", "WHERE false AND"),
+        dies(F, "WHERE g.verdict IN ('no_dependency', 'over_quota') AND", "WHERE g.verdict IN ('over_quota') AND"),
         dies(
             F,
             "FROM needed e JOIN made m ON m.id = e.id WHERE e.state <> 'succeeded'",
