@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// The routes and what they say of themselves.
+#[expect(clippy::too_many_lines, reason = "a line a route")]
 pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
     let router = OpenApiRouter::with_openapi(Operations::openapi())
         .routes(routes!(projects::create_project, projects::list_projects))
