@@ -20,7 +20,7 @@ const RECORD: &str = "SELECT outcome, disabled
     make_interval(secs => $12))";
 const FORGET: &str = "SELECT dd_webhook_forget_v1(make_interval(secs => $1), $2) AS forgotten";
 /// Counted up to a bound: beyond it only its being beyond matters. What is paused or disabled is late by intention.
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM (SELECT FROM webhook_delivery WHERE state = 'pending' LIMIT $1) some) AS pending,
+const BACKLOG: &str = "SELECT (SELECT count(*) FROM (SELECT FROM webhook_delivery WHERE state = 'pending' LIMIT $1) counted) AS pending,
     coalesce((SELECT max(extract(epoch FROM clock_timestamp() - f.due_at)) FROM webhook w CROSS JOIN LATERAL (
       SELECT d.due_at FROM webhook_delivery d WHERE d.webhook_id = w.id AND d.state = 'pending' ORDER BY d.due_at LIMIT 1) f
      WHERE NOT w.paused AND w.disabled_at IS NULL), 0)::float8 AS late_s";

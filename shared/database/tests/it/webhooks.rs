@@ -140,6 +140,8 @@ async fn a_receiver_gets_so_many_at_once_and_one_while_it_fails() {
     let (slow, fast) = (hook(&client, |_| {}).await, hook(&client, |_| {}).await);
     test(&client, slow, 10).await;
     test(&client, fast, 2).await;
+    let (pending, late) = webhook::backlog(&client).await.unwrap();
+    assert!(pending == 12 && late < LEASE, "{pending} {late:?}");
     let count = |taken: &[Claim], hook| taken.iter().filter(|claim| claim.webhook == hook).count();
     let (who, first) = claim(&client, &[slow, fast], 100, 4).await;
     assert_eq!((count(&first, slow), count(&first, fast)), (4, 2));
