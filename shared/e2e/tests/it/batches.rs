@@ -143,8 +143,11 @@ const COUNTING: &str = r#"
 [[agent]]
 name = "counting"
 protocol = "file"
-argv = ["sh", "-c", "grep -q '\"attempt\": 1' .codex/request.json && grep -q flaky .codex/request.json && s=error || s=completed; \
-  echo '{\"status\": \"'$s'\", \"usage\": {\"input_tokens\": 8, \"cached_input_tokens\": 5, \"output_tokens\": 2}}' > .codex/result.json"]
+argv = ["sh", "-c", '''
+s=completed
+if grep -q '"attempt": 1' .codex/request.json && grep -q flaky .codex/request.json; then s=error; fi
+echo '{"status": "'$s'", "usage": {"input_tokens": 8, "cached_input_tokens": 5, "output_tokens": 2}}' > .codex/result.json
+''']
 "#;
 
 #[tokio::test]
