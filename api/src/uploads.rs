@@ -112,6 +112,7 @@ mod tests {
         assert!(uploads.begin(TenantId::generate()).is_err(), "all are taken");
         places.clear();
         assert!(uploads.begin(one).is_ok());
-        assert_eq!((lock(&uploads.taken).all, lock(&uploads.taken).by_tenant.len()), (0, 0));
+        let taken = lock(&uploads.taken);
+        assert_eq!((taken.all, taken.by_tenant.len()), (0, 0));
     }
 }
