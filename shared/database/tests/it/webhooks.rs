@@ -146,9 +146,10 @@ async fn a_receiver_gets_so_many_at_once_and_one_while_it_fails() {
     let (who, first) = claim(&client, &[slow, fast], 100, 4).await;
     assert_eq!((count(&first, slow), count(&first, fast)), (4, 2));
     assert!(claim(&client, &[slow, fast], 100, 4).await.1.is_empty(), "four are under way");
-    record(&client, &first[0], who, &ARRIVED).await;
+    let mut of_slow = first.iter().filter(|claim| claim.webhook == slow);
+    record(&client, of_slow.next().unwrap(), who, &ARRIVED).await;
     assert_eq!(claim(&client, &[slow], 100, 4).await.1.len(), 1, "a place is free");
-    for claim in first.iter().filter(|claim| claim.webhook == slow).skip(1) {
+    for claim in of_slow {
         assert_eq!(record(&client, claim, who, &AGAIN).await, (Outcome::Retrying, None));
     }
     assert!(claim(&client, &[slow], 100, 4).await.1.is_empty(), "it fails, and one is under way");
@@ -238,8 +239,8 @@ async fn a_tenant_with_many_webhooks_has_its_share() {
     assert_eq!(take().await.len(), 1);
     // Another tenant's have places of their own.
     client.batch_execute(OTHERS).await.unwrap();
-    let theirs = take().await;
-    assert_eq!(theirs.iter().map(|claim| claim.webhook).collect::<Vec<_>>(), [hooks[2]; 4]);
+    let taken = take().await;
+    assert_eq!(taken.iter().filter(|claim| claim.webhook == hooks[2]).count(), 4);
 }
 
 /// Red when a place that frees always goes to the same.

@@ -134,7 +134,10 @@ async fn nothing_connects_to_where_it_must_not() {
         format!("https://[::ffff:127.0.0.1]:{port}/"),
     ] {
         for allowed in ["", "10.0.0.0/8"] {
-            assert_eq!(outcome(send(&url, allowed).await), (None, Some(Failure::Address)), "{url} {allowed}");
+            // What a name stands for inside is not told apart from one that is not there.
+            let is_looked_up = url.contains("localhost") && (url.starts_with("https") || !allowed.is_empty());
+            let failure = if is_looked_up { Failure::Dns } else { Failure::Address };
+            assert_eq!(outcome(send(&url, allowed).await), (None, Some(failure)), "{url} {allowed}");
         }
     }
     assert_eq!(outcome(send("https://no-such-host.invalid/", "").await), (None, Some(Failure::Dns)));

@@ -55,7 +55,6 @@ pub(super) fn admit() -> Vec<Mutant> {
             "WHERE w.lease_until > clock_timestamp() GROUP",
         ),
         dies(F, "sum(w.slots) FILTER (WHERE NOT w.draining)", "sum(w.slots)"),
-        dies(F, "CASE WHEN w.draining THEN (SELECT", "CASE WHEN false THEN (SELECT"),
         dies(F, " AND w.lease_until > clock_timestamp() GROUP", " GROUP"),
         dies(F, "a.pool = w.pool AND ", ""),
         dies(F, "a.pool = w.pool AND a.state IN ('dispatched', 'running')", "a.pool = w.pool AND a.state = 'running'"),
