@@ -84,7 +84,7 @@ Who did what
 Newest first, with the key that asked. The thousand lines came with one request, so they are one entry.
 
   $ drydock audit ls | cut -c 23-
-  WHO * ACTION * ON * MADE * OUTCOME * FROM (glob)
+  WHO * ACTION * ON * MADE * OUTCOME * FROM * CHANGED (glob)
   key laptop *batch.submit * done (200)  127.0.0.1 (glob)
   key laptop *batch.create * done (201)  127.0.0.1 (glob)
   key laptop *project.import * done (201)  127.0.0.1 (glob)
