@@ -65,8 +65,8 @@ impl Publisher {
         published
     }
 
-    /// Whether a publish has a chance: the connection stands (it is made where needed) and the broker takes messages. It is sent one that
-    /// goes nowhere: a broker with an alarm says nothing of it to a connection that has not published yet.
+    /// Whether a publish has a chance: the connection stands (it is made where needed) and the broker takes messages. It is sent two that
+    /// go nowhere: a broker with an alarm says nothing of it to a connection that has not published yet, and still takes its first.
     ///
     /// # Errors
     /// It cannot be made, or the broker takes none.
@@ -74,15 +74,19 @@ impl Publisher {
         if self.link.as_ref().is_some_and(|link| !link.is_up()) {
             self.disconnect().await;
         }
-        if self.connected().await?.is_blocked() {
-            return Err(QueueError::Blocked);
+        for _ in 0..2 {
+            if self.connected().await?.is_blocked() {
+                return Err(QueueError::Blocked);
+            }
+            let nobody = (WorkerId::generate(), topology::RENEW, Vec::new());
+            if let Err(error) = self.try_tell(&[nobody]).await {
+                if !self.link.as_ref().is_some_and(Link::is_blocked) {
+                    self.disconnect().await;
+                }
+                return Err(error);
+            }
         }
-        let nobody = (WorkerId::generate(), topology::RENEW, Vec::new());
-        let told = self.try_tell(&[nobody]).await;
-        if told.is_err() && !self.link.as_ref().is_some_and(Link::is_blocked) {
-            self.disconnect().await;
-        }
-        told
+        Ok(())
     }
 
     /// Tells these workers that a renewal would bring them news. Best effort: a worker that is not there is not missed.
