@@ -21,14 +21,14 @@ pub(crate) struct Packs {
 impl PackRegistry for Packs {
     async fn uploading(&self, kind: ObjectKind, id: Digest, bytes: u64) -> Result<(), BoxError> {
         let object = pack::Object { tenant: self.tenant, kind, id };
-        Ok(pack::announce(&self.database.client().await?, object, bytes, None).await?)
+        Ok(pack::announce(&self.database.client_of(self.tenant).await?, object, bytes, None).await?)
     }
 }
 
 /// Refuses an upload of a tenant that has used up its quota of stored bytes, before its body comes. What goes beyond in the middle of it
 /// is refused when it is recorded.
 pub(crate) async fn must_have_room(app: &App, tenant: TenantId) -> Result<(), ApiError> {
-    let lacks = tenant::lacks_storage(&app.client().await?, tenant).await?;
+    let lacks = tenant::lacks_storage(&app.client(tenant).await?, tenant).await?;
     lacks.map_or(Ok(()), |lacks| Err(ApiError::over_quota(&lacks)))
 }
 

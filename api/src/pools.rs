@@ -109,6 +109,6 @@ pub(crate) async fn list_pools(State(app): State<Shared>, query: Query) -> Resul
     let mut fields = query.fields();
     let pool = fields.optional("pool", rules::name);
     let pool = fields.finish(|| Some(pool))?;
-    let rows = pool_count::list(&app.client().await?, pool.as_deref(), MAX).await?;
+    let rows = pool_count::list(&app.unscoped().await?, pool.as_deref(), MAX).await?;
     Ok(Json(PoolList { items: rows.into_iter().map(PoolView::from).collect() }))
 }

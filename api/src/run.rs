@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{Router, extract::Request};
-use drydock_database::{Database, DatabaseError, wake::Waker};
+use drydock_database::{Database, role::Service, wake::Waker};
 use drydock_runtime::{
     Shutdown,
     admin::{self, Readiness},
@@ -96,10 +96,7 @@ async fn connect(
     let storage_metrics = StorageMetrics::register(registry).map_err(broken)?;
     drydock_database::again::register(registry).map_err(broken)?;
     let storage = Storage::connect(&config.storage, &secrets.credentials, storage_metrics);
-    let database = Database::connect(&config.database, &secrets.database_url).await.map_err(|error| match error {
-        DatabaseError::Url(_) => Exit::Usage(error.into()),
-        other => Exit::Unavailable(other.into()),
-    })?;
+    let database = Database::connect(&config.database, &secrets.database_url, Service::Api).await?;
     let fetches = &api_metrics.issuer_fetches;
     let tokens = Tokens::start(&database, config.oidc_file.as_deref(), config.key_cache, fetches, shutdown)?;
     let gate = Gate::at_start(&database, config.api_addr, config.insecure_open.0, tokens.are_taken()).await?;

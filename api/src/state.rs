@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drydock_database::{Client, Database, DatabaseError, wake::Waker};
+use drydock_domain::TenantId;
 use drydock_runtime::Shutdown;
 use drydock_storage::{ManifestCache, Storage};
 use drydock_webhook::{Policy, Vault};
@@ -64,7 +65,13 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) async fn client(&self) -> Result<Client, DatabaseError> {
+    /// A connection that sees the rows of `tenant` alone.
+    pub(crate) async fn client(&self, tenant: TenantId) -> Result<Client, DatabaseError> {
+        self.database.client_of(tenant).await
+    }
+
+    /// A connection that sees every tenant's rows: for operators, and for what is no tenant's.
+    pub(crate) async fn unscoped(&self) -> Result<Client, DatabaseError> {
         self.database.client().await
     }
 

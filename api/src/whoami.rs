@@ -71,7 +71,7 @@ struct UserName {
 #[utoipa::path(get, path = "/api/v1/whoami", tag = "keys", responses((status = 200, body = WhoamiView), (status = 401)))]
 pub(crate) async fn whoami(State(app): State<Shared>, caller: Caller) -> Result<Json<WhoamiView>, ApiError> {
     let gone = || ApiError::Internal("who asks cannot be read".to_owned());
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let tenant = tenant::find(&client, caller.tenant).await?.ok_or_else(gone)?;
     let mut view = WhoamiView {
         tenant: TenantName { id: tenant.id, name: tenant.name },

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use drydock_database::{
     Database,
+    role::Service,
     wake::{self, Channel, Waker},
 };
 use drydock_queue::{Broker, QueueMetrics};
@@ -71,7 +72,7 @@ async fn connect(config: &DispatcherConfig, registry: &Registry) -> Result<(Data
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
     let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
     drydock_database::again::register(registry)?;
-    let database = Database::connect(&config.database, &database_url).await?;
+    let database = Database::connect(&config.database, &database_url, Service::Fleet).await?;
     broker.wait().await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))

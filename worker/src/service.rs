@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use drydock_database::{Database, wake::Waker, worker};
+use drydock_database::{Database, role::Service, wake::Waker, worker};
 use drydock_queue::{Broker, QueueMetrics};
 use drydock_runtime::{Shutdown, admin, exit::Exit, metrics, tasks};
 use drydock_storage::{Credentials, Storage, StorageMetrics};
@@ -170,7 +170,7 @@ async fn connect(config: &WorkerConfig, registry: &Registry) -> Result<(Database
     let broker = Broker::new(&config.queue, &amqp_url, QueueMetrics::register(registry)?)?;
     let storage = Storage::connect(&config.storage, &Credentials::from_env()?, StorageMetrics::register(registry)?);
     drydock_database::again::register(registry)?;
-    let database = Database::connect(&config.database, &database_url).await?;
+    let database = Database::connect(&config.database, &database_url, Service::Fleet).await?;
     broker.wait().await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     Ok((database, broker, storage))

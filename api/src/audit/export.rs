@@ -60,7 +60,7 @@ fn pages(app: Shared, caller: Caller, after: i64) -> impl Stream<Item = Result<B
             if !caller.is_still_let_in(&app).await {
                 return Err(std::io::Error::other("the caller counts no more"));
             }
-            let client = app.client().await.map_err(std::io::Error::other)?;
+            let client = app.client(caller.tenant).await.map_err(std::io::Error::other)?;
             let records = audit::chained(&client, caller.tenant, after, PAGE).await.map_err(std::io::Error::other)?;
             let full = i64::try_from(records.len()).unwrap_or(i64::MAX) == PAGE;
             let next = records.last().filter(|_| full).map(|record| record.position);

@@ -143,7 +143,8 @@ pub(crate) async fn list_audit(
     let since = fields.optional("since", rules::timestamp);
     let paging = Paging::take(&mut fields);
     let filter = fields.finish(|| Some(AuditFilter { action, actor, object, since }))?;
-    let page = audit::list(&app.client().await?, caller.tenant, &filter, paging.after, paging.limit).await?;
+    let page =
+        audit::list(&app.client(caller.tenant).await?, caller.tenant, &filter, paging.after, paging.limit).await?;
     let Page { items, next } = page;
     Ok(Json(AuditList {
         items: items.into_iter().map(AuditView::from).collect(),

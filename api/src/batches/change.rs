@@ -49,7 +49,7 @@ pub(crate) async fn change_batch(
     let mut fields = Fields::body(body.value)?;
     let given = Given::take(&mut fields, false);
     let Given { name, labels, settings } = fields.finish(|| Some(given))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     settled(batch::change(&client, caller.tenant, id, name.as_deref(), labels.as_ref(), &settings).await?)?;
     drop(client);
     app.waker.wake(Channel::Work);

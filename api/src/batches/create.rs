@@ -70,7 +70,7 @@ pub(crate) async fn create_batch(
         settings,
         idempotency: idempotency(&headers, "POST /batches", &raw)?,
     };
-    let (id, replayed) = match batch::create(&app.client().await?, caller.tenant, &new).await? {
+    let (id, replayed) = match batch::create(&app.client(caller.tenant).await?, caller.tenant, &new).await? {
         Created::New(id) => (id, false),
         Created::Replayed(id) => (id, true),
         Created::KeyReused => return Err(key_reused()),

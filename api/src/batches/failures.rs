@@ -54,7 +54,7 @@ pub(crate) async fn batch_failures(
     let id = ids.batch()?;
     query.fields().finish(|| Some(()))?;
     view(&app, caller.tenant, id).await?;
-    let causes = batch::causes(&app.client().await?, caller.tenant, id, MAX_FAILURES).await?;
+    let causes = batch::causes(&app.client(caller.tenant).await?, caller.tenant, id, MAX_FAILURES).await?;
     let items = causes.into_iter().map(|cause| CauseView {
         failure_kind: cause.kind,
         cause: cause.cause,

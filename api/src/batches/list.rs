@@ -38,7 +38,8 @@ pub(crate) async fn list_batches(
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = batch::list(&app.client().await?, caller.tenant, paging.after, paging.limit).await?;
+    let Page { items, next } =
+        batch::list(&app.client(caller.tenant).await?, caller.tenant, paging.after, paging.limit).await?;
     Ok(Json(BatchList {
         items: items.into_iter().map(BatchView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

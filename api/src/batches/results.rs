@@ -142,7 +142,7 @@ fn pages(
         let app = app.clone();
         async move {
             let Some(after) = after else { return Ok(None) };
-            let client = app.client().await.map_err(std::io::Error::other)?;
+            let client = app.client(tenant).await.map_err(std::io::Error::other)?;
             let rows = batch::lines(&client, tenant, id, filter, after, PAGE).await;
             let rows = rows.map_err(std::io::Error::other)?;
             let full = rows.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);

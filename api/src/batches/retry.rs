@@ -45,7 +45,7 @@ pub(crate) async fn retry_failed(
 ) -> Result<Response, ApiError> {
     let id = ids.batch()?;
     Fields::body(body.value)?.finish(|| Some(()))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     // What fails while this goes on is not run again and again.
     let before = schedule::now(&client).await?;
     let mut retried = 0;

@@ -159,7 +159,7 @@ impl Search {
     async fn run(&mut self, id: BatchId) -> Result<Option<Place>, ApiError> {
         let mut place = self.asked.from;
         loop {
-            let client = self.app.client().await?;
+            let client = self.app.client(self.caller.tenant).await?;
             let logs = batch::line_logs(&client, self.caller.tenant, id, self.asked.filter, place.line, READ).await?;
             drop(client);
             let last = logs.len() < usize::try_from(READ).unwrap_or(usize::MAX);

@@ -34,7 +34,7 @@ pub(crate) async fn close_batch(
     body: OptionalJson,
 ) -> Result<Json<BatchView>, ApiError> {
     let id = bare(&ids, body)?;
-    answer(&app, caller.tenant, id, batch::close(&app.client().await?, caller.tenant, id).await?).await
+    answer(&app, caller.tenant, id, batch::close(&app.client(caller.tenant).await?, caller.tenant, id).await?).await
 }
 
 /// Pause a batch
@@ -52,7 +52,7 @@ pub(crate) async fn pause_batch(
     body: OptionalJson,
 ) -> Result<Json<BatchView>, ApiError> {
     let id = bare(&ids, body)?;
-    answer(&app, caller.tenant, id, batch::pause(&app.client().await?, caller.tenant, id).await?).await
+    answer(&app, caller.tenant, id, batch::pause(&app.client(caller.tenant).await?, caller.tenant, id).await?).await
 }
 
 /// Resume a batch
@@ -71,7 +71,7 @@ pub(crate) async fn resume_batch(
     body: OptionalJson,
 ) -> Result<Json<BatchView>, ApiError> {
     let id = bare(&ids, body)?;
-    answer(&app, caller.tenant, id, batch::resume(&app.client().await?, caller.tenant, id).await?).await
+    answer(&app, caller.tenant, id, batch::resume(&app.client(caller.tenant).await?, caller.tenant, id).await?).await
 }
 
 /// Cancel a batch
@@ -97,7 +97,7 @@ pub(crate) async fn cancel_batch(
     let mut fields = Fields::body(body.value)?;
     let reason = fields.optional("reason", rules::text(1, MAX_REASON));
     let reason = fields.finish(|| Some(reason))?;
-    let changed = batch::cancel(&app.client().await?, caller.tenant, id, reason.as_deref()).await?;
+    let changed = batch::cancel(&app.client(caller.tenant).await?, caller.tenant, id, reason.as_deref()).await?;
     let status = if changed == Changed::Final { StatusCode::OK } else { StatusCode::ACCEPTED };
     if changed != Changed::Final {
         settled(changed)?;

@@ -56,6 +56,6 @@ pub(crate) async fn show_batch(
 
 /// The batch as it stands.
 pub(super) async fn view(app: &App, tenant: TenantId, id: BatchId) -> Result<BatchView, ApiError> {
-    let row = batch::find(&app.client().await?, tenant, id).await?;
+    let row = batch::find(&app.client(tenant).await?, tenant, id).await?;
     row.map(BatchView::from).ok_or(ApiError::NO_BATCH)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn all_events(
     let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
     let after = match after {
         Some(after) => after,
-        None => event::now(&app.client().await?).await?,
+        None => event::now(&app.client(caller.tenant).await?).await?,
     };
     let source = app.clone();
     stream::open(&app, caller, Format::wanted(&headers), move |outlet| follow(source, caller.tenant, outlet, after))
@@ -61,7 +61,7 @@ async fn step(
     after: &mut EventCursor,
 ) -> Result<Result<(), Closed>, DatabaseError> {
     loop {
-        let rows = event::of_tenant(&app.client().await?, tenant, *after, PAGE).await?;
+        let rows = event::of_tenant(&app.client(tenant).await?, tenant, *after, PAGE).await?;
         if rows.is_empty() {
             return Ok(Ok(()));
         }

@@ -6,7 +6,7 @@ use drydock_database::{
     event::{self, EventCursor},
     job,
 };
-use drydock_domain::{JobId, JobState};
+use drydock_domain::{JobId, JobState, TenantId};
 use drydock_runtime::exit::chain;
 use serde_json::json;
 
@@ -39,17 +39,17 @@ pub(crate) async fn job_events(
 ) -> Result<Response, ApiError> {
     let job = ids.job()?;
     let after: Option<EventCursor> = stream::resume_after(&headers, query.fields(), "an event id like 748-12")?;
-    job::state(&app.client().await?, caller.tenant, job).await?.ok_or(ApiError::NO_JOB)?;
+    job::state(&app.client(caller.tenant).await?, caller.tenant, job).await?.ok_or(ApiError::NO_JOB)?;
     let source = app.clone();
     stream::open(&app, caller, Format::wanted(&headers), move |outlet| {
-        follow(source, outlet, job, after.unwrap_or_default())
+        follow(source, outlet, (caller.tenant, job), after.unwrap_or_default())
     })
 }
 
-async fn follow(app: Shared, mut outlet: Outlet, job: JobId, mut after: EventCursor) {
+async fn follow(app: Shared, mut outlet: Outlet, (tenant, job): (TenantId, JobId), mut after: EventCursor) {
     let mut watch = app.feed.watch();
     loop {
-        let end = match step(&app, &mut outlet, job, &mut after).await {
+        let end = match step(&app, &mut outlet, (tenant, job), &mut after).await {
             Ok(Ok(end)) => end,
             Ok(Err(Closed)) => return,
             // The client comes back to where it was, perhaps to a replica that can read.
@@ -69,13 +69,13 @@ async fn follow(app: Shared, mut outlet: Outlet, job: JobId, mut after: EventCur
 async fn step(
     app: &App,
     outlet: &mut Outlet,
-    job: JobId,
+    (tenant, job): (TenantId, JobId),
     after: &mut EventCursor,
 ) -> Result<Result<Option<JobState>, Closed>, DatabaseError> {
     // Asked first: whatever was readable then is read below.
-    let standing = event::standing(&app.client().await?, job).await?;
+    let standing = event::standing(&app.client(tenant).await?, job).await?;
     loop {
-        let rows = event::of_job(&app.client().await?, job, *after, PAGE).await?;
+        let rows = event::of_job(&app.client(tenant).await?, job, *after, PAGE).await?;
         if rows.is_empty() {
             break;
         }

@@ -90,7 +90,7 @@ fn uuid_of<T: std::str::FromStr>(what: &'static str) -> impl Fn(&Value) -> Resul
 
 /// Finds the tree, fetches its list of files and the documents.
 pub(super) async fn load(app: &App, tenant: TenantId, project: ProjectId, which: Which) -> Result<Loaded, ApiError> {
-    let client = app.client().await?;
+    let client = app.client(tenant).await?;
     let (found, of) = match which {
         Which::Head => (version::tree(&client, tenant, project, None).await?, None),
         Which::Version(number) => (version::tree(&client, tenant, project, Some(number)).await?, None),
@@ -109,7 +109,7 @@ pub(crate) async fn load_version(
     project: ProjectId,
     number: i32,
 ) -> Result<Loaded, ApiError> {
-    let found = version::tree(&app.client().await?, tenant, project, Some(number)).await?;
+    let found = version::tree(&app.client(tenant).await?, tenant, project, Some(number)).await?;
     let TreeRef { number, stored } = found?;
     Ok(Loaded { tenant, number, manifest: fetch(app, tenant, stored).await?, exchange: Exchange::default() })
 }

@@ -70,11 +70,11 @@ pub(crate) async fn cancel_job(
 
 /// An answer that got lost is asked for once more: a cancel that landed is one that changes nothing now.
 async fn cancel(app: &App, tenant: TenantId, id: JobId, reason: Option<&str>) -> Result<Canceled, DatabaseError> {
-    let client = app.client().await?;
+    let client = app.client(tenant).await?;
     match job::cancel(&client, tenant, id, reason).await {
         Err(error) if error.is_unavailable() && !error.is_timeout() => {
             drop(client);
-            let again = job::cancel(&app.client().await?, tenant, id, reason).await?;
+            let again = job::cancel(&app.client(tenant).await?, tenant, id, reason).await?;
             // Who was not told that it landed has to wake whoever waits.
             app.waker.wake_all();
             Ok(again)

@@ -85,7 +85,7 @@ impl Writer {
     async fn accept(&self, tenant: TenantId, batch: Vec<Asked>) {
         let (jobs, callers): (Vec<NewJob>, Vec<_>) = batch.into_iter().map(|asked| (asked.job, asked.answer)).unzip();
         self.metrics.accept_batch_jobs.observe(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-        let client = match self.database.client().await {
+        let client = match self.database.client_of(tenant).await {
             Ok(client) => client,
             Err(error) => {
                 // Nothing was asked of the database yet.
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     async fn once_more(&self, tenant: TenantId, job: &NewJob) -> Result<(Accepted, Option<JobRow>), DatabaseError> {
-        let client = self.database.client().await?;
+        let client = self.database.client_of(tenant).await?;
         let found = match job::accept_and_show(&client, tenant, std::slice::from_ref(job)).await {
             // Its own key, or its own row: what was asked for first had landed.
             Ok(answers) => match answers.into_iter().next() {

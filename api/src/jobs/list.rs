@@ -95,7 +95,7 @@ pub(crate) async fn list_project_jobs(
     query: Query,
 ) -> Result<Json<JobList>, ApiError> {
     let id = ids.project()?;
-    project::find(&app.client().await?, caller.tenant, id).await?.ok_or(ApiError::NO_PROJECT)?;
+    project::find(&app.client(caller.tenant).await?, caller.tenant, id).await?.ok_or(ApiError::NO_PROJECT)?;
     page(&app, caller.tenant, query, JobFilter { project: Some(id), ..JobFilter::default() }).await
 }
 
@@ -112,7 +112,8 @@ async fn page(app: &App, tenant: TenantId, query: Query, filter: JobFilter) -> R
     let labels = labels.as_ref().and_then(Value::as_object).into_iter().flatten();
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
     let filter = fields.finish(|| Some(JobFilter { batch, states, details, types, labels, since, ..filter }))?;
-    let Page { items, next } = job::list(&app.client().await?, tenant, &filter, paging.after, paging.limit).await?;
+    let Page { items, next } =
+        job::list(&app.client(tenant).await?, tenant, &filter, paging.after, paging.limit).await?;
     Ok(Json(JobList {
         items: items.into_iter().map(JobView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

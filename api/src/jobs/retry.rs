@@ -34,7 +34,7 @@ pub(crate) async fn retry_job(
 ) -> Result<Response, ApiError> {
     let id = ids.job()?;
     Fields::body(body.value)?.finish(|| Some(()))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let (state, mut new) = job::again(&client, caller.tenant, id).await?.ok_or(ApiError::NO_JOB)?;
     drop(client);
     if !state.is_terminal() {

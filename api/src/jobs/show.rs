@@ -35,11 +35,13 @@ pub(crate) async fn show_job(
 
 /// The job as it stands, with why it waits.
 pub(super) async fn view(app: &App, tenant: TenantId, id: JobId) -> Result<JobView, ApiError> {
-    let client = app.client().await?;
+    let client = app.client(tenant).await?;
     let row = job::find(&client, tenant, id).await?.ok_or(ApiError::NO_JOB)?;
+    drop(client);
     let mut view = JobView::from(row);
     if view.status == Status::Queued {
-        view.waiting = job::waiting(&client, id).await?.map(Into::into);
+        // Slots that other tenants' jobs take are among the reasons.
+        view.waiting = job::waiting(&app.unscoped().await?, id).await?.map(Into::into);
     }
     Ok(view)
 }

@@ -103,7 +103,7 @@ pub(super) async fn answer(app: &App, tenant: TenantId, new: NewJob, bytes: usiz
     let (accepted, row) = app.intake.accept(tenant, new, bytes).await?;
     let (id, replayed, row) = match accepted {
         Accepted::New(id) => (id, false, row),
-        Accepted::Replayed(id) => (id, true, job::find(&app.client().await?, tenant, id).await?),
+        Accepted::Replayed(id) => (id, true, job::find(&app.client(tenant).await?, tenant, id).await?),
         Accepted::KeyReused => return Err(key_reused()),
         Accepted::NoProject => return Err(ApiError::NO_PROJECT),
         Accepted::NoDependency => return Err(no_dependency(app, tenant, &depends_on).await?),
@@ -126,7 +126,7 @@ pub(crate) async fn offer(app: &App, job: &Value) -> Result<Offer, ApiError> {
 
 /// Names the jobs that are not there.
 async fn no_dependency(app: &App, tenant: TenantId, depends_on: &[JobId]) -> Result<ApiError, ApiError> {
-    let missing = job::missing(&app.client().await?, tenant, depends_on).await?;
+    let missing = job::missing(&app.client(tenant).await?, tenant, depends_on).await?;
     let mut fields = Fields::body(Value::Object(Map::new()))?;
     for at in missing {
         fields.refuse("depends_on", Fault::value("Job not found").at(at));

@@ -16,7 +16,7 @@ pub(crate) async fn until_final(app: &App, tenant: TenantId, id: JobId, patience
     let deadline = Instant::now() + patience;
     let mut watch = app.feed.watch();
     loop {
-        let state = job::state(&app.client().await?, tenant, id).await?.ok_or(ApiError::NO_JOB)?;
+        let state = job::state(&app.client(tenant).await?, tenant, id).await?.ok_or(ApiError::NO_JOB)?;
         if state.is_terminal() {
             return Ok(());
         }

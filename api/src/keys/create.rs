@@ -62,7 +62,7 @@ pub(crate) async fn create_key(
         request.user.get_or_insert(user);
     }
     caller.may_give(request.rights())?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     check_user(&client, caller.tenant, &request).await?;
     let key = ApiKey::generate();
     let new = NewApiKey {

@@ -40,7 +40,8 @@ pub(crate) async fn list_keys(
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = api_key::list(&app.client().await?, caller.tenant, paging.after, paging.limit).await?;
+    let Page { items, next } =
+        api_key::list(&app.client(caller.tenant).await?, caller.tenant, paging.after, paging.limit).await?;
     Ok(Json(KeyList {
         items: items.into_iter().map(KeyView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

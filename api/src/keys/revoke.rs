@@ -14,7 +14,7 @@ use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
     responses((status = 204), (status = 404))
 )]
 pub(crate) async fn revoke_key(State(app): State<Shared>, caller: Caller, ids: Ids) -> Result<StatusCode, ApiError> {
-    let prefix = api_key::revoke(&app.client().await?, caller.tenant, ids.key()?).await?;
+    let prefix = api_key::revoke(&app.client(caller.tenant).await?, caller.tenant, ids.key()?).await?;
     app.keys.forget(prefix.ok_or(ApiError::NO_KEY)?);
     Ok(StatusCode::NO_CONTENT)
 }

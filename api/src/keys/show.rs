@@ -13,6 +13,6 @@ use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
     responses((status = 200, body = KeyView), (status = 404))
 )]
 pub(crate) async fn show_key(State(app): State<Shared>, caller: Caller, ids: Ids) -> Result<Json<KeyView>, ApiError> {
-    let row = api_key::find(&app.client().await?, caller.tenant, ids.key()?).await?;
+    let row = api_key::find(&app.client(caller.tenant).await?, caller.tenant, ids.key()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_KEY)?.into()))
 }

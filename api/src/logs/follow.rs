@@ -132,7 +132,7 @@ impl Follower {
     /// Waits for the job to be tried; none when it ends without.
     async fn first_attempt(&mut self, job: JobId, number: Option<i16>) -> Result<Option<AttemptLog>, Stop> {
         loop {
-            let client = self.app.client().await?;
+            let client = self.app.client(self.tenant).await?;
             let state = job::state(&client, self.tenant, job).await?;
             let log = log_read::of_job(&client, job, number).await?;
             drop(client);

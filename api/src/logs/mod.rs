@@ -41,7 +41,7 @@ async fn of_job(
     number: Option<i16>,
 ) -> Result<(JobId, Option<i16>, Option<AttemptLog>), ApiError> {
     let (project, job) = (ids.project()?, ids.job()?);
-    let client = app.client().await?;
+    let client = app.client(tenant).await?;
     if !log_read::job_exists(&client, tenant, project, job).await? {
         return Err(ApiError::NO_JOB);
     }

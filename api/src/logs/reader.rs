@@ -53,7 +53,7 @@ impl LogReader {
     pub(super) async fn available(&mut self) -> Result<u64, DatabaseError> {
         let bytes = match self.log.finished {
             true => self.log.bytes,
-            false => log_read::end(&self.app.client().await?, self.log.attempt).await?,
+            false => log_read::end(&self.app.client(self.tenant).await?, self.log.attempt).await?,
         };
         Ok(bytes.unsigned_abs())
     }
@@ -89,7 +89,7 @@ impl LogReader {
 
     /// Reads more rows, or learns that the log is sealed; some step where there is nothing to read.
     async fn load(&mut self) -> Result<Option<Step>, ApiError> {
-        let client = self.app.client().await?;
+        let client = self.app.client(self.tenant).await?;
         // Asked first: rows written before the attempt ended are then all seen below.
         self.log = log_read::refresh(&client, self.log.attempt).await?;
         if self.log.object.is_some() {
@@ -129,7 +129,7 @@ impl LogReader {
             None => match self.segment(&chunk).await {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == StorageErrorKind::NotFound => {
-                    self.log = log_read::refresh(&self.app.client().await?, self.log.attempt).await?;
+                    self.log = log_read::refresh(&self.app.client(self.tenant).await?, self.log.attempt).await?;
                     self.ready.clear();
                     return if self.log.object.is_some() { Ok(None) } else { Err(error.into()) };
                 }

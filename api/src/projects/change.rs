@@ -62,7 +62,7 @@ pub(crate) async fn change_project(
     };
     let named = named(&body.value);
     let change = read(body.value, &offer)?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     if !project::change(&client, caller.tenant, id, &change).await? {
         return Err(ApiError::NO_PROJECT);
     }

@@ -73,7 +73,7 @@ pub(crate) async fn create_project(
     let new = request.into_new(&app, caller.tenant);
     let mut first = first_job(&new, title);
     first.idempotency = idempotency(&headers, "POST /projects", &raw)?;
-    let mut client = app.client().await?;
+    let mut client = app.client(caller.tenant).await?;
     let (job, replayed) = match create_unless_undone(&mut client, &new, &first).await? {
         Accepted::New(job) => {
             app.waker.wake_all();
@@ -93,7 +93,7 @@ pub(crate) async fn create_project(
     };
     drop(client);
     until_final(&app, caller.tenant, job, wait).await?;
-    let row = project::find(&app.client().await?, caller.tenant, id).await?.ok_or_else(gone)?;
+    let row = project::find(&app.client(caller.tenant).await?, caller.tenant, id).await?.ok_or_else(gone)?;
     let mut view = ProjectView::from(row);
     view.job_id = Some(job);
     Ok(accepted_response(StatusCode::CREATED, &format!("/api/v1/projects/{id}"), replayed, &view))

@@ -20,7 +20,7 @@ pub(crate) async fn delete_project(
     ids: Ids,
 ) -> Result<StatusCode, ApiError> {
     let id = ids.project()?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     loop {
         let deleted = project::delete(&client, caller.tenant, id, BATCH).await?;
         app.waker.wake_all();

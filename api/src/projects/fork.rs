@@ -68,7 +68,7 @@ pub(crate) async fn fork_project(
         labels,
         idempotency: idempotency(&headers, &format!("POST /projects/{origin}/fork"), &body.raw)?,
     };
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let (id, replayed) = match version::fork(&client, caller.tenant, &new).await? {
         Forked::New(id) => (id, false),
         Forked::Replayed(id) => (id, true),

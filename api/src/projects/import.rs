@@ -86,7 +86,7 @@ pub(crate) async fn import_project(
         tokio::time::timeout(timeout, store(&app, &new, place, request.into_body())).await.map_err(|_| {
             ApiError::BadRequest(format!("The archive did not arrive within {}s", timeout.as_secs()).into())
         })??;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     if project::import(&client, &new, &stored).await? == Imported::Gone {
         let detail = "What was stored of the archive was collected before it was named: send it again";
         return Err(ApiError::Unavailable { detail, cause: None });

@@ -17,6 +17,6 @@ pub(crate) async fn show_project(
     caller: Caller,
     ids: Ids,
 ) -> Result<Json<ProjectView>, ApiError> {
-    let row = project::find(&app.client().await?, caller.tenant, ids.project()?).await?;
+    let row = project::find(&app.client(caller.tenant).await?, caller.tenant, ids.project()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_PROJECT)?.into()))
 }

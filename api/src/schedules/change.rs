@@ -50,7 +50,7 @@ pub(crate) async fn change_schedule(
     let id = ids.schedule()?;
     let offer = offer(&app, &body.value["job"]).await?;
     let change = Given::read(body.value, &offer)?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     for _ in 0..TRIES {
         let row = schedule::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_SCHEDULE)?;
         if schedule::update(&client, caller.tenant, &changed(row, &change)?).await? {

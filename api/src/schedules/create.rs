@@ -55,7 +55,7 @@ pub(crate) async fn create_schedule(
     let JsonBody { value, raw } = body;
     let offer = offer(&app, &value["job"]).await?;
     let request = ScheduleRequest::read(value, &offer)?;
-    let mut client = app.client().await?;
+    let mut client = app.client(caller.tenant).await?;
     let now = schedule::now(&client).await?;
     let new = NewSchedule {
         id: ScheduleId::generate(),

@@ -41,7 +41,7 @@ pub(crate) async fn list_schedules(
     let project = fields.optional("project_id", rules::id);
     let paging = Paging::take(&mut fields);
     let project = fields.finish(|| Some(project))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let Page { items, next } = schedule::list(&client, caller.tenant, project, paging.after, paging.limit).await?;
     Ok(Json(ScheduleList {
         items: items.into_iter().map(ScheduleView::from).collect(),

@@ -16,7 +16,7 @@ pub(crate) async fn delete_schedule(
     caller: Caller,
     ids: Ids,
 ) -> Result<StatusCode, ApiError> {
-    if schedule::delete(&app.client().await?, caller.tenant, ids.schedule()?).await? {
+    if schedule::delete(&app.client(caller.tenant).await?, caller.tenant, ids.schedule()?).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::NO_SCHEDULE)

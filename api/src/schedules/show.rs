@@ -17,6 +17,6 @@ pub(crate) async fn show_schedule(
     caller: Caller,
     ids: Ids,
 ) -> Result<Json<ScheduleView>, ApiError> {
-    let row = schedule::find(&app.client().await?, caller.tenant, ids.schedule()?).await?;
+    let row = schedule::find(&app.client(caller.tenant).await?, caller.tenant, ids.schedule()?).await?;
     Ok(Json(row.ok_or(ApiError::NO_SCHEDULE)?.into()))
 }

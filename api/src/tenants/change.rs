@@ -94,7 +94,7 @@ pub(crate) async fn change_tenant(
     if change.disabled == Some(true) && id == caller.tenant {
         return Err(ApiError::Conflict("This is your own tenant: nobody in it could enable it again".into()));
     }
-    let client = app.client().await?;
+    let client = app.unscoped().await?;
     for _ in 0..TRIES {
         let before = tenant::find(&client, id).await?.ok_or(ApiError::NO_TENANT)?;
         if !expected.accepts(before.revision) {

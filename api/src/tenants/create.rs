@@ -66,7 +66,7 @@ pub(crate) async fn create_tenant(
         scopes: None,
         lifetime: None,
     };
-    let mut client = app.client().await?;
+    let mut client = app.unscoped().await?;
     if !tenant::create(&mut client, &name, &new).await? {
         return Err(ApiError::Conflict("There is a tenant with this name".into()));
     }

@@ -33,7 +33,7 @@ pub(crate) async fn list_tenants(State(app): State<Shared>, query: Query) -> Res
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = tenant::list(&app.client().await?, paging.after, paging.limit).await?;
+    let Page { items, next } = tenant::list(&app.unscoped().await?, paging.after, paging.limit).await?;
     Ok(Json(TenantList {
         items: items.into_iter().map(TenantView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

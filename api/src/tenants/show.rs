@@ -19,6 +19,6 @@ use crate::{
     responses((status = 200, body = TenantView), (status = 404))
 )]
 pub(crate) async fn show_tenant(State(app): State<Shared>, ids: Ids) -> Result<Response, ApiError> {
-    let row = tenant::find(&app.client().await?, ids.tenant()?).await?.ok_or(ApiError::NO_TENANT)?;
+    let row = tenant::find(&app.unscoped().await?, ids.tenant()?).await?.ok_or(ApiError::NO_TENANT)?;
     Ok(tagged(row.revision, TenantView::from(row)))
 }

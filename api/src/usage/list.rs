@@ -77,18 +77,24 @@ pub(crate) async fn read_usage(
     let answer = match by {
         By::Day => {
             fields.finish(|| Some(()))?;
-            UsageList::new(days, usage::by_day(&app.client().await?, caller.tenant, days).await?, None::<String>)
+            UsageList::new(
+                days,
+                usage::by_day(&app.client(caller.tenant).await?, caller.tenant, days).await?,
+                None::<String>,
+            )
         }
         By::Project => {
             let part = period::part(&mut fields);
             fields.finish(|| Some(()))?;
-            let client = app.client().await?;
+            let client = app.client(caller.tenant).await?;
             let Page { items, next } = usage::by_project(&client, caller.tenant, days, part.after, part.limit).await?;
             UsageList::new(days, items, next)
         }
-        By::Batch => by_batch(&mut fields, days).finish(fields, &app.client().await?, caller.tenant).await?,
+        By::Batch => {
+            by_batch(&mut fields, days).finish(fields, &app.client(caller.tenant).await?, caller.tenant).await?
+        }
     };
-    let now = tenant::find(&app.client().await?, caller.tenant).await?;
+    let now = tenant::find(&app.client(caller.tenant).await?, caller.tenant).await?;
     Ok(Json(answer.with(now)))
 }
 

@@ -34,6 +34,6 @@ pub(crate) async fn read_tenants_usage(State(app): State<Shared>, query: Query) 
     let days = period::days(&mut fields);
     let part = period::part(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = usage::by_tenant(&app.client().await?, days, part.after, part.limit).await?;
+    let Page { items, next } = usage::by_tenant(&app.unscoped().await?, days, part.after, part.limit).await?;
     Ok(Json(UsageList::new(days, items, next)))
 }

@@ -63,7 +63,7 @@ pub(crate) async fn change_user(
 ) -> Result<Response, ApiError> {
     let (id, expected) = (ids.user()?, Expected::read(&headers));
     let change = read(body.value)?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let find = async || user::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_USER);
     for _ in 0..TRIES {
         let row = find().await?;

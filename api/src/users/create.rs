@@ -54,7 +54,7 @@ pub(crate) async fn create_user(
     let (id, tenant) = (UserId::generate(), caller.tenant);
     let new = fields.finish(|| Some(NewUser { id, tenant, name: name?, email: email?, role: role? }))?;
     caller.may_give(new.role.scopes())?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     if !user::create(&client, &new).await? {
         return Err(ApiError::Conflict("There is a user with this address".into()));
     }

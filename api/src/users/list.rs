@@ -38,7 +38,8 @@ pub(crate) async fn list_users(
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     fields.finish(|| Some(()))?;
-    let Page { items, next } = user::list(&app.client().await?, caller.tenant, paging.after, paging.limit).await?;
+    let Page { items, next } =
+        user::list(&app.client(caller.tenant).await?, caller.tenant, paging.after, paging.limit).await?;
     Ok(Json(UserList {
         items: items.into_iter().map(UserView::from).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

@@ -20,6 +20,7 @@ use crate::{
     responses((status = 200, body = UserView), (status = 404))
 )]
 pub(crate) async fn show_user(State(app): State<Shared>, caller: Caller, ids: Ids) -> Result<Response, ApiError> {
-    let row = user::find(&app.client().await?, caller.tenant, ids.user()?).await?.ok_or(ApiError::NO_USER)?;
+    let row =
+        user::find(&app.client(caller.tenant).await?, caller.tenant, ids.user()?).await?.ok_or(ApiError::NO_USER)?;
     Ok(tagged(row.revision, UserView::from(row)))
 }

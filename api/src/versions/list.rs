@@ -45,7 +45,7 @@ pub(crate) async fn list_versions(
     let limit = fields.optional("limit", rules::number(1, MAX_PAGE)).unwrap_or(DEFAULT_PAGE);
     let before = fields.optional("cursor", rules::number(1, i32::MAX.into()));
     fields.finish(|| Some(()))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     project::find(&client, caller.tenant, project).await?.ok_or(ApiError::NO_PROJECT)?;
     let Page { items, next } =
         version::list(&client, caller.tenant, project, before.unwrap_or(i32::MAX), limit).await?;

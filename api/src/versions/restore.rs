@@ -46,7 +46,8 @@ pub(crate) async fn restore_version(
     let (project, number) = (ids.project()?, ids.version("n")?);
     Fields::body(body.value)?.finish(|| Some(()))?;
     let expected = Expected::read(&headers);
-    let restored = version::restore(&app.client().await?, caller.tenant, project, number, expected.numbers()).await?;
+    let restored =
+        version::restore(&app.client(caller.tenant).await?, caller.tenant, project, number, expected.numbers()).await?;
     match restored {
         Restored::New(head) => answer(&app, caller.tenant, project, head, StatusCode::CREATED).await,
         Restored::Same(0) | Restored::Empty => {
@@ -68,7 +69,7 @@ async fn answer(
     head: i32,
     status: StatusCode,
 ) -> Result<Response, ApiError> {
-    let page = version::list(&app.client().await?, tenant, project, head.saturating_add(1), 1).await?;
+    let page = version::list(&app.client(tenant).await?, tenant, project, head.saturating_add(1), 1).await?;
     let row = page.items.into_iter().find(|row| row.number == head);
     let row = row.ok_or_else(|| ApiError::Internal(format!("version {head} of {project} cannot be read")))?;
     let mut response = (status, Json(VersionView::from(row))).into_response();

@@ -49,7 +49,7 @@ pub(crate) async fn change_webhook(
 ) -> Result<Response, ApiError> {
     let id = ids.webhook()?;
     let given = Given::read(&app, body.value)?;
-    let row = webhook::find(&app.client().await?, caller.tenant, id).await?.ok_or(ApiError::NO_WEBHOOK)?;
+    let row = webhook::find(&app.client(caller.tenant).await?, caller.tenant, id).await?.ok_or(ApiError::NO_WEBHOOK)?;
     if row.project_id.is_some() && given.events.as_ref().is_some_and(|events| !of_a_project(events)) {
         return Err(refused("events", not_of_a_project()));
     }
@@ -62,7 +62,7 @@ pub(crate) async fn change_webhook(
         events: given.events,
         paused: given.paused,
     };
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let expected = Expected::read(&headers);
     let done = webhook::update(&client, caller.tenant, id, expected.numbers(), &change).await?;
     let before = WebhookView::from(row);

@@ -71,7 +71,7 @@ pub(crate) async fn create_webhook(
         secret: vault.seal(id, &secret),
         paused: request.paused,
     };
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     match webhook::create(&client, caller.tenant, &new, MAX_WEBHOOKS).await? {
         Created::New => {}
         Created::NoProject => return Err(refused("project_id", Fault::value("Project not found"))),

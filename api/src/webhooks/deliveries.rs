@@ -43,7 +43,7 @@ pub(crate) async fn list_deliveries(
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     let Paging { after, limit } = fields.finish(|| Some(paging))?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     webhook::find(&client, caller.tenant, id).await?.ok_or(ApiError::NO_WEBHOOK)?;
     let Page { items, next } = webhook::deliveries(&client, caller.tenant, id, after, limit).await?;
     Ok(Json(DeliveryList {

@@ -38,7 +38,7 @@ pub(crate) async fn list_webhooks(
     let mut fields = query.fields();
     let paging = Paging::take(&mut fields);
     let Paging { after, limit } = fields.finish(|| Some(paging))?;
-    let Page { items, next } = webhook::list(&app.client().await?, caller.tenant, after, limit).await?;
+    let Page { items, next } = webhook::list(&app.client(caller.tenant).await?, caller.tenant, after, limit).await?;
     Ok(Json(WebhookList {
         items: items.into_iter().map(|row| WebhookView::of(row, &caller)).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

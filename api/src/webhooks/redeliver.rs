@@ -33,7 +33,7 @@ pub(crate) async fn redeliver(
 ) -> Result<Response, ApiError> {
     Fields::body(body.value)?.finish(|| Some(()))?;
     let (id, delivery) = (ids.webhook()?, ids.delivery()?);
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let found = webhook::find(&client, caller.tenant, id).await?;
     found.ok_or(ApiError::NO_WEBHOOK)?;
     let found = webhook::delivery(&client, caller.tenant, id, delivery).await?;

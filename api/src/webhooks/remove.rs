@@ -16,7 +16,7 @@ pub(crate) async fn delete_webhook(
     caller: Caller,
     ids: Ids,
 ) -> Result<StatusCode, ApiError> {
-    if webhook::delete(&app.client().await?, caller.tenant, ids.webhook()?).await? {
+    if webhook::delete(&app.client(caller.tenant).await?, caller.tenant, ids.webhook()?).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ApiError::NO_WEBHOOK)

@@ -41,7 +41,7 @@ pub(crate) async fn rotate_secret(
     once_only(&headers)?;
     Fields::body(body.value)?.finish(|| Some(()))?;
     let id = ids.webhook()?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     let found = webhook::find(&client, caller.tenant, id).await?;
     found.ok_or(ApiError::NO_WEBHOOK)?;
     let secret = SigningSecret::generate();

@@ -13,6 +13,6 @@ use crate::{auth::Caller, error::ApiError, extract::Ids, state::Shared};
     responses((status = 200, body = WebhookView), (status = 404))
 )]
 pub(crate) async fn show_webhook(State(app): State<Shared>, caller: Caller, ids: Ids) -> Result<Response, ApiError> {
-    let row = webhook::find(&app.client().await?, caller.tenant, ids.webhook()?).await?;
+    let row = webhook::find(&app.client(caller.tenant).await?, caller.tenant, ids.webhook()?).await?;
     Ok(WebhookView::answer(row.ok_or(ApiError::NO_WEBHOOK)?, &caller))
 }

@@ -38,7 +38,7 @@ pub(crate) async fn test_webhook(
 ) -> Result<Response, ApiError> {
     Fields::body(body.value)?.finish(|| Some(()))?;
     let id = ids.webhook()?;
-    let client = app.client().await?;
+    let client = app.client(caller.tenant).await?;
     live(&client, caller.tenant, id).await?;
     let delivery = DeliveryId::generate();
     webhook::test(&client, caller.tenant, id, delivery).await?;

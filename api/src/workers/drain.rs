@@ -31,7 +31,7 @@ pub(crate) async fn drain_worker(
 ) -> Result<Json<WorkerView>, ApiError> {
     Fields::body(body.value)?.finish(|| Some(()))?;
     let id = ids.worker()?;
-    match worker::ask_to_drain(&app.client().await?, id, true).await? {
+    match worker::ask_to_drain(&app.unscoped().await?, id, true).await? {
         DrainAsked::NoWorker => Err(ApiError::NO_WORKER),
         DrainAsked::Done | DrainAsked::Stopping => view(&app, id).await,
     }
@@ -51,7 +51,7 @@ pub(crate) async fn drain_worker(
 )]
 pub(crate) async fn undrain_worker(State(app): State<Shared>, ids: Ids) -> Result<Json<WorkerView>, ApiError> {
     let id = ids.worker()?;
-    match worker::ask_to_drain(&app.client().await?, id, false).await? {
+    match worker::ask_to_drain(&app.unscoped().await?, id, false).await? {
         DrainAsked::NoWorker => Err(ApiError::NO_WORKER),
         DrainAsked::Stopping => Err(ApiError::Conflict(
             "The worker drains because it stops, which cannot be taken back; start another in its place".into(),

@@ -26,6 +26,6 @@ pub(crate) async fn list_workers(State(app): State<Shared>, query: Query) -> Res
     let mut fields = query.fields();
     let pool = fields.optional("pool", rules::name);
     let pool = fields.finish(|| Some(pool))?;
-    let rows = worker_list::list(&app.client().await?, pool.as_deref(), MAX).await?;
+    let rows = worker_list::list(&app.unscoped().await?, pool.as_deref(), MAX).await?;
     Ok(Json(WorkerList { items: rows.into_iter().map(WorkerView::from).collect() }))
 }

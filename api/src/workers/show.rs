@@ -25,6 +25,6 @@ pub(crate) async fn show_worker(State(app): State<Shared>, ids: Ids) -> Result<J
 
 /// The worker as it is now.
 pub(super) async fn view(app: &App, id: WorkerId) -> Result<Json<WorkerView>, ApiError> {
-    let row = worker_list::find(&app.client().await?, id).await?;
+    let row = worker_list::find(&app.unscoped().await?, id).await?;
     Ok(Json(row.ok_or(ApiError::NO_WORKER)?.into()))
 }

@@ -236,6 +236,7 @@ async fn one_key_is_one_job_whoever_is_first() {
 async fn inject(api: &Api, code: &str, times: i64) {
     let faults = format!(
         "CREATE SEQUENCE IF NOT EXISTS fault;
+         GRANT USAGE ON SEQUENCE fault TO PUBLIC;
          ALTER SEQUENCE fault RESTART;
          CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
            IF nextval('fault') <= {times} THEN RAISE EXCEPTION 'injected' USING ERRCODE = '{code}'; END IF;

@@ -113,7 +113,7 @@ async fn serve(
     config.database.database_pool_size = 8;
     let keys = drydock_webhook::Vault::from_text("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let secrets = Secrets {
-        database_url: database.url.clone(),
+        database_url: database.api_url(),
         credentials: Credentials::from_env().unwrap(),
         webhook_keys: Some(keys),
     };

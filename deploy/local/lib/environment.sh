@@ -7,6 +7,11 @@ environment_url() {
   printf 'http://127.0.0.1:%s\n' "$(setting_get "$1_port")"
 }
 
+# environment_database ROLE: the database's address for a role of a service.
+environment_database() {
+  printf 'postgres://%s:%s@127.0.0.1:%s/drydock\n' "$1" "$(setting_secret "$1_password")" "$(setting_get postgres_port)"
+}
+
 environment_write() {
   local draft=$STATE/env.$BASHPID
   (

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # PostgreSQL: one private cluster, on 127.0.0.1 and its own port, with passwords of its own.
-# Roles: `postgres` (superuser, for tests that clone databases) and `drydock` (owner of database `drydock`, what services use).
+# Roles: `postgres` (superuser, for tests that clone databases), `drydock` (owner of database `drydock`, for migrations), and what
+# services connect with: `drydock_api` and `drydock_fleet`, which own nothing.
 # Refuses: the distribution's clusters; nothing under /etc/postgresql or /var/lib/postgresql is read or written.
 
 postgres_settings() {
@@ -53,6 +54,17 @@ postgres_create_roles() {
     as_user postgres "$1/postgres" --single -D "$2/new" -c password_encryption=scram-sha-256 postgres 2>&1)
   printf '%s\n' "$words"
   [[ $words != *ERROR:* && $words != *FATAL:* ]]
+}
+
+# postgres_service_roles: what services connect with, on clusters made before there were any too.
+postgres_service_roles() {
+  local role
+  for role in drydock_api drydock_fleet; do
+    printf '%s\n' "SELECT 'CREATE ROLE $role LOGIN' WHERE to_regrole('$role') IS NULL \\gexec" \
+      "ALTER ROLE $role PASSWORD '$(setting_secret "${role}_password")';"
+  done | cat - <(printf 'GRANT pg_read_all_stats TO drydock_fleet;\n') | PGPASSWORD=$(setting_secret postgres_password) "$(postgres_bin)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+    --host=127.0.0.1 --port="$(setting_get postgres_port)" --username=postgres postgres >>"$STATE/log/postgres.log" 2>&1 ||
+    fail "could not make the database roles of the services" "see $STATE/log/postgres.log"
 }
 
 # The first line of postmaster.pid is the server's pid, the eighth its state (miscadmin.h, PM_STATUS_READY). A server that

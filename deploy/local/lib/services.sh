@@ -18,7 +18,8 @@ services_choose_ports() {
 
 services_migrate() {
   local log=$STATE/log/migrate.log
-  (environment_load && "$BINARIES/drydock" admin migrate) >"$log" 2>&1 ||
+  postgres_service_roles
+  (environment_load && "$BINARIES/drydock" admin migrate --api-role drydock_api --fleet-role drydock_fleet) >"$log" 2>&1 ||
     { show_log "$log"; fail "could not bring the database to the newest schema" "see $log"; }
 }
 
@@ -42,10 +43,13 @@ services_start() {
   # `make down` should not wait minutes for a long job: what is left after this is handed back and runs again.
   local worker=("DRYDOCK_DRAIN_TIMEOUT=${DRYDOCK_DRAIN_TIMEOUT:-20s}")
   [[ ! -x $codex ]] || worker+=("DRYDOCK_CODEX_BIN=$codex")
-  service_start api drydock-api api_admin "DRYDOCK_API_ADDR=127.0.0.1:$(setting_get api_port)"
-  service_start dispatcher drydock-dispatcher dispatcher_admin
-  service_start worker-1 drydock-worker worker_1_admin "DRYDOCK_SCRATCH_DIR=$STATE/scratch/worker-1" "${worker[@]}"
-  service_start worker-2 drydock-worker worker_2_admin "DRYDOCK_SCRATCH_DIR=$STATE/scratch/worker-2" "${worker[@]}"
+  local fleet
+  fleet=DRYDOCK_DATABASE_URL=$(environment_database drydock_fleet)
+  service_start api drydock-api api_admin "DRYDOCK_API_ADDR=127.0.0.1:$(setting_get api_port)" \
+    "DRYDOCK_DATABASE_URL=$(environment_database drydock_api)"
+  service_start dispatcher drydock-dispatcher dispatcher_admin "$fleet"
+  service_start worker-1 drydock-worker worker_1_admin "$fleet" "DRYDOCK_SCRATCH_DIR=$STATE/scratch/worker-1" "${worker[@]}"
+  service_start worker-2 drydock-worker worker_2_admin "$fleet" "DRYDOCK_SCRATCH_DIR=$STATE/scratch/worker-2" "${worker[@]}"
 }
 
 service_is_ready() {

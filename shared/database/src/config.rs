@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::{ArgAction, builder::BoolishValueParser};
 use drydock_runtime::config::{ConfigError, positive_duration, secret};
 use secrecy::SecretString;
 
@@ -20,6 +21,10 @@ pub struct DatabaseConfig {
     /// How long to wait at start for PostgreSQL and its schema before giving up
     #[arg(long, env = "DRYDOCK_DATABASE_START_TIMEOUT", default_value = "30s", value_parser = positive_duration)]
     pub database_start_timeout: Duration,
+    /// Start even if the database role owns Drydock's tables, so that nothing but the services' own care keeps one tenant's rows
+    /// from another
+    #[arg(long, env = "DRYDOCK_INSECURE_DATABASE_ROLE", default_value = "false", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub insecure_database_role: bool,
 }
 
 impl Default for DatabaseConfig {
@@ -28,6 +33,7 @@ impl Default for DatabaseConfig {
             database_pool_size: 16,
             database_statement_timeout: Duration::from_secs(15),
             database_start_timeout: Duration::from_secs(30),
+            insecure_database_role: false,
         }
     }
 }

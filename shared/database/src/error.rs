@@ -50,6 +50,30 @@ pub enum DatabaseError {
         /// Newest migration of this build.
         needed: u32,
     },
+    /// A service connects with more rights than it needs.
+    #[error(
+        "the database role {role} {excess}, so nothing but our own care would keep one tenant's rows from another: let this service \
+         connect with the role it was granted (migrations/README.md, Roles), or set DRYDOCK_INSECURE_DATABASE_ROLE=true"
+    )]
+    Excessive {
+        /// The role of `DRYDOCK_DATABASE_URL`.
+        role: String,
+        /// What it may do.
+        excess: &'static str,
+    },
+    /// A role that was never granted its rights.
+    #[error(
+        "the database role of DRYDOCK_DATABASE_URL may not use Drydock's tables: grant it with `drydock admin migrate`"
+    )]
+    NotGranted(#[source] tokio_postgres::Error),
+    /// Rights are to be granted to a role that does not exist, or that needs none.
+    #[error("cannot grant rights to the database role {role}: {reason}")]
+    Grant {
+        /// Its name.
+        role: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A migration failed or was refused.
     #[error("failed to migrate")]
     Migrate(#[source] refinery::Error),
@@ -138,7 +162,7 @@ impl Conflict {
 impl From<DatabaseError> for Exit {
     fn from(error: DatabaseError) -> Self {
         match error {
-            DatabaseError::Url(_) => Self::Usage(error.into()),
+            DatabaseError::Url(_) | DatabaseError::Excessive { .. } => Self::Usage(error.into()),
             other => Self::Unavailable(other.into()),
         }
     }

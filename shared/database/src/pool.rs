@@ -1,13 +1,19 @@
 //! The pool. Every connection has the same short leash: statement, lock and idle-in-transaction limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
+use drydock_domain::TenantId;
 use drydock_runtime::{admin::Readiness, exit::chain, start};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{Config, NoTls};
 
-use crate::{DatabaseConfig, DatabaseError, schema};
+use crate::{
+    DatabaseConfig, DatabaseError, role,
+    role::Service,
+    schema,
+    scope::{Scope, Scopes},
+};
 
 /// A pooled connection.
 pub type Client = deadpool_postgres::Client;
@@ -19,6 +25,7 @@ const ACQUIRE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    scopes: Arc<Scopes>,
     url: Config,
 }
 
@@ -35,7 +42,7 @@ impl Database {
     /// The URL does not parse.
     pub fn new(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let url = parse(config, url)?;
-        Ok(Self { pool: pool(&url, config.database_pool_size.into()), url })
+        Ok(Self { pool: pool(&url, config.database_pool_size.into()), scopes: Arc::default(), url })
     }
 
     /// The same server through one connection for leases: nobody else's work keeps it waiting, and its commits do not wait for
@@ -45,17 +52,19 @@ impl Database {
         let mut url = self.url.clone();
         let options = url.get_options().unwrap_or_default().to_owned();
         url.options(format!("{options} -c synchronous_commit=off"));
-        Self { pool: pool(&url, 1), url }
+        Self { pool: pool(&url, 1), scopes: Arc::default(), url }
     }
 
     /// A pool for `url` that has reached PostgreSQL and found the schema of this build, waiting for both at most
-    /// `database_start_timeout`.
+    /// `database_start_timeout`, and whose role may do no more than `service` needs.
     ///
     /// # Errors
-    /// The URL does not parse, PostgreSQL cannot be reached in time, or the schema is older than this build needs.
-    pub async fn connect(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
+    /// The URL does not parse, PostgreSQL cannot be reached in time, the schema is older than this build needs, or the role sees
+    /// more than its tenants' rows.
+    pub async fn connect(config: &DatabaseConfig, url: &SecretString, service: Service) -> Result<Self, DatabaseError> {
         let database = Self::new(config, url)?;
         start::wait_for("the database", config.database_start_timeout, |_| true, || database.check()).await?;
+        role::check(&database.client().await?, service, config.insecure_database_role).await?;
         Ok(database)
     }
 
@@ -76,12 +85,26 @@ impl Database {
         })
     }
 
-    /// A connection from the pool.
+    /// A connection from the pool that sees the rows of every tenant.
     ///
     /// # Errors
     /// None became free, or none could be made, within ten seconds.
     pub async fn client(&self) -> Result<Client, DatabaseError> {
-        self.pool.get().await.map_err(DatabaseError::Pool)
+        self.scoped(Scope::Every).await
+    }
+
+    /// A connection from the pool that sees the rows of `tenant` alone, where its role does not own the tables.
+    ///
+    /// # Errors
+    /// None became free, or none could be made, within ten seconds.
+    pub async fn client_of(&self, tenant: TenantId) -> Result<Client, DatabaseError> {
+        self.scoped(Scope::Tenant(tenant)).await
+    }
+
+    async fn scoped(&self, scope: Scope) -> Result<Client, DatabaseError> {
+        let client = self.pool.get().await.map_err(DatabaseError::Pool)?;
+        self.scopes.enter(&client, scope).await?;
+        Ok(client)
     }
 
     /// Connections now in the pool: (in use, idle).

@@ -1,6 +1,7 @@
 //! Whether the database has the schema of this build. Services check and wait; only `drydock admin migrate` changes it.
 
 use deadpool_postgres::GenericClient;
+use tokio_postgres::error::SqlState;
 
 use crate::{DatabaseError, migrate};
 
@@ -17,8 +18,11 @@ pub async fn applied(client: &impl GenericClient) -> Result<u32, DatabaseError> 
     if !stamped {
         return Ok(0);
     }
-    let newest: i32 = client.query_one(NEWEST, &[]).await.map_err(failed())?.get("version");
-    Ok(newest.unsigned_abs())
+    let newest = client.query_one(NEWEST, &[]).await.map_err(|error| match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => DatabaseError::NotGranted(error),
+        _ => failed()(error),
+    })?;
+    Ok(newest.get::<_, i32>("version").unsigned_abs())
 }
 
 /// Refuses an older schema; a newer one is fine, since changes expand before they contract.

@@ -8,11 +8,16 @@ use uuid::Uuid;
 /// Serialises who makes the template.
 const TEMPLATE_LOCK: &str = "SELECT pg_advisory_lock(7165430275)";
 
+/// What services connect with; roles belong to a server, so all its databases have the same.
+const API: &str = "drydock_test_api";
+const FLEET: &str = "drydock_test_fleet";
+const PASSWORD: &str = "of-tests-alone";
+
 /// A test's own database, dropped with this value unless it is a private server's.
 pub struct TestDatabase {
-    /// Its pool.
+    /// Its owner's pool.
     pub database: Database,
-    /// Its URL.
+    /// The URL of its owner, who may do anything.
     pub url: SecretString,
     /// On the shared server.
     name: Option<String>,
@@ -22,6 +27,16 @@ impl TestDatabase {
     /// One that goes with its server.
     pub(crate) fn lent(url: SecretString) -> Self {
         Self { database: open(&url), url, name: None }
+    }
+
+    /// The URL that the API connects with.
+    pub fn api_url(&self) -> SecretString {
+        as_api(&self.url)
+    }
+
+    /// The URL that dispatchers and workers connect with.
+    pub fn fleet_url(&self) -> SecretString {
+        as_fleet(&self.url)
     }
 }
 
@@ -63,7 +78,7 @@ pub async fn database() -> TestDatabase {
     if known.is_none() {
         let made = format!("making_{}", Uuid::now_v7().simple());
         admin.batch_execute(&format!("CREATE DATABASE {made}")).await.expect("the test user may create databases");
-        migrate::migrate(&open(&url_of(&made)), migrate::Mode::Apply).await.expect("the migrations apply");
+        bring_up(&url_of(&made)).await;
         admin.batch_execute(&format!("ALTER DATABASE {made} RENAME TO {template}")).await.expect("nobody is connected");
     }
     // Cloning needs the template without connections; clones of one template must not overlap on older servers.
@@ -81,6 +96,38 @@ pub async fn empty_database() -> TestDatabase {
         .await
         .expect("the test user may create databases");
     adopt(name)
+}
+
+/// Gives the database of `owner`, a superuser, the newest schema and roles for services.
+pub async fn bring_up(owner: &SecretString) {
+    let (client, database) = (connect(owner).await, open(owner));
+    migrate::migrate(&database, migrate::Mode::Apply).await.expect("the migrations apply");
+    for role in [API, FLEET] {
+        let make = format!(
+            "DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        );
+        client.batch_execute(&make).await.expect("the test user may create roles");
+    }
+    client.batch_execute(&format!("GRANT pg_read_all_stats TO {FLEET}")).await.expect("a superuser may");
+    let roles = migrate::ServiceRoles { api: API.to_owned(), fleet: FLEET.to_owned() };
+    migrate::grant(&database, &roles).await.expect("the roles are there");
+}
+
+/// `url`, with which the API connects.
+pub fn as_api(url: &SecretString) -> SecretString {
+    as_role(url, API)
+}
+
+/// `url`, with which dispatchers and workers connect.
+pub fn as_fleet(url: &SecretString) -> SecretString {
+    as_role(url, FLEET)
+}
+
+/// `url` with the name and password of `role`.
+fn as_role(url: &SecretString, role: &str) -> SecretString {
+    let (scheme, rest) = url.expose_secret().split_once("://").expect("it is a URL");
+    let (_, place) = rest.split_once('@').expect("it names its user");
+    format!("{scheme}://{role}:{PASSWORD}@{place}").into()
 }
 
 fn adopt(name: String) -> TestDatabase {

@@ -10,13 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drydock_database::migrate;
 use secrecy::SecretString;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use self::home::Home;
-use crate::postgres::{TestDatabase, connect, open};
+use crate::postgres::{TestDatabase, bring_up, connect};
 
 /// How long a server may take to start, to copy itself or to be promoted on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +45,7 @@ impl PostgresServer {
     /// A server with the newest schema; the database is reached at `through`, a proxy's address, and stays when dropped.
     pub async fn migrated(&self, through: &str) -> TestDatabase {
         let url = self.url(&self.address(), DATABASE);
-        migrate::migrate(&open(&url), migrate::Mode::Apply).await.expect("the migrations apply");
+        bring_up(&url).await;
         TestDatabase::lent(self.url(through, DATABASE))
     }
 

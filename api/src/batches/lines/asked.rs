@@ -110,7 +110,7 @@ pub(super) async fn project(
     };
     let new =
         NewFork { id: ProjectId::generate(), origin, version, instruction: None, labels: None, idempotency: Some(key) };
-    match version::fork(&app.client().await?, tenant, &new).await? {
+    match version::fork(&app.client(tenant).await?, tenant, &new).await? {
         Forked::New(id) | Forked::Replayed(id) => Ok(id),
         Forked::KeyReused => Err(ApiError::Conflict(LINE_REUSED.into())),
         Forked::Missing(missing) => Err(missing.into()),

@@ -110,7 +110,7 @@ pub(crate) async fn submit_lines(
     let report = take(&app, caller.tenant, id, options, lines).await?;
     let complete = !options.more && !options.check && report.refused == 0;
     if complete {
-        batch::close(&app.client().await?, caller.tenant, id).await?;
+        batch::close(&app.client(caller.tenant).await?, caller.tenant, id).await?;
         app.waker.wake_all();
     }
     let batch: BatchView = view(&app, caller.tenant, id).await?;

@@ -94,7 +94,7 @@ async fn write(app: Shared, tenant: TenantId, batch: BatchId, chunk: Vec<AskedLi
             Err(error) => report.refuse(number, error)?,
         }
     }
-    let refused = match batch::accept(&app.client().await?, tenant, batch, &lines).await? {
+    let refused = match batch::accept(&app.client(tenant).await?, tenant, batch, &lines).await? {
         Refused::NoBatch => return Err(ApiError::NO_BATCH),
         Refused::Lines(refused) => refused,
     };
@@ -126,7 +126,7 @@ async fn forks_beyond(
     if forks.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(batch::beyond(&app.client().await?, tenant, batch, &forks).await?.into_iter().collect())
+    Ok(batch::beyond(&app.client(tenant).await?, tenant, batch, &forks).await?.into_iter().collect())
 }
 
 fn into_job(line: AskedLine, project: drydock_domain::ProjectId) -> LineJob {

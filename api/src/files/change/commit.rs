@@ -43,7 +43,8 @@ impl Change {
     pub(super) async fn head(&self, app: &App) -> Result<Loaded, ApiError> {
         let loaded = load(app, self.caller.tenant, self.project, Which::Head).await?;
         if !self.while_running
-            && let Some(job) = version::writer(&app.client().await?, self.caller.tenant, self.project).await?
+            && let Some(job) =
+                version::writer(&app.client(self.caller.tenant).await?, self.caller.tenant, self.project).await?
         {
             return Err(busy(job));
         }
@@ -58,7 +59,7 @@ impl Change {
             Actor::Token { user, .. } => user.uuid(),
         };
         let new = ByHand { project: self.project, base, tree, by, while_running: self.while_running };
-        match version::change_files(&app.client().await?, self.caller.tenant, &new).await? {
+        match version::change_files(&app.client(self.caller.tenant).await?, self.caller.tenant, &new).await? {
             Changed::Made(head) => Ok(Try::Made(head)),
             Changed::Moved(head) => Ok(Try::Again(head)),
             Changed::Gone => Ok(Try::Again(base)),

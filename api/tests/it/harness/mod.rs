@@ -144,7 +144,7 @@ pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig,
     (
         config,
         Secrets {
-            database_url: database.url.clone(),
+            database_url: database.api_url(),
             credentials: Credentials::from_env().unwrap(),
             webhook_keys: Some(webhook_keys()),
         },

@@ -3,7 +3,7 @@
 use clap::Args;
 use drydock_database::{
     Database, DatabaseConfig,
-    migrate::{self, Migrated, Mode, newest},
+    migrate::{self, Migrated, Mode, ServiceRoles, newest},
     schema,
 };
 
@@ -11,20 +11,31 @@ use super::super::Context;
 use crate::{CliError, Exit, output::Output};
 
 #[derive(Debug, Args)]
-#[group(multiple = false)]
-#[command(
-    after_help = "Example:\n  DRYDOCK_DATABASE_URL=postgres://drydock@127.0.0.1:5432/drydock drydock admin migrate --dry-run"
-)]
+#[command(after_help = "\
+Services connect with roles of their own, which own nothing, so that row security holds for them. Make both once, as a superuser, and
+name them with each migration, which grants them what they need; DRYDOCK_DATABASE_URL is the owner's here:
+  CREATE ROLE drydock_api LOGIN PASSWORD '…';
+  CREATE ROLE drydock_fleet LOGIN PASSWORD '…' IN ROLE pg_read_all_stats;
+
+Examples:
+  DRYDOCK_DATABASE_URL=postgres://drydock@127.0.0.1:5432/drydock drydock admin migrate --dry-run
+  drydock admin migrate --api-role drydock_api --fleet-role drydock_fleet")]
 pub(in crate::command) struct MigrateArgs {
     /// Tell what would be done, change nothing
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     dry_run: bool,
     /// Only check: exit code 1 when the database is behind
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     check: bool,
     /// Recognise a schema that has no migration history and record it; apply nothing
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     stamp: bool,
+    /// The role that the API connects with: grant it what it needs
+    #[arg(long, env = "DRYDOCK_DATABASE_API_ROLE", value_name = "ROLE", requires = "fleet_role")]
+    api_role: Option<String>,
+    /// The role that dispatchers and workers connect with: grant it what it needs
+    #[arg(long, env = "DRYDOCK_DATABASE_FLEET_ROLE", value_name = "ROLE", requires = "api_role")]
+    fleet_role: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, CliError> {
@@ -41,6 +52,15 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, Cl
     let migrated = migrate::migrate(&database, mode).await?;
     for line in tell(&migrated, mode) {
         context.output.line(&line)?;
+    }
+    if let (Mode::Apply, Some(api), Some(fleet)) = (mode, args.api_role, args.fleet_role) {
+        let granted = migrate::grant(&database, &ServiceRoles { api: api.clone(), fleet: fleet.clone() }).await?;
+        context.output.line(&format!("granted {api} what the API needs, and {fleet} what the fleet needs"))?;
+        if !granted.sees_sessions {
+            context.output.note(&format!(
+                "the fleet cannot warn of transactions that stay open: as a superuser, GRANT pg_read_all_stats TO {fleet}"
+            ));
+        }
     }
     Ok(Exit::Ok)
 }

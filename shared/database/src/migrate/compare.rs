@@ -11,7 +11,7 @@ use crate::DatabaseError;
 
 const SHADOW: &str = "drydock_shadow";
 
-/// One line per column, constraint, index, function, trigger and enum of the schema `$1`, names unqualified.
+/// One line per column, constraint, index, function, trigger, policy and enum of the schema `$1`, names unqualified.
 const CATALOG: &str = r"
   SELECT format('column %s.%s %s%s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attnotnull THEN ' not null' ELSE '' END,
@@ -28,6 +28,9 @@ const CATALOG: &str = r"
    WHERE p.proname LIKE 'dd\_%'
   UNION ALL SELECT format('trigger %s on %s', t.tgname, t.tgrelid::regclass)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal
+  UNION ALL SELECT format('policy %s on %s using %s', p.polname, p.polrelid::regclass, pg_get_expr(p.polqual, p.polrelid))
+    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+   WHERE c.relnamespace = $1::text::regnamespace AND c.relrowsecurity AND p.polroles = ARRAY[0::oid]
   UNION ALL SELECT format('enum %s (%s)', t.typname, string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder))
     FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = $1::text::regnamespace GROUP BY t.typname";
 

@@ -7,10 +7,13 @@ use tokio_postgres::{Client, NoTls};
 use crate::{Database, DatabaseError, schema};
 
 mod compare;
+mod grants;
 mod turns;
 mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
+
+pub use grants::{Granted, ServiceRoles};
 
 /// Held by whoever migrates; the number is arbitrary and must never change.
 const LOCK: &str = "SELECT pg_advisory_lock(7165430274)";
@@ -59,18 +62,43 @@ pub fn fingerprint() -> String {
 /// PostgreSQL cannot be reached, a migration fails (it leaves no trace: each runs in its own transaction), an applied
 /// migration differs from this build's, or an unstamped schema differs from every one of ours.
 pub async fn migrate(database: &Database, mode: Mode) -> Result<Migrated, DatabaseError> {
+    alone(database, async |client| apply(database, client, mode).await).await
+}
+
+/// Grants the roles of services what they need of the tables there are now.
+///
+/// # Errors
+/// PostgreSQL cannot be reached, a role does not exist or is above grants, or `database`'s role does not own the tables.
+pub async fn grant(database: &Database, roles: &ServiceRoles) -> Result<Granted, DatabaseError> {
+    alone(database, async |client| grants::grant(client, roles).await).await
+}
+
+/// Does `act` on a connection of its own, while nobody else migrates.
+async fn alone<T>(
+    database: &Database,
+    act: impl AsyncFnOnce(&mut Client) -> Result<T, DatabaseError>,
+) -> Result<T, DatabaseError> {
     let (mut client, connection) = database.url().connect(NoTls).await.map_err(DatabaseError::Connect)?;
     let connection = drydock_runtime::tasks::spawn("migrate connection", connection);
-    let outcome = locked(database, &mut client, mode).await;
+    let outcome = locked(&mut client, act).await;
     drop(client);
     let _closed = connection.await;
     outcome
 }
 
-async fn locked(database: &Database, client: &mut Client, mode: Mode) -> Result<Migrated, DatabaseError> {
+async fn locked<T>(
+    client: &mut Client,
+    act: impl AsyncFnOnce(&mut Client) -> Result<T, DatabaseError>,
+) -> Result<T, DatabaseError> {
     let failed = || DatabaseError::query("prepare the migration");
     client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await.map_err(failed())?;
     client.query_one(LOCK, &[]).await.map_err(failed())?;
+    client.batch_execute(turns::TURN).await.map_err(failed())?;
+    act(client).await
+}
+
+async fn apply(database: &Database, client: &mut Client, mode: Mode) -> Result<Migrated, DatabaseError> {
+    let failed = || DatabaseError::query("prepare the migration");
     let from = schema::applied(&database.client().await?).await?;
     let unstamped: bool = client.query_one(UNSTAMPED, &[]).await.map_err(failed())?.get("unstamped");
     let runner = embedded::migrations::runner();

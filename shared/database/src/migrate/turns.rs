@@ -10,9 +10,9 @@ use tokio_postgres::{Client, error::SqlState};
 use crate::DatabaseError;
 
 /// How long a turn waits for a lock, as PostgreSQL reads it.
-const TURN: &str = "SET lock_timeout = '2s'";
+pub(super) const TURN: &str = "SET lock_timeout = '2s'";
 /// About ten minutes of turns.
-const TURNS: u32 = 120;
+pub(super) const TURNS: u32 = 120;
 
 /// Applies what is pending, each migration in a transaction of its own; one that cannot lock its tables lets others pass, and tries
 /// again.
@@ -20,7 +20,6 @@ const TURNS: u32 = 120;
 /// # Errors
 /// A migration fails, or its tables stay locked.
 pub(super) async fn apply(client: &mut Client, runner: &Runner) -> Result<(), DatabaseError> {
-    client.batch_execute(TURN).await.map_err(DatabaseError::query("prepare the migration"))?;
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
     loop {
         let Err(error) = runner.run_async(client).await else { return Ok(()) };

@@ -23,6 +23,7 @@ mod pools;
 mod protocol;
 mod quotas;
 mod reads;
+mod roles;
 mod schedules;
 mod stress;
 mod support;

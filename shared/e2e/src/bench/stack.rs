@@ -33,7 +33,9 @@ impl Stack {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).build()?;
         let base = format!("http://127.0.0.1:{port}");
         let mut stack = Self { database, processes: Vec::new(), http, base, settings, directory };
-        stack.spawn("api", "drydock-api", &[("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}"))]);
+        let role = stack.database.api_url().expose_secret().to_owned();
+        let own = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}")), ("DRYDOCK_DATABASE_URL", role)];
+        stack.spawn("api", "drydock-api", &own);
         let ready = format!("{}/readyz", stack.base);
         drydock_testing::until("the API is ready", PATIENCE, || async {
             let answer = stack.http.get(&ready).send().await.ok()?;
@@ -161,7 +163,7 @@ fn common(database: &TestDatabase, temp: &str) -> Vec<(String, String)> {
     let storage = drydock_testing::storage_config();
     let pool = drydock_testing::pool();
     let settings = [
-        ("DRYDOCK_DATABASE_URL", database.url.expose_secret().to_owned()),
+        ("DRYDOCK_DATABASE_URL", database.fleet_url().expose_secret().to_owned()),
         ("DRYDOCK_AMQP_URL", drydock_testing::setting("DRYDOCK_TEST_AMQP_URL")),
         ("DRYDOCK_S3_ENDPOINT", storage.endpoint.unwrap_or_default()),
         ("DRYDOCK_S3_BUCKET", storage.bucket),

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use drydock_database::{Database, DatabaseConfig, migrate};
 use futures_util::future;
 use serde::Serialize;
 use tokio::{
@@ -90,8 +89,7 @@ async fn prepare(options: Options, seed: u64) -> Result<Run> {
     let database = servers.database_url(&name)?;
     let admin = sql::connect(&servers.database_url("postgres")?).await?;
     admin.batch_execute(&format!("CREATE DATABASE {name}")).await.context("create the run's database")?;
-    let pool = Database::new(&DatabaseConfig::default(), &database.clone().into())?;
-    migrate::migrate(&pool, migrate::Mode::Apply).await.context("migrate the run's database")?;
+    drydock_testing::bring_up(&database.clone().into()).await;
     if let Some(sabotage) = options.sabotage {
         say(&format!("SABOTAGE: {sabotage:?}: this run must fail"));
         sabotage.carry_out(&sql::connect(&database).await?).await?;

@@ -43,7 +43,7 @@ impl Counting {
 
 /// A stack whose workers reach the database at a way of their own.
 async fn workers_apart(database: TestDatabase, options: Options) -> (Proxy, Stack) {
-    let (workers, url) = through_proxy(database.url.expose_secret()).await;
+    let (workers, url) = through_proxy(database.fleet_url().expose_secret()).await;
     let worker_settings = vec![("DRYDOCK_DATABASE_URL", url)];
     (workers, Stack::on(database, Options { worker_settings, ..options }).await)
 }

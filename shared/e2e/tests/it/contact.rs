@@ -20,7 +20,7 @@ use crate::{
 /// One worker whose way to PostgreSQL alone goes through a proxy.
 async fn one_worker_apart(settings: &[(&'static str, &str)]) -> (Proxy, Stack) {
     let database = drydock_testing::database().await;
-    let (proxy, url) = through_proxy(database.url.expose_secret()).await;
+    let (proxy, url) = through_proxy(database.fleet_url().expose_secret()).await;
     let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     let worker_settings = vec![("DRYDOCK_DATABASE_URL", url)];
     let options = Options { workers: Some(1), settings, worker_settings, ..Options::default() };

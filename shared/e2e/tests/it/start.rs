@@ -10,7 +10,7 @@ use crate::stack::{binary, free_port};
 fn settings(database: &drydock_testing::TestDatabase) -> Vec<(&'static str, String)> {
     let storage = drydock_testing::storage_config();
     vec![
-        ("DRYDOCK_DATABASE_URL", database.url.expose_secret().to_owned()),
+        ("DRYDOCK_DATABASE_URL", database.fleet_url().expose_secret().to_owned()),
         ("DRYDOCK_AMQP_URL", drydock_testing::setting("DRYDOCK_TEST_AMQP_URL")),
         ("DRYDOCK_S3_ENDPOINT", storage.endpoint.unwrap_or_default()),
         ("DRYDOCK_S3_BUCKET", storage.bucket),
@@ -28,7 +28,11 @@ fn settings(database: &drydock_testing::TestDatabase) -> Vec<(&'static str, Stri
 async fn refuses(program: &str, good: &[(&'static str, String)], spoilt: (&'static str, &str), code: i32, named: &str) {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary(program));
-    command.env_clear().envs(good.iter().cloned()).env("DRYDOCK_SCRATCH_DIR", scratch.path()).env(spoilt.0, spoilt.1);
+    command.env_clear().envs(good.iter().cloned()).env("DRYDOCK_SCRATCH_DIR", scratch.path());
+    if program == "drydock-api" {
+        command.env("DRYDOCK_DATABASE_URL", drydock_testing::as_api(&good[0].1.clone().into()).expose_secret());
+    }
+    command.env(spoilt.0, spoilt.1);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{program} with {spoilt:?}: {said}");
@@ -58,8 +62,21 @@ async fn each_service_names_the_setting_and_exits_with_a_telling_code() {
     refuses("drydock-worker", &good, ("DRYDOCK_LEASE_TTL", "soon"), 64, "--lease-ttl").await;
 }
 
+/// Red when `role::check` takes any role.
+#[tokio::test]
+async fn a_role_that_sees_more_than_its_service_needs_is_refused() {
+    let database = drydock_testing::database().await;
+    let (good, owner, fleet) = (settings(&database), &database.url, &database.fleet_url());
+    for program in ["drydock-api", "drydock-dispatcher", "drydock-worker"] {
+        let owner = ("DRYDOCK_DATABASE_URL", owner.expose_secret());
+        refuses(program, &good, owner, 64, "DRYDOCK_INSECURE_DATABASE_ROLE").await;
+    }
+    refuses("drydock-api", &good, ("DRYDOCK_DATABASE_URL", fleet.expose_secret()), 64, "sees every tenant").await;
+}
+
 #[tokio::test]
 async fn a_database_without_schema_is_named_as_such() {
     let database = drydock_testing::empty_database().await;
-    refuses("drydock-api", &settings(&database), ("DRYDOCK_LOG", "info"), 69, "drydock admin migrate").await;
+    let owner = database.url.expose_secret();
+    refuses("drydock-api", &settings(&database), ("DRYDOCK_DATABASE_URL", owner), 69, "drydock admin migrate").await;
 }

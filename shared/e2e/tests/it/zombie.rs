@@ -110,7 +110,7 @@ async fn t23_a_worker_killed_while_materializing_is_lost_at_ttl_and_grace_and_th
 #[tokio::test(flavor = "multi_thread")]
 async fn t25_what_a_worker_stored_and_did_not_commit_is_done_again_and_not_deleted() {
     let database = drydock_testing::database().await;
-    let (proxy, url) = through_proxy(database.url.expose_secret()).await;
+    let (proxy, url) = through_proxy(database.fleet_url().expose_secret()).await;
     let worker_settings = vec![("DRYDOCK_DATABASE_URL", url)];
     let mut stack = Stack::on(database, Options { worker_settings, ..Options::default() }).await;
     let storage = drydock_testing::storage(&stack.storage_config());

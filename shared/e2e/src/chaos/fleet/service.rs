@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use drydock_testing::Proxy;
 use rand::RngExt as _;
 use rustix::process::Signal;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -115,8 +116,11 @@ impl Service {
         directory: &Path,
     ) -> Result<Self> {
         let name = format!("{}-{number}", role.name());
+        let owner = servers.database_url(&common.database)?.into();
+        let connects =
+            if role == Role::Api { drydock_testing::as_api(&owner) } else { drydock_testing::as_fleet(&owner) };
         let (postgres, amqp, s3) = (
-            servers.database_url(&common.database)?,
+            connects.expose_secret().to_owned(),
             servers.setting("DRYDOCK_AMQP_URL")?,
             servers.setting("DRYDOCK_S3_ENDPOINT")?,
         );

@@ -61,7 +61,7 @@ impl Stack {
     pub(crate) async fn behind_database_proxy(server: &str) -> Self {
         let database = drydock_testing::database().await;
         let (_, name) = database.url.expose_secret().rsplit_once('/').unwrap();
-        let url = format!("{server}/{name}");
+        let url = drydock_testing::as_fleet(&format!("{server}/{name}").into()).expose_secret().to_owned();
         Self::on(database, Options { settings: vec![("DRYDOCK_DATABASE_URL", url)], ..Options::default() }).await
     }
 
@@ -74,11 +74,14 @@ impl Stack {
         let scratch = tempfile::tempdir().unwrap();
         let mut settings = common(&database, scratch.path().to_owned());
         settings.extend(options.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let fleet_url =
+            settings.iter().rfind(|(name, _)| name == "DRYDOCK_DATABASE_URL").map(|(_, url)| url.clone().into());
+        let api_url = drydock_testing::as_api(&fleet_url.unwrap()).expose_secret().to_owned();
         let (mut apis, mut dispatchers, mut bases, mut admins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in 1..=2 {
             let port = free_port();
             bases.push(format!("http://127.0.0.1:{port}"));
-            let api = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}"))];
+            let api = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}")), ("DRYDOCK_DATABASE_URL", api_url.clone())];
             apis.push(Process::spawn("drydock-api", &format!("api-{number}"), &settings, &api, scratch.path()));
             let (name, admin) = (format!("dispatcher-{number}"), admin());
             admins.push(format!("http://{}", admin[0].1));
@@ -257,7 +260,7 @@ fn admin() -> [(&'static str, String); 1] {
 fn common(database: &TestDatabase, temp: PathBuf) -> Vec<(String, String)> {
     let storage = drydock_testing::storage_config();
     let settings = [
-        ("DRYDOCK_DATABASE_URL", database.url.expose_secret().to_owned()),
+        ("DRYDOCK_DATABASE_URL", database.fleet_url().expose_secret().to_owned()),
         ("DRYDOCK_AMQP_URL", drydock_testing::setting("DRYDOCK_TEST_AMQP_URL")),
         ("DRYDOCK_S3_ENDPOINT", storage.endpoint.unwrap_or_default()),
         ("DRYDOCK_S3_BUCKET", storage.bucket),

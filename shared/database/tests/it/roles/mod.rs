@@ -1,0 +1,197 @@
+//! Row security (migration V0106) as the services' roles meet it: AU-13 and AU-18 of the catalogue.
+
+mod rows;
+
+use drydock_database::{Client, Database, DatabaseConfig, DatabaseError, migrate, role::Service};
+use drydock_domain::TenantId;
+use drydock_testing::TestDatabase;
+use secrecy::SecretString;
+use tokio_postgres::error::SqlState;
+
+/// Tables that hold nothing of a tenant: a new one belongs here only if that is true of it.
+const NOBODYS: [&str; 6] =
+    ["audit_pending", "leader", "pool_count", "refinery_schema_history", "usage_cursor", "worker"];
+
+fn open(url: &SecretString) -> Database {
+    let config = DatabaseConfig { database_pool_size: 2, ..DatabaseConfig::default() };
+    Database::new(&config, url).unwrap()
+}
+
+async fn refused(client: &Client, sql: &str) {
+    let error = client.batch_execute(sql).await.expect_err(sql);
+    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{sql}: {error:?}");
+}
+
+/// How many rows name each of `tenants`, by table.
+async fn seen(client: &Client, tables: &[String], tenants: &[TenantId]) -> Vec<(String, Vec<i64>)> {
+    let mut seen = Vec::new();
+    for table in tables {
+        let mut counts = Vec::new();
+        for tenant in tenants {
+            let sql = format!("SELECT count(*) FROM {table} t WHERE t::text LIKE '%{tenant}%'");
+            counts.push(client.query_one(&sql, &[]).await.unwrap().get(0));
+        }
+        seen.push((table.clone(), counts));
+    }
+    seen
+}
+
+fn all(tables: &[String], counts: &[i64]) -> Vec<(String, Vec<i64>)> {
+    tables.iter().map(|table| (table.clone(), counts.to_vec())).collect()
+}
+
+async fn two_tenants() -> (TestDatabase, Vec<String>, [TenantId; 2]) {
+    let database = drydock_testing::database().await;
+    let client = database.client().await.unwrap();
+    let tenants = [TenantId::generate(), TenantId::generate()];
+    let mut tables = Vec::new();
+    for tenant in tenants {
+        tables = rows::fill(&client, tenant).await;
+    }
+    (database, tables, tenants)
+}
+
+/// Red when a table is made without a policy.
+#[tokio::test]
+async fn every_table_is_under_row_security_or_said_to_be_nobodys() {
+    let database = drydock_testing::database().await;
+    let sql = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+       AND NOT (c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_rows'))
+     ORDER BY 1";
+    let open = database.client().await.unwrap().query(sql, &[]).await.unwrap();
+    let open: Vec<String> = open.iter().map(|row| row.get(0)).collect();
+    assert_eq!(open, NOBODYS);
+}
+
+/// Red when any of the policies is `true`, and when a connection is handed out as its last user left it.
+#[tokio::test]
+async fn the_api_sees_the_rows_of_the_tenant_it_names() {
+    let (database, tables, [one, other]) = two_tenants().await;
+    let api = open(&database.api_url());
+    for _ in 0..2 {
+        let client = api.client_of(one).await.unwrap();
+        assert_eq!(seen(&client, &tables, &[one, other]).await, all(&tables, &[1, 0]));
+        drop(client);
+        let client = api.client_of(other).await.unwrap();
+        assert_eq!(seen(&client, &tables, &[one, other]).await, all(&tables, &[0, 1]));
+        drop(client);
+        let client = api.client().await.unwrap();
+        assert_eq!(seen(&client, &tables, &[one, other]).await, all(&tables, &[1, 1]));
+    }
+}
+
+/// Red when the policies take no tenant for every tenant.
+#[tokio::test]
+async fn who_names_no_tenant_sees_nothing() {
+    let (database, tables, tenants) = two_tenants().await;
+    let api = open(&database.api_url());
+    let client = api.client().await.unwrap();
+    for sql in ["RESET drydock.tenant", "SET drydock.tenant = ''"] {
+        client.batch_execute(sql).await.unwrap();
+        assert_eq!(seen(&client, &tables, &tenants).await, all(&tables, &[0, 0]), "{sql}");
+    }
+}
+
+/// Red when a policy has `WITH CHECK (true)`.
+#[tokio::test]
+async fn the_api_writes_no_row_of_another_tenant() {
+    let (database, tables, [one, other]) = two_tenants().await;
+    let api = open(&database.api_url());
+    let client = api.client_of(one).await.unwrap();
+    // Nobody writes the chain but the leader, and an edge's job may be in the same statement.
+    for table in tables.iter().filter(|table| !["audit_chain", "job_dependency"].contains(&table.as_str())) {
+        refused(&client, &rows::insert(&database.client().await.unwrap(), table, other).await).await;
+    }
+    let may_not = ["audit_chain", "audit_record", "held_tree"];
+    for table in tables.iter().filter(|table| !may_not.contains(&table.as_str())) {
+        let sql = format!("DELETE FROM {table} WHERE {table}::text LIKE '%{other}%'");
+        assert_eq!(client.execute(&sql, &[]).await.unwrap(), 0, "{table}");
+    }
+}
+
+/// Red when the fleet's role has no policy of its own, or is granted who is let in.
+#[tokio::test]
+async fn the_fleet_sees_every_tenants_work_and_no_keys() {
+    let (database, tables, tenants) = two_tenants().await;
+    let fleet = open(&database.fleet_url());
+    let client = fleet.client().await.unwrap();
+    client.batch_execute("RESET drydock.tenant").await.unwrap();
+    let (closed, open): (Vec<String>, Vec<String>) =
+        tables.into_iter().partition(|table| ["api_key", "user_account", "user_identity"].contains(&table.as_str()));
+    assert_eq!(seen(&client, &open, &tenants).await, all(&open, &[1, 1]));
+    assert_eq!(closed.len(), 3);
+    for table in closed {
+        refused(&client, &format!("SELECT FROM {table}")).await;
+    }
+}
+
+/// Red when the roles are granted UPDATE and DELETE of every table: triggers alone would keep the records then.
+#[tokio::test]
+async fn no_service_changes_the_audit_log_or_the_schema() {
+    let database = drydock_testing::database().await;
+    for url in [database.api_url(), database.fleet_url()] {
+        let pool = open(&url);
+        let client = pool.client().await.unwrap();
+        for table in ["audit_record", "audit_chain"] {
+            refused(&client, &format!("UPDATE {table} SET tenant_id = tenant_id")).await;
+            refused(&client, &format!("DELETE FROM {table}")).await;
+            refused(&client, &format!("TRUNCATE {table}")).await;
+            refused(&client, &format!("ALTER TABLE {table} DISABLE TRIGGER ALL")).await;
+        }
+        refused(&client, "DELETE FROM refinery_schema_history").await;
+        refused(&client, "ALTER TABLE job DISABLE ROW LEVEL SECURITY").await;
+        refused(&client, "DROP POLICY tenant_rows ON job").await;
+        refused(&client, "SET session_replication_role = replica").await;
+        client.batch_execute("SET row_security = off").await.unwrap();
+    }
+    let api = open(&database.api_url());
+    let client = api.client_of(TenantId::generate()).await.unwrap();
+    client.batch_execute("SET row_security = off").await.unwrap();
+    refused(&client, "SELECT FROM job").await;
+}
+
+/// Red when `role::check` compares nothing.
+#[tokio::test]
+async fn a_service_starts_only_with_the_role_it_was_granted() {
+    let database = drydock_testing::database().await;
+    let config =
+        DatabaseConfig { database_start_timeout: std::time::Duration::from_millis(50), ..DatabaseConfig::default() };
+    let connect = async |url: &SecretString, service| Database::connect(&config, url, service).await;
+    let (owner, api, fleet) = (&database.url, &database.api_url(), &database.fleet_url());
+    connect(api, Service::Api).await.unwrap();
+    connect(fleet, Service::Fleet).await.unwrap();
+    for (url, service) in [(owner, Service::Api), (owner, Service::Fleet), (fleet, Service::Api)] {
+        let error = connect(url, service).await.unwrap_err();
+        assert!(matches!(error, DatabaseError::Excessive { .. }), "{error:?}");
+        let insecure = DatabaseConfig { insecure_database_role: true, ..config.clone() };
+        Database::connect(&insecure, url, service).await.unwrap();
+    }
+    let nothing = "REVOKE ALL ON refinery_schema_history FROM drydock_test_api";
+    database.client().await.unwrap().batch_execute(nothing).await.unwrap();
+    let error = connect(api, Service::Api).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::NotGranted(_)), "{error:?}");
+}
+
+/// Red when `must_need_grants` looks nothing up.
+#[tokio::test]
+async fn rights_are_granted_twice_and_not_to_whom_they_do_not_fit() {
+    let database = drydock_testing::database().await;
+    let roles = |api: &str, fleet: &str| migrate::ServiceRoles { api: api.to_owned(), fleet: fleet.to_owned() };
+    let granted = migrate::grant(&database, &roles("drydock_test_api", "drydock_test_fleet")).await.unwrap();
+    assert!(granted.sees_sessions);
+    let granted = migrate::grant(&database, &roles("drydock_test_fleet", "drydock_test_api")).await.unwrap();
+    assert!(!granted.sees_sessions);
+    let error = Database::connect(&DatabaseConfig::default(), &database.api_url(), Service::Api).await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Excessive { .. }), "{error:?}");
+    Database::connect(&DatabaseConfig::default(), &database.fleet_url(), Service::Api).await.unwrap();
+    let cases = [
+        (roles("no_such_role", "drydock_test_fleet"), "no_such_role"),
+        (roles("drydock_test_api", "no\"such"), "no\"such"),
+        (roles("postgres", "drydock_test_fleet"), "postgres"),
+        (roles("drydock_test_fleet", "drydock_test_fleet"), "drydock_test_fleet"),
+    ];
+    for (roles, named) in cases {
+        let error = migrate::grant(&database, &roles).await.unwrap_err();
+        assert!(matches!(&error, DatabaseError::Grant { role, .. } if role == named), "{error:?}");
+    }
+}
