@@ -19,6 +19,7 @@ mod middleware;
 mod openapi;
 mod operations;
 mod packs;
+mod places;
 mod pools;
 mod projects;
 mod rate;

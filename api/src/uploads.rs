@@ -1,12 +1,7 @@
 //! `Uploads`: how many bodies of files and archives are taken at once. Each holds a thread and room on disk for as long as its client
 //! takes to send it, so no tenant may have all places.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use axum::{BoxError, body::HttpBody};
 use bytes::Bytes;
@@ -16,36 +11,28 @@ use http_body_util::BodyExt as _;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    places::{Place, Places},
+};
 
 /// Of all places, one tenant has at most one in so many.
-const SHARE: usize = 4;
+const PART: usize = 4;
 /// Longer than it takes to tell the client that it is too late.
 const LEEWAY: Duration = Duration::from_secs(1);
 
 /// The places, of this process.
-pub(crate) struct Uploads {
-    most: usize,
-    taken: Arc<Mutex<Taken>>,
-}
-
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    /// No tenant has none.
-    by_tenant: HashMap<TenantId, usize>,
-}
+pub(crate) struct Uploads(Places);
 
 /// A place, held until what reads the upload has ended.
 pub(crate) struct Upload {
-    taken: Arc<Mutex<Taken>>,
-    tenant: TenantId,
+    _place: Place,
 }
 
 impl Uploads {
     /// `most` places, from 1.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, taken: Arc::default() }
+        Self(Places::new(most, PART))
     }
 
     /// Takes a place.
@@ -53,15 +40,9 @@ impl Uploads {
     /// # Errors
     /// There is none, or the tenant has its share: 503.
     pub(crate) fn begin(&self, tenant: TenantId) -> Result<Upload, ApiError> {
-        let mut taken = lock(&self.taken);
-        let theirs = taken.by_tenant.get(&tenant).copied().unwrap_or_default();
-        if taken.all >= self.most || theirs >= self.most.div_ceil(SHARE) {
-            let detail = "Too many uploads are under way: wait for some to end";
-            return Err(ApiError::Unavailable { detail, cause: None });
-        }
-        taken.all += 1;
-        taken.by_tenant.insert(tenant, theirs + 1);
-        Ok(Upload { taken: Arc::clone(&self.taken), tenant })
+        let detail = "Too many uploads are under way: wait for some to end";
+        let place = self.0.take(tenant).map_err(|_| ApiError::Unavailable { detail, cause: None })?;
+        Ok(Upload { _place: place })
     }
 }
 
@@ -81,23 +62,6 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
-        taken.all -= 1;
-        let left = taken.by_tenant.get(&self.tenant).map_or(0, |theirs| theirs - 1);
-        if left == 0 {
-            taken.by_tenant.remove(&self.tenant);
-        } else {
-            taken.by_tenant.insert(self.tenant, left);
-        }
-    }
-}
-
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +76,5 @@ mod tests {
         assert!(uploads.begin(TenantId::generate()).is_err(), "all are taken");
         places.clear();
         assert!(uploads.begin(one).is_ok());
-        let taken = lock(&uploads.taken);
-        assert_eq!((taken.all, taken.by_tenant.len()), (0, 0));
     }
 }

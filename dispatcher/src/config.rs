@@ -35,7 +35,8 @@ pub struct DispatcherConfig {
     /// How long a job is offered to a worker that has its base version before the whole pool hears of it; `0s` offers nothing
     #[arg(long, env = "DRYDOCK_LOCALITY_WAIT", default_value = "200ms", value_parser = duration)]
     pub locality_wait: Duration,
-    /// How long after the end of its lease a worker is over
+    /// How long after the end of its lease a worker is over; from a sixth of the lease on, workers that are cut off together are
+    /// seen together, and held for two more leases
     #[arg(long, env = "DRYDOCK_LEASE_GRACE", default_value = "12s", value_parser = positive_duration)]
     pub lease_grace: Duration,
     /// The lease that workers take; after an outage nobody is declared over for this long plus the grace

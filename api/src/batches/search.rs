@@ -1,8 +1,18 @@
 //! `GET /batches/{id}/logs/search`: which lines' jobs printed something, how often, and what.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
 use drydock_database::batch::{self, LineFilter, LineLog};
 use drydock_domain::{BatchId, JobId, ProjectId, Status};
 use serde::Serialize;
@@ -13,7 +23,9 @@ use crate::{
     error::ApiError,
     extract::{Ids, MAX_PAGE, Query},
     logs::{self, Budget, Counted, Found, HitView, Pattern, Scan, Spot, Wanted},
+    places,
     state::Shared,
+    stream::{self, Format, Frame, Outlet, StreamLine},
     validate::{Fault, Fields, rules},
 };
 
@@ -21,6 +33,8 @@ use crate::{
 const READ: i64 = 200;
 /// Jobs of a page by default.
 const JOBS: usize = 50;
+/// How long after its time a search waits for its client.
+const SLOW: Duration = Duration::from_secs(2);
 /// What a text that is counted has at most, in characters.
 const GROUP: usize = 200;
 /// Jobs named of those that printed the same.
@@ -102,11 +116,14 @@ struct BatchSearchQuery {
 /// Which jobs printed it, how many lines of each, and what matched. Of a line that was run again the newest job counts, and of a job the newest
 /// attempt. One request searches for some seconds at most (`search_time_s` of `/limits`); a page may then hold no job, and `next_cursor`
 /// says where to go on. As for one log, see `GET …/logs/search`.
+///
+/// As NDJSON the same page is told while it is searched: each job at once, as `job` with the cursor after it as `id`, then `end` with the page without
+/// `items`. Without `end` it broke off.
 #[utoipa::path(
     get, path = "/api/v1/batches/{id}/logs/search", tag = "batches",
     params(("id" = uuid::Uuid, Path), BatchSearchQuery),
     responses(
-        (status = 200, body = BatchFoundView),
+        (status = 200, description = "A page; NDJSON by `Accept`", content((BatchFoundView = "application/json"), (StreamLine = "application/x-ndjson"))),
         (status = 404),
         (status = 422),
         (status = 429, description = "The tenant searches too much at once"),
@@ -117,17 +134,25 @@ pub(crate) async fn search_batch(
     State(app): State<Shared>,
     caller: Caller,
     ids: Ids,
+    headers: HeaderMap,
     query: Query,
-) -> Result<Json<BatchFoundView>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = ids.batch()?;
     let asked = Asked::read(query.fields())?;
     view(&app, caller.tenant, id).await?;
-    let _place = app.searches.enter(caller.tenant).await?;
+    let place = app.searches.enter(caller.tenant).await?;
     let pattern = Arc::new(asked.wanted.clone().compile().await?);
     let until = Instant::now() + app.config.search_time;
-    let mut search = Search { app, caller, asked, pattern, until, view: BatchFoundView::default() };
-    let place = search.run(id).await?;
-    Ok(Json(search.end(place)))
+    let view = BatchFoundView::default();
+    let mut search = Search { app: app.clone(), caller, asked, pattern, until, view, outlet: None };
+    if Format::wanted(&headers) == Format::Ndjson {
+        return stream::open(&app, caller, Format::Ndjson, move |outlet| {
+            search.outlet = Some(outlet);
+            search.stream(id, place)
+        });
+    }
+    let end = search.run(id).await?;
+    Ok(Json(search.end(end)).into_response())
 }
 
 /// A place in the batch: lines up to `line` are done, and of the next one the log before `next`.
@@ -152,9 +177,37 @@ struct Search {
     pattern: Arc<Pattern>,
     until: Instant,
     view: BatchFoundView,
+    /// Where jobs are told at once.
+    outlet: Option<Outlet>,
 }
 
 impl Search {
+    /// Searches and tells; without the last frame where that fails.
+    async fn stream(mut self, id: BatchId, place: places::Place) {
+        let end = match self.run(id).await {
+            Ok(end) => end,
+            Err(error) => return tracing::warn!(batch = %id, "failed to search a batch's logs: {error:?}"),
+        };
+        drop(place);
+        let Some(mut outlet) = self.outlet.take() else { return };
+        let mut rest = serde_json::to_value(self.end(end)).unwrap_or_default();
+        rest.as_object_mut().map(|rest| rest.remove("items"));
+        // Whoever is gone needs no end.
+        let _closed = outlet.send(&Frame::End(rest)).await;
+    }
+
+    /// Tells of the job found last, if it was found now. `false`: the client is gone or too slow, and would have the place meanwhile.
+    async fn tell(&mut self, before: usize, place: Place) -> bool {
+        let (Some(outlet), Some(item)) = (&mut self.outlet, self.view.items.get(before)) else { return true };
+        let id = Cursor { mark: self.asked.wanted.mark(), place }.to_string();
+        let data = serde_json::to_value(item).unwrap_or_default();
+        let frame = Frame::Event { id, name: "job".to_owned(), data };
+        let sent = tokio::time::timeout_at((self.until + SLOW).into(), outlet.send(&frame)).await;
+        let sent = matches!(sent, Ok(Ok(())));
+        self.outlet.take_if(|_| !sent);
+        sent
+    }
+
     /// Searches in one log after the other until the page is full or time is up; where to go on then.
     async fn run(&mut self, id: BatchId) -> Result<Option<Place>, ApiError> {
         let mut place = self.asked.from;
@@ -168,11 +221,12 @@ impl Search {
                 if self.view.items.len() >= self.asked.limit || begun && Instant::now() >= self.until {
                     return Ok(Some(place));
                 }
-                let line = log.line;
-                if let Some(next) = self.job(log, place.next).await? {
-                    return Ok(Some(Place { next, ..place }));
+                let (line, found) = (log.line, self.view.items.len());
+                let next = self.job(log, place.next).await?;
+                place = next.map_or(Place { line, next: Spot::default() }, |next| Place { next, ..place });
+                if !self.tell(found, place).await || next.is_some() {
+                    return Ok(Some(place));
                 }
-                place = Place { line, next: Spot::default() };
             }
             if last {
                 return Ok(None);

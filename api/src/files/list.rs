@@ -32,17 +32,17 @@ pub(crate) struct FileList {
     next_cursor: Option<String>,
 }
 
-/// A file or link.
+/// A file or link, with `all` a directory too.
 #[derive(Serialize, utoipa::ToSchema)]
 struct FileView {
     path: String,
-    /// `file` or `symlink`.
+    /// `file` or `symlink`, with `all` also `dir`.
     kind: &'static str,
     /// In bytes.
     size: u64,
     /// Permission bits, octal.
     mode: String,
-    /// Hash of the content, null for a link.
+    /// Hash of the content, null for what has none.
     blake3: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     link_target: Option<String>,
@@ -56,6 +56,8 @@ pub(crate) fn path_cursor(value: &Value) -> Result<RelativePath, Fault> {
 }
 
 /// List files
+///
+/// Directories are left out, and links that lead out of the workspace, unless `all` is set.
 #[utoipa::path(
     get, path = "/api/v1/projects/{id}/files", tag = "files",
     params(
@@ -65,6 +67,7 @@ pub(crate) fn path_cursor(value: &Value) -> Result<RelativePath, Fault> {
         ("job" = Option<uuid::Uuid>, Query, description = "What this job's newest attempt left"),
         ("limit" = Option<u16>, Query, description = "1 to 10,000, 1,000 by default"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+        ("all" = Option<bool>, Query, description = "Everything that the version has, so that a copy can be compared with it"),
     ),
     responses((status = 200, body = FileList), (status = 404), (status = 410, description = "The files of this version are kept no more"))
 )]
@@ -83,15 +86,16 @@ pub(crate) async fn files(app: &App, tenant: TenantId, ids: &Ids, query: Query) 
     let which = which(&mut fields);
     let limit = fields.optional("limit", rules::number(1, MAX_FILES_PAGE)).unwrap_or(DEFAULT_FILES);
     let after = fields.optional("cursor", path_cursor);
+    let all = fields.optional("all", rules::flag).unwrap_or_default();
     fields.finish(|| Some(()))?;
     let loaded = load(app, tenant, project, which).await?;
-    Ok(Json(page(&loaded, after.as_ref(), limit)))
+    Ok(Json(page(&loaded, after.as_ref(), limit, all)))
 }
 
-fn page(loaded: &Loaded, after: Option<&RelativePath>, limit: usize) -> FileList {
+fn page(loaded: &Loaded, after: Option<&RelativePath>, limit: usize, all: bool) -> FileList {
     let mut files = Vec::new();
     let mut more = false;
-    for (path, view) in merged(loaded, after) {
+    for (path, view) in merged(loaded, after, all) {
         if files.len() == limit {
             more = true;
             break;
@@ -106,10 +110,11 @@ fn page(loaded: &Loaded, after: Option<&RelativePath>, limit: usize) -> FileList
 fn merged<'a>(
     loaded: &'a Loaded,
     after: Option<&RelativePath>,
+    all: bool,
 ) -> impl Iterator<Item = (RelativePath, FileView)> + use<'a> {
     let tree = loaded.tree();
     let start = after.map_or(0, |after| tree.entries().partition_point(|entry| entry.path <= *after));
-    let entries = tree.entries().iter().skip(start).filter(|entry| is_listed(loaded.tree(), entry));
+    let entries = tree.entries().iter().skip(start).filter(move |entry| all || is_listed(loaded.tree(), entry));
     let mut entries = entries.map(|entry| (entry.path.clone(), view(entry))).peekable();
     let names = ["request", "result"].map(|name| RelativePath::new(format!(".codex/{name}.json")));
     let names = names.into_iter().flatten().filter(|path| after.is_none_or(|after| path > after));

@@ -63,3 +63,26 @@ fn day(value: &Value) -> Result<NaiveDate, Fault> {
     let text = value.as_str().filter(in_form).ok_or_else(expected)?;
     text.parse().ok().filter(|day: &NaiveDate| day.year() >= FIRST_YEAR).ok_or_else(expected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_one_form() {
+        let read = |text: &str| day(&Value::from(text)).ok().map(|day| day.to_string());
+        for text in ["2000-01-01", "2024-02-29", "2030-01-31", "9999-12-31"] {
+            assert_eq!(read(text).as_deref(), Some(text));
+        }
+        let signs_and_lengths =
+            ["-99999-1-1", "+2030-01-31", "-2030-01-31", "99999-1-01", "12030-01-31", "2030-01-031"];
+        let other_forms =
+            ["", "2030-1-31", "2030-01-3", "2030/01/31", "20300131", " 2030-01-31", "2030-01-31 ", "2030-01-3١"];
+        let no_days =
+            ["2030-02-29", "2030-00-10", "2030-13-01", "2030-01-00", "2030-01-32", "1999-12-31", "0000-01-01"];
+        for text in [&signs_and_lengths[..], &other_forms[..], &no_days[..]].concat() {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert!(day(&Value::from(20_300_131)).is_err());
+    }
+}

@@ -65,9 +65,8 @@ impl WebhookView {
 
 /// `https://example.org/…` of a longer URL.
 fn host_only(url: &str) -> String {
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let end = url[after_scheme..].find(['/', '?']).map_or(url.len(), |at| after_scheme + at);
-    format!("{}/…", &url[..end])
+    let origin = url.parse::<reqwest::Url>().map(|url| url.origin().ascii_serialization());
+    format!("{}/…", origin.unwrap_or_default())
 }
 
 impl From<WebhookRow> for WebhookView {
@@ -183,6 +182,25 @@ impl From<DeliveryRow> for DeliveryView {
             last_latency_ms: row.last_ms,
             created_at: row.created_at,
             finished_at: row.ended_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_only;
+
+    #[test]
+    fn scheme_host_and_port_are_told_and_nothing_else() {
+        for (url, told) in [
+            ("https://example.org/services/s3cr3t?token=x", "https://example.org/…"),
+            ("https://example.org?token=x", "https://example.org/…"),
+            ("https://example.org#x", "https://example.org/…"),
+            ("http://user:s3cr3t@example.org:8080/x", "http://example.org:8080/…"),
+            ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/…"),
+            ("no URL", "/…"),
+        ] {
+            assert_eq!(host_only(url), told, "{url}");
         }
     }
 }

@@ -48,6 +48,7 @@ const LISTED: [&str; 9] = [
     "run.sh",
     "src/deep/x.bin",
 ];
+const UNLISTED: [&str; 4] = ["outside", "root", "src", "src/deep"];
 
 #[tokio::test]
 async fn a_listing_has_every_file_and_no_link_that_escapes() {
@@ -65,6 +66,9 @@ async fn a_listing_has_every_file_and_no_link_that_escapes() {
     assert_eq!(files[7]["mode"], "0755");
     assert_eq!(paths(&api.get(&format!("/{project}/files")).await.expect(200)), LISTED, "the older path");
     assert_eq!(paths(&api.get(&format!("{path}?version=0")).await), LISTED[..2]);
+    let all = api.get(&format!("{path}?all=true")).await.expect(200);
+    assert_eq!(paths(&all).into_iter().filter(|path| !LISTED.contains(&path.as_str())).collect::<Vec<_>>(), UNLISTED);
+    assert_eq!(api.get(&format!("{path}?all=1")).await.expect(422).faults(), ["all: enum"]);
 }
 
 #[tokio::test]

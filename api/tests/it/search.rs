@@ -208,6 +208,16 @@ async fn a_batch_tells_which_jobs_printed_it_how_often_and_what() {
     let groups = json!([{"text": "E101", "jobs": 2, "job_ids": [jobs[1], jobs[4]]}, {"text": "E202", "jobs": 1, "job_ids": [jobs[3]]}]);
     assert_eq!(found["groups"], groups);
     assert_eq!(api.pages(&format!("{path}&limit=1")).await.0, *found["items"].as_array().unwrap());
+    let lines = api.stream(&path, &[("accept", "application/x-ndjson")]).await;
+    assert_eq!(lines.headers["content-type"], "application/x-ndjson");
+    let lines: Vec<Value> = lines.rest().await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(column(&json!(lines), "event"), ["job", "job", "job", "end"]);
+    assert_eq!(column(&json!(lines[..3]), "data"), *found["items"].as_array().unwrap());
+    let mut rest = found.clone();
+    rest.as_object_mut().unwrap().remove("items");
+    assert_eq!(lines[3]["data"], rest);
+    let after = api.get(&format!("{path}&cursor={}", lines[0]["id"].as_str().unwrap())).await.expect(200).json();
+    assert_eq!(after["items"], json!(found["items"].as_array().unwrap()[1..]), "each says where to go on");
     let failed = api.get(&format!("{path}&status=error")).await.expect(200).json();
     assert_eq!(column(&failed["items"], "line"), [json!(2), json!(4)]);
     let refused = api.get(&format!("{path}&limit=0&status=x&cursor=1-1-1-1")).await.expect(422);

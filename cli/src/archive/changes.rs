@@ -4,7 +4,7 @@
 //! What rules ignore is left out unless the version has it already, as Git does; what the caller excludes is neither sent nor removed.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     io::{self, Read as _, Write},
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
@@ -32,6 +32,8 @@ pub enum Known {
     },
     /// A link, and where to.
     Symlink(String),
+    /// A directory.
+    Dir,
 }
 
 /// What differs.
@@ -43,6 +45,10 @@ pub struct Plan {
     pub modified: Vec<PathBuf>,
     /// Those that are gone.
     pub deleted: Vec<String>,
+    /// Directories without anything to send in them that the version does not have.
+    pub created_dirs: Vec<PathBuf>,
+    /// Those without anything that are gone.
+    pub deleted_dirs: Vec<String>,
     /// Entries that rules left out; a directory counts once.
     pub ignored: u64,
     dirs: Vec<PathBuf>,
@@ -65,18 +71,36 @@ impl Plan {
         let mut look =
             Look { root, exclude, rules, known, above: above(known), plan: Self::default(), seen: HashSet::new() };
         look.walk(tell)?;
-        let Look { mut plan, seen, .. } = look;
-        let gone = known.keys().filter(|path| !seen.contains(*path) && !exclude.covers(Path::new(path)));
-        plan.deleted = gone.cloned().collect();
-        plan.deleted.sort_unstable();
+        let Look { mut plan, seen, above, .. } = look;
         plan.created.sort_unstable();
         plan.modified.sort_unstable();
-        plan.removals = plan.deleted.iter().map(|path| topmost(root, exclude, path)).collect();
-        plan.removals.dedup();
+        plan.created_dirs = plan.leaves(known);
+        let gone = known.keys().filter(|path| !seen.contains(*path) && !exclude.covers(Path::new(path)));
+        let (dirs, mut files): (Vec<_>, Vec<_>) = gone.cloned().partition(|path| known[path] == Known::Dir);
+        files.sort_unstable();
+        plan.deleted = files;
+        // What is excluded may lie in them.
+        if exclude.is_empty() {
+            plan.deleted_dirs = dirs.into_iter().filter(|path| !above.contains(path.as_str())).collect();
+            plan.deleted_dirs.sort_unstable();
+        }
+        let gone = plan.deleted.iter().chain(&plan.deleted_dirs);
+        let removals: BTreeSet<String> = gone.map(|path| topmost(root, exclude, path)).collect();
+        plan.removals = removals.into_iter().collect();
         Ok(plan)
     }
 
-    /// Writes the archive of the changes. Directories are in it whether they changed or not: a listing has none.
+    /// Of the directories that the version does not have those with nothing in them to send.
+    fn leaves(&self, known: &HashMap<String, Known>) -> Vec<PathBuf> {
+        let parents: HashSet<&Path> = self.created.iter().chain(&self.dirs).filter_map(|path| path.parent()).collect();
+        let is_known = |path: &Path| path.to_str().and_then(|path| known.get(path)) == Some(&Known::Dir);
+        let new = self.dirs.iter().filter(|path| !is_known(path) && !parents.contains(path.as_path()));
+        let mut new: Vec<_> = new.cloned().collect();
+        new.sort_unstable();
+        new
+    }
+
+    /// Writes the archive of the changes. Directories are in it whether they changed or not: they cost little.
     ///
     /// # Errors
     /// A file cannot be read, or `out` fails.
@@ -108,7 +132,7 @@ struct Look<'a> {
     exclude: &'a Exclude,
     rules: IgnoreRules,
     known: &'a HashMap<String, Known>,
-    /// Directories that the version's files lie in.
+    /// Directories that something of the version lies in.
     above: HashSet<&'a str>,
     plan: Plan,
     seen: HashSet<String>,
@@ -151,16 +175,22 @@ impl Look<'_> {
             return Ok(None);
         }
         let ignored = ignored || path.is_some_and(|path| self.rules.matches(&path, kind.is_dir()));
-        let known = if kind.is_dir() { self.above.contains(text.as_str()) } else { self.known.contains_key(&text) };
+        let was = self.known.get(&text);
+        let was_dir = was == Some(&Known::Dir);
+        let known =
+            if kind.is_dir() { was_dir || self.above.contains(text.as_str()) } else { was.is_some() && !was_dir };
         if ignored && !known {
             self.plan.ignored += 1;
             return Ok(None);
         }
         if kind.is_dir() {
+            if was_dir {
+                self.seen.insert(text);
+            }
             self.plan.dirs.push(relative.clone());
             return Ok(Some((relative, ignored)));
         }
-        let now = match is(&absolute, &kind, self.known.get(&text))? {
+        let now = match is(&absolute, &kind, was)? {
             Some(now) => now,
             None => {
                 tell(&format!("left out '{}': it is no file, directory or symbolic link", relative.display()));
@@ -193,7 +223,7 @@ fn is(path: &Path, found: &std::fs::Metadata, known: Option<&Known>) -> io::Resu
             let alike = found.is_file() && found.len() == *size && found.permissions().mode() & 0o777 == *mode;
             alike && hash(path)? == *blake3
         }
-        None => false,
+        Some(Known::Dir) | None => false,
     };
     Ok(Some(if same { Now::Same } else { Now::Other }))
 }
@@ -285,6 +315,34 @@ mod tests {
         assert_eq!(paths(&plan.modified), ["sub/mode", "sub/other"]);
         assert_eq!(plan.deleted, ["gone/a/b", "gone/c", "sub/x"]);
         assert_eq!(plan.removals, ["gone", "sub/x"]);
+    }
+
+    #[test]
+    fn links_that_lead_out_and_empty_directories_are_compared_as_well() {
+        let dir = tree(&[("kept/f", ""), ("was_dir", "x"), ("was_file/f", "x")]);
+        for path in ["empty", "new/empty"] {
+            fs_err::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        for (path, target) in [("same", "/etc/passwd"), ("other", "../x"), ("fresh", "/")] {
+            std::os::unix::fs::symlink(target, dir.path().join(path)).unwrap();
+        }
+        let mut was = known(&[("kept/f", ""), ("was_file", "x")]);
+        let link = |target: &str| Known::Symlink(target.to_owned());
+        was.extend(
+            [("same", "/etc/passwd"), ("other", "/x"), ("gone", "../x")].map(|(path, to)| (path.to_owned(), link(to))),
+        );
+        for path in ["kept", "empty", "was_dir", "old", "old/empty", "kept/old"] {
+            was.insert(path.to_owned(), Known::Dir);
+        }
+        let all = plan(&dir, &[], &was);
+        assert_eq!(paths(&all.created), ["fresh", "was_dir", "was_file/f"]);
+        assert_eq!(paths(&all.modified), ["other"]);
+        assert_eq!(paths(&all.created_dirs), ["new/empty"]);
+        assert_eq!(all.deleted, ["gone", "was_file"]);
+        assert_eq!(all.deleted_dirs, ["kept/old", "old/empty"]);
+        assert_eq!(all.removals, ["gone", "kept/old", "old", "was_file"]);
+        let some = plan(&dir, &["anything"], &was);
+        assert_eq!((some.deleted_dirs.len(), some.removals), (0, vec!["gone".to_owned(), "was_file".to_owned()]));
     }
 
     #[test]

@@ -73,6 +73,29 @@ async fn a_folder_becomes_the_next_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_that_lead_out_and_empty_directories_come_and_go() {
+    let api = Api::start().await;
+    let (project, dir) = project(&api).await;
+    let push = |more: &str| api.drydock(format!("push {} --project {project} {more}", dir.path().display()).trim());
+    let plan = async || push("--dry-run --json").ok().await.json();
+    symlink("/etc/passwd", dir.path().join("out")).unwrap();
+    fs_err::create_dir_all(dir.path().join("empty/deep")).unwrap();
+    assert_eq!(plan().await, json!({"created": ["out", "empty/deep/"], "modified": [], "deleted": []}));
+    push("").ok().await.says("created   empty/deep/").says("version 2: 1 created, 0 modified, 0 deleted");
+    assert_eq!(plan().await, json!({"created": [], "modified": [], "deleted": []}), "the version has both");
+    let back = tempfile::tempdir().unwrap();
+    api.drydock(&format!("pull {project} {}", back.path().display())).ok().await;
+    assert!(back.path().join("out").is_symlink() && back.path().join("empty/deep").is_dir());
+    fs_err::remove_file(dir.path().join("out")).unwrap();
+    fs_err::remove_dir_all(dir.path().join("empty")).unwrap();
+    assert_eq!(plan().await, json!({"created": [], "modified": [], "deleted": ["out", "empty/deep/"]}));
+    push("").ok().await.says("deleted   empty/deep/").says("version 3: 0 created, 0 modified, 1 deleted");
+    let gone = tempfile::tempdir().unwrap();
+    api.drydock(&format!("pull {project} {}", gone.path().display())).ok().await;
+    assert!(!gone.path().join("out").is_symlink() && !gone.path().join("empty").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_file_is_put_and_deleted() {
     let api = Api::start().await;
     let (project, dir) = project(&api).await;

@@ -67,6 +67,9 @@ async fn jobs_of_a_batch_are_told_by_what_they_printed() {
             vec!["3", jobs[2], "error", "1", "E2"]
         ]
     );
+    let lines = api.drydock_with(&["--output", "ndjson", "batch", "grep", &id, "E[0-9]"]).ok().await.text();
+    let told = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert_eq!(told.map(|job| job["job_id"].clone()).collect::<Vec<_>>(), [jobs[0], jobs[2]]);
     assert_eq!(grep(&["E[0-9]", "-c", "--status", "error"]).await, "2\n");
     let groups = grep(&["E[0-9]|fine", "--group"]).await;
     assert_eq!(groups.lines().count(), 4, "{groups}");

@@ -1,32 +1,31 @@
 //! Freeing stored bytes that nothing needs any more, a bounded pass at a time. Two leaders at once do no harm: see the collector.
 
-use std::time::Duration;
-
 use drydock_collector::{CollectError, Collector, Pass};
 use drydock_database::pack;
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
+use super::rest::Rest;
 use crate::context::Context;
 
 /// Counting all objects takes time, so a count is followed by a pause of fifty times as long as it took.
 const PAUSE: u32 = 50;
 
-/// The loop, and when it may count again.
+/// The loop, and the pause between two counts.
 pub(crate) struct Collection {
     context: Context,
     collector: Collector,
-    not_before: Mutex<Instant>,
+    rest: Rest,
 }
 
 impl Collection {
     pub(crate) fn new(context: Context) -> Self {
         let (database, storage) = (context.database.clone(), context.storage.clone());
         let collector = Collector::new(database, storage, context.config.collector.clone());
-        Self { context, collector, not_before: Mutex::new(Instant::now()) }
+        Self { context, collector, rest: Rest::of(PAUSE) }
     }
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
@@ -41,23 +40,17 @@ impl Collection {
         let pass = self.collector.pass().await.inspect_err(|_| metrics.failed("database"))?;
         metrics.passed(&pass, began.elapsed());
         tell(&pass);
-        self.count().await?;
+        self.rest.between(self.count()).await?;
         // Away storage is not asked again at once.
         Ok(if pass.is_full && pass.deletion.failures.is_empty() { Next::Again } else { Next::Wait })
     }
 
     async fn count(&self) -> Result<(), CollectError> {
-        let (began, mut not_before) = (Instant::now(), self.not_before.lock().await);
-        if began < *not_before {
-            return Ok(());
-        }
         let states = pack::states(&self.context.database.client().await?).await?;
         // The lead may be lost meanwhile, and its gauges reset.
         if self.context.lead().is_some() {
             self.context.metrics.collection.counted(&states);
         }
-        let took: Duration = began.elapsed();
-        *not_before = began + took * PAUSE;
         Ok(())
     }
 }

@@ -1,30 +1,28 @@
 //! Fleet-wide gauges, from the leader only. Counting a long queue takes time, so a count is followed by a pause of fifty times
 //! as long as it took. What is counted of pools is kept for `GET /pools`.
 
-use std::time::Duration;
-
 use drydock_database::{DatabaseError, audit, pool_count};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
 };
-use tokio::{sync::Mutex, time::Instant};
 
+use super::rest::Rest;
 use crate::context::Context;
 
 const PAUSE: u32 = 50;
 /// Records without a hash that are counted.
 const MOST_PENDING: i64 = 100_000;
 
-/// The loop and when it may count again.
+/// The loop, and the pause between two counts.
 pub(crate) struct Gauges {
     context: Context,
-    not_before: Mutex<Instant>,
+    rest: Rest,
 }
 
 impl Gauges {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, not_before: Mutex::new(Instant::now()) }
+        Self { context, rest: Rest::of(PAUSE) }
     }
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
@@ -32,12 +30,8 @@ impl Gauges {
     }
 
     async fn run_once(&self) -> Result<Next, DatabaseError> {
-        let began = Instant::now();
-        let mut not_before = self.not_before.lock().await;
-        if self.context.lead().is_some() && began >= *not_before {
-            self.count().await?;
-            let took: Duration = began.elapsed();
-            *not_before = began + took * PAUSE;
+        if self.context.lead().is_some() {
+            self.rest.between(self.count()).await?;
         }
         Ok(Next::Wait)
     }

@@ -15,6 +15,7 @@ mod offers;
 mod pace;
 mod reap;
 mod relay;
+mod rest;
 mod schedules;
 mod seal;
 mod tickets;

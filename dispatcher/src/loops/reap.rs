@@ -3,6 +3,8 @@
 //! the same PostgreSQL has answered it, for a whole lease and its grace (amnesty). Many leases that run out together more likely tell of a network than of dead workers: then nobody is declared
 //! over for two more leases (the idea is Kubernetes' eviction rate of unhealthy zones).
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use drydock_database::{Client, DatabaseError, attempt, worker};
 use drydock_runtime::{
@@ -19,27 +21,36 @@ const MASS: i64 = 5;
 /// Nor is a smaller share of the living.
 const MASS_SHARE: f64 = 0.3;
 
-/// The loop and since when it holds back.
+/// The loop, and what it knows of the present.
 pub(crate) struct Reaper {
     context: Context,
-    held_since: Mutex<Option<Instant>>,
+    guard: Mutex<Guard>,
     /// When the server that answers was started, and since when it answers.
     server: Mutex<Option<(DateTime<Utc>, Instant)>>,
 }
 
 impl Reaper {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, held_since: Mutex::new(None), server: Mutex::new(None) }
+        Self { context, guard: Mutex::default(), server: Mutex::new(None) }
     }
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
+        let (ttl, grace) = (self.context.config.lease_ttl, self.context.config.lease_grace);
+        if grace < ttl / worker::RENEWALS {
+            tracing::warn!(
+                grace_s = grace.as_secs_f64(),
+                least_s = (ttl / worker::RENEWALS).as_secs_f64(),
+                "DRYDOCK_LEASE_GRACE is shorter than the time between two renewals of a lease: of workers that are cut off together some \
+                 are declared over before it shows that they are many"
+            );
+        }
         periodic::run(schedule, shutdown, || self.run_once()).await;
     }
 
     async fn run_once(&self) -> Result<Next, DatabaseError> {
         let context = &self.context;
         let Some(lead) = context.lead() else {
-            *self.held_since.lock().await = None;
+            self.guard.lock().await.ended();
             return Ok(Next::Wait);
         };
         let client = context.database.client().await?;
@@ -48,7 +59,7 @@ impl Reaper {
             let ended = worker::end_expired(&client, grace).await?;
             if ended > 0 {
                 // Others that run out now were not held yet.
-                *self.held_since.lock().await = None;
+                self.guard.lock().await.ended();
                 tracing::warn!(workers = ended, "workers let their lease run out: taking back what they ran");
             }
         }
@@ -81,23 +92,42 @@ impl Reaper {
     }
 
     /// Whether so many leases ran out together that it is better to wait. Those of workers that were cut off together run out over
-    /// one period of renewals, which is shorter than the grace: before the first of them is over, all have run out.
+    /// one period of renewals, which is shorter than the grace (else there is a warning): before the first of them is over, all have run out.
     async fn is_mass(&self, client: &Client) -> Result<bool, DatabaseError> {
         let leases = worker::leases(client).await?;
         let mass = is_mass(leases);
-        let mut held_since = self.held_since.lock().await;
-        if !mass {
-            *held_since = None;
-        } else if held_since.is_none() {
+        let mut guard = self.guard.lock().await;
+        if mass && guard.since.is_none() {
             tracing::error!(
                 expired = leases.expired,
                 workers = leases.workers,
                 "many workers let their lease run out together: nobody is declared over for two leases; look at the network"
             );
         }
-        let holds = mass && held_since.get_or_insert_with(Instant::now).elapsed() < self.context.config.lease_ttl * 2;
+        let holds = guard.holds(mass, Instant::now(), self.context.config.lease_ttl * 2);
         self.context.metrics.reaping_held.set(holds.into());
         Ok(holds)
+    }
+}
+
+/// Since when leases run out in mass.
+#[derive(Default)]
+struct Guard {
+    since: Option<Instant>,
+}
+
+impl Guard {
+    /// Whether to hold back: there is a `mass` at `now`, and has not been for `most` yet.
+    fn holds(&mut self, mass: bool, now: Instant, most: Duration) -> bool {
+        if !mass {
+            self.since = None;
+        }
+        mass && now.duration_since(*self.since.get_or_insert(now)) < most
+    }
+
+    /// Those that were held are over, or are no more ours to judge: the next ones have all their time.
+    fn ended(&mut self) {
+        self.since = None;
     }
 }
 
@@ -115,5 +145,21 @@ mod tests {
         assert!(mass(5, 16) && mass(40, 100));
         assert!(!mass(4, 4), "few workers may well die together");
         assert!(!mass(5, 17) && !mass(30, 100), "a few of many");
+    }
+
+    #[test]
+    fn each_wave_is_held_for_its_own_full_time() {
+        let (start, most) = (Instant::now(), Duration::from_secs(120));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut guard = Guard::default();
+        assert!(!guard.holds(false, at(0), most));
+        assert!(guard.holds(true, at(10), most) && guard.holds(true, at(129), most));
+        assert!(!guard.holds(true, at(130), most), "two leases are over");
+        assert!(!guard.holds(true, at(131), most), "until those that were held are ended");
+        guard.ended();
+        assert!(guard.holds(true, at(131), most) && guard.holds(true, at(250), most), "the second wave");
+        assert!(!guard.holds(true, at(251), most));
+        assert!(!guard.holds(false, at(252), most), "they came back");
+        assert!(guard.holds(true, at(253), most) && guard.holds(true, at(372), most), "the third");
     }
 }

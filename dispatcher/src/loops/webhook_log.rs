@@ -1,27 +1,27 @@
 //! The log of deliveries forgets what is old, and the leader's gauges say what waits. Counting is followed by a pause of fifty times as long
 //! as it took.
 
-use drydock_database::{DatabaseError, webhook};
+use drydock_database::{Client, DatabaseError, webhook};
 use drydock_runtime::{
     Shutdown,
     periodic::{self, Next, Schedule},
 };
-use tokio::{sync::Mutex, time::Instant};
 
+use super::rest::Rest;
 use crate::context::Context;
 
 const BATCH: i32 = 1000;
 const PAUSE: u32 = 50;
 
-/// The loop, and when it may count again.
+/// The loop, and the pause between two counts.
 pub(crate) struct WebhookLog {
     context: Context,
-    not_before: Mutex<Instant>,
+    rest: Rest,
 }
 
 impl WebhookLog {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, not_before: Mutex::new(Instant::now()) }
+        Self { context, rest: Rest::of(PAUSE) }
     }
 
     pub(crate) async fn run(self, schedule: Schedule, shutdown: Shutdown) {
@@ -33,18 +33,18 @@ impl WebhookLog {
             return Ok(Next::Wait);
         }
         let client = self.context.database.client().await?;
-        let metrics = &self.context.metrics.webhooks;
-        let (began, mut not_before) = (Instant::now(), self.not_before.lock().await);
-        if began >= *not_before {
-            let (pending, late) = webhook::backlog(&client).await?;
-            // The lead may be lost meanwhile, and its gauges reset.
-            if self.context.lead().is_some() {
-                metrics.backlog(pending, late);
-            }
-            *not_before = began + began.elapsed() * PAUSE;
-        }
+        self.rest.between(self.count(&client)).await?;
         let forgotten = webhook::forget(&client, self.context.config.webhooks.webhook_log_keep, BATCH).await?;
-        metrics.forgot(forgotten);
+        self.context.metrics.webhooks.forgot(forgotten);
         Ok(if forgotten >= BATCH { Next::Again } else { Next::Wait })
+    }
+
+    async fn count(&self, client: &Client) -> Result<(), DatabaseError> {
+        let (pending, late) = webhook::backlog(client).await?;
+        // The lead may be lost meanwhile, and its gauges reset.
+        if self.context.lead().is_some() {
+            self.context.metrics.webhooks.backlog(pending, late);
+        }
+        Ok(())
     }
 }

@@ -26,6 +26,9 @@ const LEASES: &str = "SELECT count(*) AS workers,
   FROM worker WHERE ended_at IS NULL";
 const SERVER_STARTED: &str = "SELECT pg_postmaster_start_time()";
 
+/// How often a lease is renewed while it would last.
+pub const RENEWALS: u32 = 6;
+
 /// What a worker says of itself at start.
 #[derive(Clone, Debug)]
 pub struct NewWorker {

@@ -62,7 +62,7 @@ impl Keeper {
     }
 
     async fn renew_for_ever(&self, hint: &Notify) {
-        let interval = self.setup.terms.ttl / 6;
+        let interval = self.setup.terms.ttl / worker::RENEWALS;
         let mut pause = jittered(interval, 0.1);
         loop {
             tokio::select! {

@@ -34,9 +34,9 @@ const SHOWN: usize = 20;
   drydock project push my-folder --project PROJECT --if-version 7 --exclude target
   drydock push . --project PROJECT --dry-run
 
-Makes a version in which the project's files are those of the folder, and writes its number. Only what differs is
-sent. What the folder's .drydockignore ignores is left out, unless the project has it already; what --exclude names
-is neither sent nor removed. With --if-version it is refused when another version is the newest: `drydock pull`
+Makes a version in which the project's files, links and directories are those of the folder, and writes its number.
+Only what differs is sent. What the folder's .drydockignore ignores is left out, unless the project has it already;
+what --exclude names is neither sent nor removed, and with it directories that are gone stay, empty. With --if-version it is refused when another version is the newest: `drydock pull`
 says which one a folder came from.")]
 pub(in crate::command) struct PushArgs {
     /// The folder
@@ -92,11 +92,11 @@ pub(in crate::command) async fn run(context: &Context, args: PushArgs) -> Result
     context.output.answer(&made.raw, || version.to_string()).map(|()| Exit::Ok)
 }
 
-/// All files of the newest version that a listing can name.
+/// All that is in the newest version and that a listing can name.
 async fn listing(client: &Client, output: &Output, project: &str) -> Result<(u64, HashMap<String, Known>), CliError> {
     let (mut known, mut cursor, mut version) = (HashMap::new(), None::<String>, None::<u64>);
     loop {
-        let call = client.get(["projects", project, "files"]).query("limit", PAGE);
+        let call = client.get(["projects", project, "files"]).query("limit", PAGE).query("all", true);
         let page: Document<Files> =
             call.query_opt("version", version).query_opt("cursor", cursor.as_ref()).document().await?;
         version = Some(page.value.version);
@@ -120,6 +120,7 @@ fn entry(file: FileEntry) -> Option<(String, Known)> {
         return None;
     }
     let known = match (file.link_target, file.blake3) {
+        (None, None) if file.kind == "dir" => Known::Dir,
         (Some(target), _) => Known::Symlink(target),
         (None, Some(blake3)) => {
             Known::File { size: file.size, mode: u32::from_str_radix(&file.mode, 8).unwrap_or_default(), blake3 }
@@ -167,12 +168,25 @@ async fn send<'c>(
 
 fn lines(plan: &Plan) -> Vec<String> {
     let named = |what: &str, path: &str| format!("{what:9} {}", one_line(path));
-    let created = plan.created.iter().map(|path| named("created", &path.to_string_lossy()));
-    let modified = plan.modified.iter().map(|path| named("modified", &path.to_string_lossy()));
-    created.chain(modified).chain(plan.deleted.iter().map(|path| named("deleted", path))).collect()
+    let modified = texts(&plan.modified);
+    let lines = [("created", created(plan)), ("modified", modified), ("deleted", deleted(plan))];
+    lines.iter().flat_map(|(what, paths)| paths.iter().map(|path| named(what, path))).collect()
 }
 
 fn document(plan: &Plan) -> serde_json::Value {
-    let texts = |paths: &[PathBuf]| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>();
-    serde_json::json!({"created": texts(&plan.created), "modified": texts(&plan.modified), "deleted": plan.deleted})
+    serde_json::json!({"created": created(plan), "modified": texts(&plan.modified), "deleted": deleted(plan)})
+}
+
+/// Files and links, then empty directories, which end in a slash.
+fn created(plan: &Plan) -> Vec<String> {
+    let dirs = texts(&plan.created_dirs).into_iter().map(|path| path + "/");
+    texts(&plan.created).into_iter().chain(dirs).collect()
+}
+
+fn deleted(plan: &Plan) -> Vec<String> {
+    plan.deleted.iter().cloned().chain(plan.deleted_dirs.iter().map(|path| format!("{path}/"))).collect()
+}
+
+fn texts(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
 }

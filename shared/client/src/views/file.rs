@@ -18,7 +18,7 @@ pub struct Files {
 pub struct FileEntry {
     /// Relative path.
     pub path: String,
-    /// `file` or `symlink`.
+    /// `file` or `symlink`; where everything was asked for, also `dir`.
     pub kind: String,
     /// Bytes.
     pub size: u64,
