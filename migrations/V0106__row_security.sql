@@ -1,14 +1,17 @@
 -- Row security, the second line of tenancy: a statement that forgets whose rows it means still sees its own tenant's alone. A connection
--- says whose rows it sees in the setting `drydock.tenant`: a tenant's id, `*` for every tenant, and nobody's until it says anything.
--- The owner of the tables passes over this (migrations do), so services are roles that own nothing. Those of the fleet work for every
--- tenant: `drydock admin migrate` grants them a policy of their own, which costs their statements nothing.
+-- says whose rows it sees in the setting `drydock.tenant`: a tenant's id, or `*` for every tenant. Until it says so its statements fail,
+-- those of builds that do not know of this too, instead of finding nothing.
+-- The owner of the tables passes over this (migrations do), and so do the roles of the fleet, which work for every tenant.
 
--- Whose rows are seen; NULL without a tenant.
+-- All tables change at once, and whoever needs one of them waits meanwhile: better often and shortly than once and long.
+SELECT set_config('lock_timeout', '200ms', true);
+
+-- Whose rows are seen; NULL for every tenant's.
 CREATE FUNCTION dd_tenant_v1() RETURNS uuid LANGUAGE sql STABLE AS $$
-  SELECT nullif(nullif(current_setting('drydock.tenant', true), ''), '*')::uuid
+  SELECT nullif(current_setting('drydock.tenant'), '*')::uuid
 $$;
 CREATE FUNCTION dd_every_tenant_v1() RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT coalesce(current_setting('drydock.tenant', true) = '*', false)
+  SELECT current_setting('drydock.tenant') = '*'
 $$;
 
 -- Each function in a SELECT of its own is asked once a statement, not once a row.

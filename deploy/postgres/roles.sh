@@ -4,5 +4,5 @@ set -eu
 psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
   --set=api="$POSTGRES_API_PASSWORD" --set=fleet="$POSTGRES_FLEET_PASSWORD" <<'SQL'
 CREATE ROLE drydock_api LOGIN PASSWORD :'api';
-CREATE ROLE drydock_fleet LOGIN PASSWORD :'fleet' IN ROLE pg_read_all_stats;
+CREATE ROLE drydock_fleet LOGIN BYPASSRLS PASSWORD :'fleet' IN ROLE pg_read_all_stats;
 SQL

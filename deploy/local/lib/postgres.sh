@@ -62,7 +62,7 @@ postgres_service_roles() {
   for role in drydock_api drydock_fleet; do
     printf '%s\n' "SELECT 'CREATE ROLE $role LOGIN' WHERE to_regrole('$role') IS NULL \\gexec" \
       "ALTER ROLE $role PASSWORD '$(setting_secret "${role}_password")';"
-  done | cat - <(printf 'GRANT pg_read_all_stats TO drydock_fleet;\n') | PGPASSWORD=$(setting_secret postgres_password) "$(postgres_bin)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+  done | cat - <(printf 'GRANT pg_read_all_stats TO drydock_fleet; ALTER ROLE drydock_fleet BYPASSRLS;\n') | PGPASSWORD=$(setting_secret postgres_password) "$(postgres_bin)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
     --host=127.0.0.1 --port="$(setting_get postgres_port)" --username=postgres postgres >>"$STATE/log/postgres.log" 2>&1 ||
     fail "could not make the database roles of the services" "see $STATE/log/postgres.log"
 }

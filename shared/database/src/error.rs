@@ -61,11 +61,17 @@ pub enum DatabaseError {
         /// What it may do.
         excess: &'static str,
     },
-    /// A role that was never granted its rights.
+    /// A role that was not granted its rights, or not those of the newest tables.
     #[error(
-        "the database role of DRYDOCK_DATABASE_URL may not use Drydock's tables: grant it with `drydock admin migrate`"
+        "the database role {role} was not granted what its service needs, such as {lacks}: run `drydock admin migrate --api-role … \
+         --fleet-role …` with the owner's URL"
     )]
-    NotGranted(#[source] tokio_postgres::Error),
+    NotGranted {
+        /// The role of `DRYDOCK_DATABASE_URL`.
+        role: String,
+        /// A table, and what may not be done with it.
+        lacks: String,
+    },
     /// Rights are to be granted to a role that does not exist, or that needs none.
     #[error("cannot grant rights to the database role {role}: {reason}")]
     Grant {

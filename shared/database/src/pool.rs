@@ -21,10 +21,15 @@ pub type Client = deadpool_postgres::Client;
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
+/// Of a pool's connections, at least so many see every tenant's rows: two of them send wake-ups.
+const EVERY: usize = 4;
+
 /// A cheap-to-clone handle on the database.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// Connections that see one tenant's rows, where they are apart.
+    of_tenants: Option<Pool>,
     scopes: Arc<Scopes>,
     url: Config,
 }
@@ -42,7 +47,15 @@ impl Database {
     /// The URL does not parse.
     pub fn new(config: &DatabaseConfig, url: &SecretString) -> Result<Self, DatabaseError> {
         let url = parse(config, url)?;
-        Ok(Self { pool: pool(&url, config.database_pool_size.into()), scopes: Arc::default(), url })
+        Ok(Self { pool: pool(&url, config.database_pool_size.into()), of_tenants: None, scopes: Arc::default(), url })
+    }
+
+    /// With connections for tenants apart from those that see every tenant's rows, of which there are fewer, so that one need not often be
+    /// told whose rows it sees.
+    fn with_pool_of_tenants(self, config: &DatabaseConfig) -> Self {
+        let all = usize::from(config.database_pool_size);
+        let every = (all / 4).max(EVERY).min(all - 1);
+        Self { pool: pool(&self.url, every), of_tenants: Some(pool(&self.url, all - every)), ..self }
     }
 
     /// The same server through one connection for leases: nobody else's work keeps it waiting, and its commits do not wait for
@@ -52,7 +65,7 @@ impl Database {
         let mut url = self.url.clone();
         let options = url.get_options().unwrap_or_default().to_owned();
         url.options(format!("{options} -c synchronous_commit=off"));
-        Self { pool: pool(&url, 1), scopes: Arc::default(), url }
+        Self { pool: pool(&url, 1), of_tenants: None, scopes: Arc::default(), url }
     }
 
     /// A pool for `url` that has reached PostgreSQL and found the schema of this build, waiting for both at most
@@ -63,9 +76,14 @@ impl Database {
     /// more than its tenants' rows.
     pub async fn connect(config: &DatabaseConfig, url: &SecretString, service: Service) -> Result<Self, DatabaseError> {
         let database = Self::new(config, url)?;
-        start::wait_for("the database", config.database_start_timeout, |_| true, || database.check()).await?;
-        role::check(&database.client().await?, service, config.insecure_database_role).await?;
-        Ok(database)
+        // A role that may too much does not come to fit by waiting; one that lacks something may be granted it just now.
+        let may_pass = |error: &DatabaseError| !matches!(error, DatabaseError::Excessive { .. });
+        start::wait_for("the database", config.database_start_timeout, may_pass, || async {
+            database.check().await?;
+            role::check(&database.client().await?, service, config.insecure_database_role).await
+        })
+        .await?;
+        Ok(if service == Service::Api { database.with_pool_of_tenants(config) } else { database })
     }
 
     /// Whether PostgreSQL answers and has the schema this build needs.
@@ -90,7 +108,7 @@ impl Database {
     /// # Errors
     /// None became free, or none could be made, within ten seconds.
     pub async fn client(&self) -> Result<Client, DatabaseError> {
-        self.scoped(Scope::Every).await
+        self.scoped(&self.pool, Scope::Every).await
     }
 
     /// A connection from the pool that sees the rows of `tenant` alone, where its role does not own the tables.
@@ -98,19 +116,27 @@ impl Database {
     /// # Errors
     /// None became free, or none could be made, within ten seconds.
     pub async fn client_of(&self, tenant: TenantId) -> Result<Client, DatabaseError> {
-        self.scoped(Scope::Tenant(tenant)).await
+        self.scoped(self.of_tenants.as_ref().unwrap_or(&self.pool), Scope::Tenant(tenant)).await
     }
 
-    async fn scoped(&self, scope: Scope) -> Result<Client, DatabaseError> {
-        let client = self.pool.get().await.map_err(DatabaseError::Pool)?;
-        self.scopes.enter(&client, scope).await?;
-        Ok(client)
+    async fn scoped(&self, pool: &Pool, scope: Scope) -> Result<Client, DatabaseError> {
+        let client = pool.get().await.map_err(DatabaseError::Pool)?;
+        match self.scopes.enter(&client, scope).await {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                // The next one would get it first.
+                discard(client);
+                Err(error)
+            }
+        }
     }
 
     /// Connections now in the pool: (in use, idle).
     pub fn connections(&self) -> (usize, usize) {
-        let status = self.pool.status();
-        (status.size - status.available.min(status.size), status.available)
+        let pools = [Some(&self.pool), self.of_tenants.as_ref()];
+        pools.into_iter().flatten().map(Pool::status).fold((0, 0), |(busy, idle), status| {
+            (busy + status.size - status.available.min(status.size), idle + status.available)
+        })
     }
 
     /// A connection outside the pool, for LISTEN and NOTIFY.

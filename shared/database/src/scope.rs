@@ -1,5 +1,5 @@
-//! Whose rows a connection sees (migration V0106), said to PostgreSQL when the connection is handed out, and only if it saw
-//! somebody else's before. Nobody gets a connection without it, so what its last user said cannot leak to the next one.
+//! Whose rows a connection sees (migration V0106), said to PostgreSQL when the connection is handed out, if it saw somebody
+//! else's before: a round trip then. Nobody gets a connection without it, so what its last user said cannot leak to the next one.
 
 use std::{
     collections::HashMap,

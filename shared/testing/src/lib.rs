@@ -15,7 +15,7 @@ pub mod wait;
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use http_faults::{HttpFault, HttpFaults};
-pub use postgres::{TestDatabase, as_api, as_fleet, bring_up, database, empty_database};
+pub use postgres::{TestDatabase, as_api, as_fleet, bring_up, connect, database, empty_database};
 pub use postgres_server::PostgresServer;
 pub use proxy::{Direction, Pattern, Proxy};
 pub use tap::Tap;

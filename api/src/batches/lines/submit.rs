@@ -117,15 +117,17 @@ pub(crate) async fn submit_lines(
     Ok(Json(report.into_view(batch)))
 }
 
-async fn take(
-    app: &Shared,
-    tenant: TenantId,
-    id: BatchId,
-    options: Options,
-    mut lines: Lines,
-) -> Result<Report, ApiError> {
-    let mut reading = Reading::new(app, options.project);
+async fn take(app: &Shared, tenant: TenantId, id: BatchId, options: Options, lines: Lines) -> Result<Report, ApiError> {
     let mut writer = Writer::new(app.clone(), tenant, id);
+    if let Err(error) = write(app, options, lines, &mut writer).await {
+        writer.settle().await;
+        return Err(error);
+    }
+    Ok(writer.report)
+}
+
+async fn write(app: &Shared, options: Options, mut lines: Lines, writer: &mut Writer) -> Result<(), ApiError> {
+    let mut reading = Reading::new(app, options.project);
     let limit = app.config.body_limit;
     while let Some((number, line)) = lines.next().await? {
         if number > MAX_LINES {

@@ -45,13 +45,22 @@ impl Writer {
         if self.chunk.len() >= LINES || self.bytes >= BYTES { self.send().await } else { Ok(()) }
     }
 
-    /// Everything is answered for.
-    pub(super) async fn finish(mut self) -> Result<Report, ApiError> {
+    /// Sends off what is left.
+    pub(super) async fn finish(&mut self) -> Result<(), ApiError> {
         self.send().await?;
         while !self.flights.is_empty() {
             self.land().await?;
         }
-        Ok(self.report)
+        Ok(())
+    }
+
+    /// Waits for what is on its way after a failure, so that nothing of the request happens after its answer.
+    pub(super) async fn settle(&mut self) {
+        while !self.flights.is_empty() {
+            if let Err(error) = self.land().await {
+                tracing::debug!(?error, "lines on their way failed too");
+            }
+        }
     }
 
     async fn send(&mut self) -> Result<(), ApiError> {

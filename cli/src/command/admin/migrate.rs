@@ -3,7 +3,7 @@
 use clap::Args;
 use drydock_database::{
     Database, DatabaseConfig,
-    migrate::{self, Migrated, Mode, ServiceRoles, newest},
+    migrate::{self, Granted, Migrated, Mode, ServiceRoles, newest},
     schema,
 };
 
@@ -15,7 +15,7 @@ use crate::{CliError, Exit, output::Output};
 Services connect with roles of their own, which own nothing, so that row security holds for them. Make both once, as a superuser, and
 name them with each migration, which grants them what they need; DRYDOCK_DATABASE_URL is the owner's here:
   CREATE ROLE drydock_api LOGIN PASSWORD '…';
-  CREATE ROLE drydock_fleet LOGIN PASSWORD '…' IN ROLE pg_read_all_stats;
+  CREATE ROLE drydock_fleet LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_stats;
 
 Examples:
   DRYDOCK_DATABASE_URL=postgres://drydock@127.0.0.1:5432/drydock drydock admin migrate --dry-run
@@ -56,10 +56,8 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<Exit, Cl
     if let (Mode::Apply, Some(api), Some(fleet)) = (mode, args.api_role, args.fleet_role) {
         let granted = migrate::grant(&database, &ServiceRoles { api: api.clone(), fleet: fleet.clone() }).await?;
         context.output.line(&format!("granted {api} what the API needs, and {fleet} what the fleet needs"))?;
-        if !granted.sees_sessions {
-            context.output.note(&format!(
-                "the fleet cannot warn of transactions that stay open: as a superuser, GRANT pg_read_all_stats TO {fleet}"
-            ));
+        for note in notes(granted, &fleet) {
+            context.output.note(&note);
         }
     }
     Ok(Exit::Ok)
@@ -74,6 +72,22 @@ async fn check(output: &Output, database: &Database) -> Result<Exit, CliError> {
     }
     output.line(&format!("the schema is at {found}, this build needs {needed}"))?;
     Ok(Exit::Ok)
+}
+
+/// What only a superuser can do, and why.
+fn notes(granted: Granted, fleet: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !granted.sees_sessions {
+        notes.push(format!(
+            "the fleet cannot warn of transactions that stay open: as a superuser, GRANT pg_read_all_stats TO {fleet}"
+        ));
+    }
+    if !granted.passes_rows {
+        notes.push(format!(
+            "row security hides statistics from the fleet's plans, for nothing: as a superuser, ALTER ROLE {fleet} BYPASSRLS"
+        ));
+    }
+    notes
 }
 
 fn tell(migrated: &Migrated, mode: Mode) -> Vec<String> {

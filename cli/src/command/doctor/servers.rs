@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Parser, error::ErrorKind};
-use drydock_database::{Database, DatabaseConfig, migrate::newest, schema};
+use drydock_database::{Database, DatabaseConfig, DatabaseError, migrate::newest, schema};
 use drydock_domain::{Digest, TenantId};
 use drydock_queue::{Broker, QueueConfig, QueueMetrics};
 use drydock_runtime::{
@@ -34,6 +34,9 @@ pub(super) async fn database() -> Finding {
     };
     match timeout(LIMIT, asked).await {
         Ok(Ok(found)) => schema_of(found, newest()),
+        Ok(Err(error @ DatabaseError::NotGranted { .. })) => {
+            Finding::failure(CHECK, chain(&error), "grant the role its rights, or use another's URL")
+        }
         Ok(Err(error)) => Finding::failure(CHECK, chain(&error), REMEDY),
         Err(_) => Finding::failure(CHECK, silent("PostgreSQL", LIMIT), REMEDY),
     }

@@ -28,9 +28,12 @@ const CATALOG: &str = r"
    WHERE p.proname LIKE 'dd\_%'
   UNION ALL SELECT format('trigger %s on %s', t.tgname, t.tgrelid::regclass)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = $1::text::regnamespace AND NOT t.tgisinternal
-  UNION ALL SELECT format('policy %s on %s using %s', p.polname, p.polrelid::regclass, pg_get_expr(p.polqual, p.polrelid))
+  UNION ALL SELECT format('policy %s on %s for %s %s using %s check %s', p.polname, p.polrelid::regclass, p.polcmd, p.polpermissive,
+                          pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-   WHERE c.relnamespace = $1::text::regnamespace AND c.relrowsecurity AND p.polroles = ARRAY[0::oid]
+   WHERE c.relnamespace = $1::text::regnamespace AND p.polroles = ARRAY[0::oid]
+  UNION ALL SELECT format('row security on %s', c.oid::regclass)
+    FROM pg_class c WHERE c.relnamespace = $1::text::regnamespace AND c.relrowsecurity
   UNION ALL SELECT format('enum %s (%s)', t.typname, string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder))
     FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = $1::text::regnamespace GROUP BY t.typname";
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use drydock_runtime::Backoff;
 use tokio_postgres::{Client, Row, error::SqlState};
 
-use crate::{DatabaseError, role::FLEET_POLICY};
+use crate::{
+    DatabaseError,
+    role::{FLEET_POLICY, RIGHTS},
+};
 
 /// The roles that services connect with; they must exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +25,13 @@ pub struct ServiceRoles {
 pub struct Granted {
     /// The fleet sees how long sessions of other roles have been open, and so warns of those that keep tables from being cleaned.
     pub sees_sessions: bool,
+    /// Row security is not in the way of the fleet's plans. Under a policy that lets it see everything PostgreSQL still hides the
+    /// statistics of columns from operators that are not leakproof, those of enums among them.
+    pub passes_rows: bool,
 }
 
-const ROLE: &str = "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND pg_has_role(r.oid, c.relowner, 'USAGE')) AS passes
+const ROLE: &str = "SELECT r.rolbypassrls, r.rolsuper OR EXISTS (SELECT FROM pg_class c
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND pg_has_role(r.oid, c.relowner, 'MEMBER')) AS above
   FROM pg_roles r WHERE r.rolname = $1";
 const SCHEMA: &str = "SELECT current_schema()::text AS name";
 const TABLES: &str = "SELECT c.relname::text AS name, c.relrowsecurity AND NOT EXISTS (
@@ -35,64 +41,48 @@ const TABLES: &str = "SELECT c.relname::text AS name, c.relrowsecurity AND NOT E
 
 const SEES_SESSIONS: &str = "SELECT pg_has_role($1::text, 'pg_read_all_stats', 'USAGE') AS sees";
 
-const NOTHING: &str = "";
-const READ: &str = "SELECT";
-const ADD: &str = "SELECT, INSERT";
-const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
-
-/// What the API and the fleet may do with a table.
-fn rights(table: &str) -> (&'static str, &'static str) {
-    match table {
-        "refinery_schema_history" => (READ, READ),
-        // Records are only ever added, and the leader chains them.
-        "audit_record" => (ADD, ADD),
-        "audit_chain" => (READ, ADD),
-        "audit_pending" => ("INSERT", "SELECT, INSERT, DELETE"),
-        // Who is let in is none of a worker's business: it runs what strangers wrote.
-        "api_key" | "user_account" | "user_identity" => (ALL, NOTHING),
-        "leader" | "usage_cursor" | "pool_count" | "held_tree" => (READ, ALL),
-        "worker" => ("SELECT, UPDATE", ALL),
-        _ => (ALL, ALL),
-    }
-}
-
 /// Grants both roles what their services need of each table there is.
 ///
 /// # Errors
 /// A role does not exist or is above grants, the owner of the tables is somebody else, or a table stays locked.
 pub(super) async fn grant(client: &mut Client, roles: &ServiceRoles) -> Result<Granted, DatabaseError> {
     let failed = || DatabaseError::query("grant rights to services");
-    for role in [&roles.api, &roles.fleet] {
-        must_need_grants(client, role).await?;
+    if passes_rows(client, &roles.api).await? {
+        let reason = "it has BYPASSRLS, and the API's role must see one tenant's rows at a time";
+        return Err(DatabaseError::Grant { role: roles.api.clone(), reason });
     }
+    let passes_rows = passes_rows(client, &roles.fleet).await?;
     if roles.api == roles.fleet {
         let reason = "the API's role must be another than the fleet's, which sees every tenant";
         return Err(DatabaseError::Grant { role: roles.api.clone(), reason });
     }
     let schema: String = client.query_one(SCHEMA, &[]).await.map_err(failed())?.get("name");
-    let use_schema =
-        format!("GRANT USAGE ON SCHEMA {} TO {}, {}", quoted(&schema), quoted(&roles.api), quoted(&roles.fleet));
-    client.batch_execute(&use_schema).await.map_err(failed())?;
+    let (schema, both) = (quoted(&schema), format!("{}, {}", quoted(&roles.api), quoted(&roles.fleet)));
+    let all = format!(
+        "GRANT USAGE ON SCHEMA {schema} TO {both}; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {both}"
+    );
+    client.batch_execute(&all).await.map_err(failed())?;
     let policies = [policy_of(&roles.fleet), policy_of(&roles.api)];
     for table in client.query(TABLES, &[&policies[0], &policies[1]]).await.map_err(failed())? {
-        in_turns(client, &statements(roles, &table)).await?;
+        in_turns(client, &statements(roles, &table, passes_rows)).await?;
     }
     let row = client.query_one(SEES_SESSIONS, &[&roles.fleet]).await.map_err(failed())?;
-    Ok(Granted { sees_sessions: row.get("sees") })
+    Ok(Granted { sees_sessions: row.get("sees"), passes_rows })
 }
 
 /// What makes the grants of one table as they should be, whatever they were.
-fn statements(roles: &ServiceRoles, row: &Row) -> String {
+fn statements(roles: &ServiceRoles, row: &Row, passes_rows: bool) -> String {
     let name: &str = row.get("name");
     let (table, api, fleet) = (quoted(name), quoted(&roles.api), quoted(&roles.fleet));
+    // A table of a newer release is that release's business.
+    let Some((_, of_api, of_fleet)) = RIGHTS.iter().find(|(known, ..)| *known == name) else { return String::new() };
     let mut statements = format!("REVOKE ALL ON {table} FROM {api}, {fleet};");
-    let (of_api, of_fleet) = rights(name);
     for (rights, role) in [(of_api, &api), (of_fleet, &fleet)] {
         if !rights.is_empty() {
             statements += &format!("GRANT {rights} ON {table} TO {role};");
         }
     }
-    if row.get("lacks_policy") {
+    if row.get("lacks_policy") && !passes_rows {
         let policy = quoted(&policy_of(&roles.fleet));
         statements += &format!("CREATE POLICY {policy} ON {table} TO {fleet} USING (true);");
     }
@@ -103,14 +93,15 @@ fn statements(roles: &ServiceRoles, row: &Row) -> String {
     statements
 }
 
-async fn must_need_grants(client: &Client, role: &str) -> Result<(), DatabaseError> {
+/// Whether row security does not hold for a role that is there and needs grants.
+async fn passes_rows(client: &Client, role: &str) -> Result<bool, DatabaseError> {
     let row = client.query_opt(ROLE, &[&role]).await.map_err(DatabaseError::query("look a role up"))?;
     let reason = match row {
         None => "there is none of this name: CREATE ROLE makes it, which Drydock leaves to you, password and all",
-        Some(row) if row.get("passes") => {
-            "it passes over row security, or owns Drydock's tables; services need a role that does not"
+        Some(row) if row.get("above") => {
+            "it is a superuser or owns Drydock's tables; services need a role that does neither"
         }
-        Some(_) => return Ok(()),
+        Some(row) => return Ok(row.get("rolbypassrls")),
     };
     Err(DatabaseError::Grant { role: role.to_owned(), reason })
 }

@@ -71,7 +71,7 @@ async fn a_role_that_sees_more_than_its_service_needs_is_refused() {
         let owner = ("DRYDOCK_DATABASE_URL", owner.expose_secret());
         refuses(program, &good, owner, 64, "DRYDOCK_INSECURE_DATABASE_ROLE").await;
     }
-    refuses("drydock-api", &good, ("DRYDOCK_DATABASE_URL", fleet.expose_secret()), 64, "sees every tenant").await;
+    refuses("drydock-api", &good, ("DRYDOCK_DATABASE_URL", fleet.expose_secret()), 64, "row security").await;
 }
 
 #[tokio::test]

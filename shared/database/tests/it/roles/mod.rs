@@ -58,7 +58,7 @@ async fn two_tenants() -> (TestDatabase, Vec<String>, [TenantId; 2]) {
 #[tokio::test]
 async fn every_table_is_under_row_security_or_said_to_be_nobodys() {
     let database = drydock_testing::database().await;
-    let sql = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+    let sql = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND NOT (c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_rows'))
      ORDER BY 1";
     let open = database.client().await.unwrap().query(sql, &[]).await.unwrap();
@@ -83,15 +83,18 @@ async fn the_api_sees_the_rows_of_the_tenant_it_names() {
     }
 }
 
-/// Red when the policies take no tenant for every tenant.
+/// Red when the policies take no tenant for every tenant, or for none.
 #[tokio::test]
-async fn who_names_no_tenant_sees_nothing() {
-    let (database, tables, tenants) = two_tenants().await;
+async fn who_names_no_tenant_is_refused() {
+    let (database, tables, _) = two_tenants().await;
     let api = open(&database.api_url());
     let client = api.client().await.unwrap();
-    for sql in ["RESET drydock.tenant", "SET drydock.tenant = ''"] {
-        client.batch_execute(sql).await.unwrap();
-        assert_eq!(seen(&client, &tables, &tenants).await, all(&tables, &[0, 0]), "{sql}");
+    client.batch_execute("RESET drydock.tenant").await.unwrap();
+    let fresh = drydock_testing::connect(&database.api_url()).await;
+    for table in tables {
+        let sql = format!("SELECT count(*) FROM {table}");
+        client.query(&sql, &[]).await.expect_err(&sql);
+        fresh.query(&sql, &[]).await.expect_err(&sql);
     }
 }
 
@@ -105,27 +108,61 @@ async fn the_api_writes_no_row_of_another_tenant() {
     for table in tables.iter().filter(|table| !["audit_chain", "job_dependency"].contains(&table.as_str())) {
         refused(&client, &rows::insert(&database.client().await.unwrap(), table, other).await).await;
     }
-    let may_not = ["audit_chain", "audit_record", "held_tree"];
+    let may_not = ["audit_chain", "audit_record", "held_tree", "tenant"];
     for table in tables.iter().filter(|table| !may_not.contains(&table.as_str())) {
         let sql = format!("DELETE FROM {table} WHERE {table}::text LIKE '%{other}%'");
         assert_eq!(client.execute(&sql, &[]).await.unwrap(), 0, "{table}");
     }
 }
 
-/// Red when the fleet's role has no policy of its own, or is granted who is let in.
+/// What fleet's roles see, whether they pass over row security or have policies of their own.
+async fn sees_work_and_no_keys(client: &Client, tables: &[String], tenants: &[TenantId]) {
+    let lets_in = ["api_key", "user_account", "user_identity"];
+    let open: Vec<String> = tables.iter().filter(|table| !lets_in.contains(&table.as_str())).cloned().collect();
+    assert_eq!(open.len() + lets_in.len(), tables.len());
+    assert_eq!(seen(client, &open, tenants).await, all(&open, &[1, 1]));
+    for table in lets_in {
+        refused(client, &format!("SELECT FROM {table}")).await;
+    }
+}
+
+/// Red when the fleet's role is granted who is let in, and when a role without BYPASSRLS has no policy of its own.
 #[tokio::test]
 async fn the_fleet_sees_every_tenants_work_and_no_keys() {
+    const PLAIN: &str = "drydock_test_plain_fleet";
     let (database, tables, tenants) = two_tenants().await;
     let fleet = open(&database.fleet_url());
     let client = fleet.client().await.unwrap();
     client.batch_execute("RESET drydock.tenant").await.unwrap();
-    let (closed, open): (Vec<String>, Vec<String>) =
-        tables.into_iter().partition(|table| ["api_key", "user_account", "user_identity"].contains(&table.as_str()));
-    assert_eq!(seen(&client, &open, &tenants).await, all(&open, &[1, 1]));
-    assert_eq!(closed.len(), 3);
-    for table in closed {
-        refused(&client, &format!("SELECT FROM {table}")).await;
-    }
+    sees_work_and_no_keys(&client, &tables, &tenants).await;
+
+    let owner = database.client().await.unwrap();
+    let make = format!("DO $$ BEGIN CREATE ROLE {PLAIN}; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    owner.batch_execute(&make).await.unwrap();
+    let roles = migrate::ServiceRoles { api: "drydock_test_api".to_owned(), fleet: PLAIN.to_owned() };
+    let granted = migrate::grant(&database, &roles).await.unwrap();
+    assert_eq!((granted.sees_sessions, granted.passes_rows), (false, false));
+    owner.batch_execute(&format!("SET ROLE {PLAIN}; RESET drydock.tenant")).await.unwrap();
+    sees_work_and_no_keys(&owner, &tables, &tenants).await;
+}
+
+/// Red when a table is made that nobody has said anything of.
+#[tokio::test]
+async fn what_services_may_do_is_said_of_every_table() {
+    let database = drydock_testing::database().await;
+    let sql = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+       AND NOT has_table_privilege('drydock_test_api', c.oid, 'SELECT, INSERT, UPDATE, DELETE') ORDER BY 1";
+    let unsaid = database.client().await.unwrap().query(sql, &[]).await.unwrap();
+    assert_eq!(unsaid.iter().map(|row| row.get(0)).collect::<Vec<String>>(), Vec::<String>::new());
+}
+
+/// A function with its owner's rights passes over row security.
+#[tokio::test]
+async fn no_function_has_its_owners_rights() {
+    let database = drydock_testing::database().await;
+    let sql = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef";
+    let above = database.client().await.unwrap().query(sql, &[]).await.unwrap();
+    assert_eq!(above.iter().map(|row| row.get(0)).collect::<Vec<String>>(), Vec::<String>::new());
 }
 
 /// Red when the roles are granted UPDATE and DELETE of every table: triggers alone would keep the records then.
@@ -166,32 +203,39 @@ async fn a_service_starts_only_with_the_role_it_was_granted() {
     for (url, service) in [(owner, Service::Api), (owner, Service::Fleet), (fleet, Service::Api)] {
         let error = connect(url, service).await.unwrap_err();
         assert!(matches!(error, DatabaseError::Excessive { .. }), "{error:?}");
-        let insecure = DatabaseConfig { insecure_database_role: true, ..config.clone() };
-        Database::connect(&insecure, url, service).await.unwrap();
     }
-    let nothing = "REVOKE ALL ON refinery_schema_history FROM drydock_test_api";
-    database.client().await.unwrap().batch_execute(nothing).await.unwrap();
-    let error = connect(api, Service::Api).await.unwrap_err();
-    assert!(matches!(error, DatabaseError::NotGranted(_)), "{error:?}");
+    let insecure = DatabaseConfig { insecure_database_role: true, ..config.clone() };
+    for service in [Service::Api, Service::Fleet] {
+        Database::connect(&insecure, owner, service).await.unwrap();
+    }
+    for (table, service, url) in [
+        ("usage_day", Service::Api, api),
+        ("version", Service::Fleet, fleet),
+        ("refinery_schema_history", Service::Api, api),
+    ] {
+        let nothing = format!("REVOKE ALL ON {table} FROM drydock_test_api, drydock_test_fleet");
+        database.client().await.unwrap().batch_execute(&nothing).await.unwrap();
+        let error = connect(url, service).await.unwrap_err();
+        assert!(matches!(&error, DatabaseError::NotGranted { lacks, .. } if lacks.contains(table)), "{error:?}");
+    }
 }
 
-/// Red when `must_need_grants` looks nothing up.
+/// Red when a role that does not exist is let through.
 #[tokio::test]
 async fn rights_are_granted_twice_and_not_to_whom_they_do_not_fit() {
     let database = drydock_testing::database().await;
     let roles = |api: &str, fleet: &str| migrate::ServiceRoles { api: api.to_owned(), fleet: fleet.to_owned() };
-    let granted = migrate::grant(&database, &roles("drydock_test_api", "drydock_test_fleet")).await.unwrap();
-    assert!(granted.sees_sessions);
-    let granted = migrate::grant(&database, &roles("drydock_test_fleet", "drydock_test_api")).await.unwrap();
-    assert!(!granted.sees_sessions);
-    let error = Database::connect(&DatabaseConfig::default(), &database.api_url(), Service::Api).await.unwrap_err();
-    assert!(matches!(error, DatabaseError::Excessive { .. }), "{error:?}");
-    Database::connect(&DatabaseConfig::default(), &database.fleet_url(), Service::Api).await.unwrap();
+    for _ in 0..2 {
+        let granted = migrate::grant(&database, &roles("drydock_test_api", "drydock_test_fleet")).await.unwrap();
+        assert_eq!((granted.sees_sessions, granted.passes_rows), (true, true));
+    }
     let cases = [
         (roles("no_such_role", "drydock_test_fleet"), "no_such_role"),
         (roles("drydock_test_api", "no\"such"), "no\"such"),
         (roles("postgres", "drydock_test_fleet"), "postgres"),
         (roles("drydock_test_fleet", "drydock_test_fleet"), "drydock_test_fleet"),
+        (roles("drydock_test_fleet", "drydock_test_api"), "drydock_test_fleet"),
+        (roles("drydock_test_api", "drydock_test_api"), "drydock_test_api"),
     ];
     for (roles, named) in cases {
         let error = migrate::grant(&database, &roles).await.unwrap_err();
