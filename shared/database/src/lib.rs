@@ -26,6 +26,7 @@ pub mod report;
 pub mod retention;
 pub mod schedule;
 pub mod schema;
+pub mod session;
 pub mod tenant;
 pub mod usage;
 pub mod user;

@@ -24,6 +24,7 @@ mod protocol;
 mod quotas;
 mod reads;
 mod schedules;
+mod sessions;
 mod stress;
 mod support;
 mod touch;
