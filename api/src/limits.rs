@@ -16,6 +16,7 @@ use crate::{
     files::{MAX_FILES_PAGE, MAX_JSON_FILE},
     jobs::{MAX_REASON, MAX_RETRIES},
     logs::MAX_PATTERN,
+    sessions::MAX_IDLE_S,
     state::Shared,
     validate::rules,
     versions::{MAX_CHANGES, MAX_COMPARED, MAX_COMPARED_BYTES, MAX_COMPARED_TOTAL, MAX_RENAME_BYTES, MAX_RENAME_FILES},
@@ -76,6 +77,9 @@ pub(crate) struct LimitsView {
     tree_bytes_max: u64,
     idempotency_key_max: usize,
     webhooks_max: i32,
+    /// Longest time that a session may wait for a worker.
+    session_wait_s: u64,
+    session_idle_max_s: i64,
 }
 
 /// Show limits
@@ -124,5 +128,7 @@ pub(crate) async fn limits(State(app): State<Shared>, query: Query) -> Result<Js
         tree_bytes_max: tree.bytes,
         idempotency_key_max: 255,
         webhooks_max: MAX_WEBHOOKS,
+        session_wait_s: config.session_wait.as_secs(),
+        session_idle_max_s: MAX_IDLE_S,
     }))
 }

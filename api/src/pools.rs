@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use drydock_database::pool_count::{self, PoolCount, PoolRow};
+use drydock_database::{
+    pool_count::{self, PoolCount, PoolRow},
+    session,
+};
 use serde::Serialize;
 
 use crate::{error::ApiError, extract::Query, state::Shared, validate::rules};
@@ -24,6 +27,8 @@ struct PoolView {
     slots: PoolSlots,
     /// Agents that a live worker has.
     agents: Vec<String>,
+    /// Servers of sessions that a live worker has.
+    sessions: Vec<String>,
     /// Levels of isolation that a live worker gives.
     isolation: Vec<String>,
     /// Absent until the dispatcher has first counted them.
@@ -72,10 +77,12 @@ struct PoolJobs {
 
 impl From<PoolRow> for PoolView {
     fn from(row: PoolRow) -> Self {
+        let (sessions, agents) = session::split(row.agents);
         Self {
             workers: PoolWorkers { live: row.live, draining: row.draining, drained: row.drained, lost: row.lost },
             slots: PoolSlots { total: row.slots, busy: row.busy, free: row.slots - row.busy },
-            agents: row.agents,
+            agents,
+            sessions,
             isolation: row.isolation,
             jobs: row.jobs.map(PoolJobs::from),
             name: row.name,

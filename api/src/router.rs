@@ -8,8 +8,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     aliases, audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own,
-    openapi, operations::Operations, pools, projects, rate, schedules, state::Shared, tenants, usage, users, versions,
-    webhooks, whoami, workers,
+    openapi, operations::Operations, pools, projects, rate, schedules, sessions, state::Shared, tenants, usage, users,
+    versions, webhooks, whoami, workers,
 };
 
 /// The routes and what they say of themselves.
@@ -50,6 +50,8 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(batches::retry_failed))
         .routes(routes!(schedules::create_schedule, schedules::list_schedules))
         .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
+        .routes(routes!(sessions::start_session, sessions::list_sessions))
+        .routes(routes!(sessions::show_session, sessions::end_session))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
         .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
@@ -73,9 +75,15 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
         .routes(routes!(tenants::show_tenant, tenants::change_tenant))
         .merge(aliases::routes())
+        .merge(sessions::older_routes())
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(openapi::docs));
     router.split_for_parts()
+}
+
+/// Sessions alone, under the names of older clients.
+pub(crate) fn session_routes() -> Router<Shared> {
+    sessions::root_routes().split_for_parts().0
 }
 
 /// The routes with all that surrounds them.

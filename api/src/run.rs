@@ -43,6 +43,8 @@ pub struct Listeners {
     pub api: TcpListener,
     /// For the operations endpoints alone.
     pub admin: Option<TcpListener>,
+    /// For sessions alone, under the names of older clients.
+    pub sessions: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -58,7 +60,15 @@ impl Listeners {
             Some(address) => Some(admin::bind(address).await.map_err(Exit::Usage)?),
             None => None,
         };
-        Ok(Self { api, admin })
+        let sessions = match config.instance_manager_addr {
+            Some(address) => {
+                let bound = TcpListener::bind(address).await;
+                let bound = bound.with_context(|| format!("bind {address} (DRYDOCK_INSTANCE_MANAGER_ADDR)"));
+                Some(bound.map_err(Exit::Usage)?)
+            }
+            None => None,
+        };
+        Ok(Self { api, admin, sessions })
     }
 }
 
@@ -76,6 +86,11 @@ pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shut
     if let Some(listener) = listeners.admin {
         let router = admin::router("api", registry.clone(), readiness.clone(), shutdown.clone());
         tasks::spawn("admin", admin::serve(listener, router, shutdown.clone()));
+    }
+    if let Some(listener) = listeners.sessions {
+        let own = router::service(router::session_routes(), &app, &registry, readiness.clone());
+        let own = own.map_err(|error| Exit::Usage(error.into()))?;
+        tasks::spawn("instance manager", serve_beside(listener, own, shutdown.clone()));
     }
     let router = router::service(routes, &app, &registry, readiness).map_err(|error| Exit::Usage(error.into()))?;
     if let Ok(address) = listeners.api.local_addr() {
@@ -99,7 +114,10 @@ async fn connect(
     let database = Database::connect(&config.database, &secrets.database_url, Service::Api).await?;
     let fetches = &api_metrics.issuer_fetches;
     let tokens = Tokens::start(&database, config.oidc_file.as_deref(), config.key_cache, fetches, shutdown)?;
-    let gate = Gate::at_start(&database, config.api_addr, config.insecure_open.0, tokens.are_taken()).await?;
+    // The one that others can reach, if any.
+    let served = std::iter::once(config.api_addr).chain(config.instance_manager_addr);
+    let reached = served.clone().find(|address| !address.ip().is_loopback()).unwrap_or(config.api_addr);
+    let gate = Gate::at_start(&database, reached, config.insecure_open.0, tokens.are_taken()).await?;
     storage.wait().await.map_err(|error| Exit::Unavailable(error.into()))?;
     let waker = Waker::start(&database, shutdown);
     Ok(Arc::new(App {
@@ -136,6 +154,16 @@ fn readiness(app: &Shared) -> Readiness {
         let database = database.clone();
         async move { database.check().await.map_err(|error| chain(&error)) }
     })
+}
+
+/// Serves until `shutdown`; what then still runs has the time that the service gives its own.
+async fn serve_beside(listener: TcpListener, router: Router, shutdown: Shutdown) {
+    let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
+    let service = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.triggered().await });
+    if let Err(error) = serving.await {
+        tracing::error!("failed to serve sessions of older clients: {}", chain(&error));
+    }
 }
 
 async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &Shutdown) -> Result<(), Exit> {

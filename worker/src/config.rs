@@ -101,6 +101,13 @@ impl WorkerConfig {
     }
 }
 
+impl WorkerConfig {
+    /// Of the slots, those that sessions may take.
+    pub fn session_slots(&self) -> u16 {
+        self.agents.sessions.session_slots.unwrap_or_else(|| (self.slots() / 2).max(1))
+    }
+}
+
 fn inline_max(text: &str) -> Result<usize, String> {
     let most = drydock_storage::Delta::INLINE_MAX;
     text.parse().ok().filter(|bytes| *bytes <= most).ok_or_else(|| format!("must be 0 to {most}"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drydock_database::{Database, version::StoredAt, wake::Waker, worker::NewWorker};
+use drydock_database::{Database, session, version::StoredAt, wake::Waker, worker::NewWorker};
 use drydock_domain::{AttemptId, Digest, Isolation, TenantId, WorkerId};
 use drydock_storage::{Storage, StoredTree};
 use tokio::sync::mpsc;
@@ -76,6 +76,12 @@ impl Context {
         }
     }
 
+    /// Agents, and session servers under names that no agent has.
+    fn offered(&self) -> Vec<String> {
+        let servers = self.agents.servers();
+        self.agents.names().into_iter().chain(servers.iter().map(|server| session::agent_of(server))).collect()
+    }
+
     /// How this process introduces itself.
     pub(crate) fn describe(&self, id: WorkerId) -> NewWorker {
         NewWorker {
@@ -83,7 +89,8 @@ impl Context {
             instance: self.instance.to_string(),
             pool: self.config.pool.clone(),
             slots: self.config.slots().into(),
-            agents: self.agents.names(),
+            session_slots: self.config.session_slots().into(),
+            agents: self.offered(),
             labels: serde_json::json!({}),
             isolation: Self::ISOLATION,
             rung: self.materializer.ladder().best().to_string(),

@@ -23,6 +23,7 @@ mod metrics;
 mod mount;
 mod node;
 mod offers;
+mod permit;
 mod running;
 mod service;
 mod spool;

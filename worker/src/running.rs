@@ -2,90 +2,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use drydock_domain::{AttemptId, Phase};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::{agent::Hold, boottime::Deadline};
 
-/// How often a wait for leave looks at the boot-time clock, which no timer of ours follows.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Why an attempt must stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// The user cancelled the job.
-    Canceled,
-    /// It is not ours any more, or we cannot know: nothing of it may be published.
-    Lost,
-    /// This worker stops.
-    Draining,
-}
-
-/// Told once; agents watch the token.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StopSignal {
-    reason: Arc<OnceLock<Stop>>,
-    token: CancellationToken,
-}
-
-impl StopSignal {
-    /// Answers whether it is the first to say so.
-    pub(crate) fn stop(&self, reason: Stop) -> bool {
-        let first = self.reason.set(reason).is_ok();
-        if first {
-            self.token.cancel();
-        }
-        first
-    }
-
-    pub(crate) fn reason(&self) -> Option<Stop> {
-        self.reason.get().copied()
-    }
-
-    pub(crate) fn token(&self) -> CancellationToken {
-        self.token.clone()
-    }
-}
-
-/// What an attempt needs to go on: neither stopped nor frozen, and the lease stands.
-#[derive(Clone, Debug)]
-pub(crate) struct Permit {
-    pub(crate) stop: StopSignal,
-    pub(crate) hold: Hold,
-    deadline: Deadline,
-}
-
-impl Permit {
-    /// Resolves when something that others could see may begin: an agent, a write to object storage.
-    ///
-    /// # Errors
-    /// It must not begin any more.
-    pub(crate) async fn granted(&self) -> Result<(), Stop> {
-        let token = self.stop.token();
-        loop {
-            match self.stop.reason() {
-                Some(reason @ (Stop::Lost | Stop::Canceled)) => return Err(reason),
-                // A draining worker waits for nothing, but what can be finished at once is.
-                Some(Stop::Draining) if self.is_out() => return Err(Stop::Draining),
-                _ if !self.is_out() => return Ok(()),
-                _ => {}
-            }
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-
-    fn is_out(&self) -> bool {
-        self.hold.is_held() || self.deadline.left().is_zero()
-    }
-}
+pub(crate) use crate::permit::{Permit, Stop, StopSignal};
 
 /// All running attempts of this process; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +30,7 @@ struct Entry {
     phase: Phase,
     told: Option<Phase>,
     stop: StopSignal,
+    release: StopSignal,
     hold: Hold,
     finishing: bool,
 }
@@ -161,11 +87,12 @@ pub(crate) struct Heeded {
 impl Running {
     /// Registers an attempt whose claim has returned: a renewal sent later must list it as ours.
     pub(crate) fn register(&self, id: AttemptId) -> Registration {
-        let permit = Permit { stop: StopSignal::default(), hold: Hold::default(), deadline: self.deadline.clone() };
+        let permit = Permit::new(self.deadline.clone());
         let entry = Entry {
             phase: Phase::Materializing,
             told: Some(Phase::Materializing),
             stop: permit.stop.clone(),
+            release: permit.release.clone(),
             hold: permit.hold.clone(),
             finishing: false,
         };
@@ -230,6 +157,24 @@ impl Running {
         let strange = owned.filter(|id| !asked.known.contains(id) && !claiming.contains(id));
         let unknown = self.with(|attempts| strange.filter(|id| !attempts.contains_key(id)).collect::<Vec<_>>());
         unknown.into_iter().filter(|id| ending.insert(*id)).collect()
+    }
+
+    /// Tells these attempts' sessions that they are released.
+    pub(crate) fn release(&self, released: &[AttemptId]) {
+        self.with(|attempts| {
+            for entry in released.iter().filter_map(|id| attempts.get(id)) {
+                entry.release.stop(Stop::Canceled);
+            }
+        });
+    }
+
+    /// Ends every session in order. It means nothing to other attempts.
+    pub(crate) fn release_all(&self, reason: Stop) {
+        self.with(|attempts| {
+            for entry in attempts.values() {
+                entry.release.stop(reason);
+            }
+        });
     }
 
     /// Stops every attempt; answers how many were not stopping already.
@@ -303,6 +248,8 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::boottime::BootInstant;
 

@@ -48,6 +48,9 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     for (name, reason) in agents.unavailable() {
         tracing::warn!(agent = name, "not offered: {reason}");
     }
+    for (name, reason) in agents.unavailable_servers() {
+        tracing::info!(session = name, "not offered: {reason}");
+    }
     let scratch = take_scratch(&config).await?;
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = WorkerMetrics::register(&registry)?;
@@ -110,6 +113,8 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
 /// end of the time, stops agents at once.
 async fn drain(context: &Context, identity: &Identity, intake: tokio::task::JoinHandle<()>, shutdown: &Shutdown) {
     let id = *identity.borrow();
+    // Who uses one of its sessions cannot follow it elsewhere: they end, and keep what was done.
+    context.running.release_all(Stop::Draining);
     let drained = async { worker::drain(&context.database.client().await?, id).await };
     let finished = async {
         // Told while the intake ends: a claim that is on its way then fails, and its ticket goes elsewhere.
@@ -117,6 +122,7 @@ async fn drain(context: &Context, identity: &Identity, intake: tokio::task::Join
         if let Err(error) = drained {
             tracing::warn!("failed to say that this worker drains: {}", drydock_runtime::exit::chain(&error));
         }
+        context.running.release_all(Stop::Draining);
         context.tasks.close();
         tracing::info!(jobs = context.running.len(), "draining");
         context.tasks.wait().await;

@@ -27,6 +27,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/schedules", "schedule.create"),
     ("PATCH", "/api/v1/schedules/{id}", "schedule.change"),
     ("DELETE", "/api/v1/schedules/{id}", "schedule.delete"),
+    ("POST", "/api/v1/sessions", "session.start"),
+    ("DELETE", "/api/v1/sessions/{id}", "session.end"),
     ("POST", "/api/v1/webhooks", "webhook.create"),
     ("PATCH", "/api/v1/webhooks/{id}", "webhook.change"),
     ("DELETE", "/api/v1/webhooks/{id}", "webhook.delete"),
@@ -43,6 +45,10 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/v1/workers/{id}/drain", "worker.undrain"),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", "job.submit"),
+    ("POST", "/api/v1/request-session", "session.start"),
+    ("POST", "/api/v1/release-session", "session.end"),
+    ("POST", "/request-session", "session.start"),
+    ("POST", "/release-session", "session.end"),
 ];
 /// These write their record with the job itself: they come by the thousand, and cost no commit more.
 const WITH_THE_CHANGE: [&str; 2] = ["job.submit", "job.retry"];

@@ -84,6 +84,15 @@ pub struct ApiConfig {
     /// Longest time a request may ask to wait for a job
     #[arg(long, env = "DRYDOCK_API_WAIT_LIMIT", default_value = "10m", value_parser = positive_duration)]
     pub wait_limit: Duration,
+    /// Longest time a session may wait for a worker to take it
+    #[arg(long, env = "DRYDOCK_API_SESSION_WAIT", default_value = "30s", value_parser = positive_duration)]
+    pub session_wait: Duration,
+    /// Server of sessions that older clients ask for
+    #[arg(long, env = "DRYDOCK_DEFAULT_SESSION_SERVER", default_value = "serena")]
+    pub default_session_server: String,
+    /// A further address for `/request-session` and `/release-session` alone, such as 127.0.0.1:8888
+    #[arg(long, env = "DRYDOCK_INSTANCE_MANAGER_ADDR")]
+    pub instance_manager_addr: Option<SocketAddr>,
     /// Requests a second that may make jobs, for each tenant and each API process; 0 is no limit. A batch's request counts once
     #[arg(long, env = "DRYDOCK_API_JOB_RATE", default_value_t = 20)]
     pub job_rate: u32,

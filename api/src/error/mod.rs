@@ -62,16 +62,23 @@ pub(crate) enum ApiError {
         /// For the log.
         cause: Option<String>,
     },
+    /// A session's server did not start: why, and what it said last.
+    SessionStartFailed(String),
     /// Our fault. The text goes to the log only.
     Internal(String),
 }
 
 /// Status, word and fixed text of one kind of failure.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
     pub(crate) status: StatusCode,
     pub(crate) error: &'static str,
     pub(crate) message: &'static str,
 }
+
+/// What a session's server does is not this server's error.
+const SESSION_START_FAILED: Kind =
+    Kind::new(StatusCode::INTERNAL_SERVER_ERROR, "session_start_failed", "Session could not be started");
 
 impl Kind {
     const fn new(status: StatusCode, error: &'static str, message: &'static str) -> Self {
@@ -107,6 +114,7 @@ impl ApiError {
     pub(crate) const NO_JOB: Self = Self::NotFound("Job not found");
     pub(crate) const NO_BATCH: Self = Self::NotFound("Batch not found");
     pub(crate) const NO_SCHEDULE: Self = Self::NotFound("Schedule not found");
+    pub(crate) const NO_SESSION: Self = Self::NotFound("Invalid or missing 'session_id'");
     pub(crate) const NO_KEY: Self = Self::NotFound("Key not found");
     pub(crate) const NO_USER: Self = Self::NotFound("User not found");
     pub(crate) const NO_TENANT: Self = Self::NotFound("Tenant not found");
@@ -134,7 +142,15 @@ impl ApiError {
 
     /// The word and the detail, for one of many in an answer.
     pub(crate) fn in_short(&self) -> (&'static str, Value) {
-        (Kind::of(self.status()).error, self.detail().unwrap_or_default())
+        (self.kind().error, self.detail().unwrap_or_default())
+    }
+
+    /// Its words: those of its status, unless it has its own.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::SessionStartFailed(_) => SESSION_START_FAILED,
+            other => Kind::of(other.status()),
+        }
     }
 
     const fn status(&self) -> StatusCode {
@@ -153,7 +169,7 @@ impl ApiError {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::SessionStartFailed(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -182,6 +198,7 @@ impl ApiError {
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),
+            Self::SessionStartFailed(detail) => Some(Value::from(detail.as_str())),
             Self::RateLimited { detail, .. } => Some(Value::from(detail.as_str())),
             Self::Unavailable { detail, .. } => Some(Value::from(*detail)),
             Self::Internal(_) => None,
@@ -208,9 +225,10 @@ impl IntoResponse for ApiError {
         let cause = match &self {
             Self::Internal(cause) => Some(cause.clone()),
             Self::Unavailable { cause, .. } => cause.clone(),
+            Self::SessionStartFailed(reason) => Some(reason.clone()),
             _ => None,
         };
-        response.extensions_mut().insert(Body { detail: self.detail(), cause });
+        response.extensions_mut().insert(Body { kind: Some(self.kind()), detail: self.detail(), cause });
         response
     }
 }

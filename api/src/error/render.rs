@@ -14,6 +14,8 @@ use super::Kind;
 /// What travels with a failed response until the body is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
+    /// What it is called; by its status when unset.
+    pub(super) kind: Option<Kind>,
     pub(super) detail: Option<Value>,
     /// For the log, never for the client.
     pub(crate) cause: Option<String>,
@@ -27,7 +29,7 @@ impl From<Unready> for Body {
         for (_, check) in told["checks"].as_object_mut().into_iter().flatten().filter(|(_, check)| **check != "ok") {
             *check = "it fails: the log says why".into();
         }
-        Self { cause, detail: Some(told) }
+        Self { kind: None, cause, detail: Some(told) }
     }
 }
 
@@ -39,7 +41,7 @@ pub(crate) fn render(response: Response, request_id: &str) -> (Response, Option<
     }
     let (mut parts, _) = response.into_parts();
     let body = parts.extensions.remove::<Body>().or_else(|| parts.extensions.remove::<Unready>().map(Body::from));
-    let kind = Kind::of(status);
+    let kind = body.as_ref().and_then(|body| body.kind).unwrap_or_else(|| Kind::of(status));
     let (detail, cause) = body.map_or((None, None), |body| (body.detail, body.cause));
     let mut object = json!({
         "error": kind.error,

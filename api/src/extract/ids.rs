@@ -54,6 +54,11 @@ impl Ids {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_SCHEDULE)
     }
 
+    /// `{id}` of a session, which is its job's.
+    pub(crate) fn session(&self) -> Result<JobId, ApiError> {
+        self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_SESSION)
+    }
+
     /// `{id}` of a key.
     pub(crate) fn key(&self) -> Result<ApiKeyId, ApiError> {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_KEY)

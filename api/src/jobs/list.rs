@@ -10,7 +10,7 @@ use drydock_domain::{JobType, Status, TenantId};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{JobView, request::JOB_TYPES};
+use super::JobView;
 use crate::{
     auth::Caller,
     error::ApiError,
@@ -38,6 +38,7 @@ const DETAILS: [&str; 16] = [
     "dead",
     "cancelled",
 ];
+const TYPES: &str = "'initial_project', 'edit', 'command' or 'session'";
 const STATUSES: &str = "'queued', 'in_progress', 'completed', 'error' or 'cancelled'";
 
 /// A page of jobs.
@@ -58,7 +59,7 @@ struct JobQuery {
     status: Option<String>,
     /// `status_detail`, such as `dead` or `retrying`; repeated or with commas.
     detail: Option<String>,
-    /// `initial_project`, `edit`, `command`; repeated or with commas.
+    /// `initial_project`, `edit`, `command`, `session`; repeated or with commas.
     r#type: Option<String>,
     /// The id of a batch.
     batch: Option<uuid::Uuid>,
@@ -103,7 +104,7 @@ async fn page(app: &App, tenant: TenantId, query: Query, filter: JobFilter) -> R
     let mut fields = query.fields();
     let statuses = fields.optional("status", rules::some_of::<Status>(STATUSES)).unwrap_or_default();
     let details = fields.optional("detail", rules::some_words(&DETAILS)).unwrap_or_default();
-    let types = fields.optional("type", rules::some_of::<JobType>(JOB_TYPES)).unwrap_or_default();
+    let types = fields.optional("type", rules::some_of::<JobType>(TYPES)).unwrap_or_default();
     let labels = fields.optional("label", rules::label_pairs);
     let batch = fields.optional("batch", rules::id);
     let since = fields.optional("since", rules::timestamp);

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const ISOLATIONS: &str = "'none', 'landlock-weak', 'landlock', 'namespace', 'userkernel' or 'vm'";
 /// What a job accepts that says nothing: anything, the project's own least level still holds.
 pub(crate) const DEFAULT_ISOLATION: Isolation = Isolation::None;
-pub(super) const JOB_TYPES: &str = "'initial_project', 'edit' or 'command'";
+const JOB_TYPES: &str = "'initial_project', 'edit' or 'command'";
 /// Longest title, in characters.
 const MAX_TITLE: usize = drydock_domain::instruction::MAX_TITLE_CHARS;
 /// Longest time a job may ask for, in seconds: about 68 years.
@@ -60,7 +60,7 @@ pub(crate) enum Asked {
 impl JobRequest {
     /// Reads a body. `offer` is what is known of the agent it names.
     pub(crate) fn read(mut fields: Fields, asked: Asked, offer: &Offer) -> Result<Self, ApiError> {
-        let job_type = fields.required("job_type", rules::one_of::<JobType>(JOB_TYPES));
+        let job_type = fields.required("job_type", submitted_type);
         let command = job_type == Some(JobType::Command);
         let check = rules::instruction(Instruction::for_job);
         let instruction =
@@ -132,6 +132,15 @@ impl JobRequest {
             ..NewJob::new(project, self.job_type, self.title, self.instruction)
         }
     }
+}
+
+/// A type that users submit: sessions have a route of their own.
+fn submitted_type(value: &Value) -> Result<JobType, Fault> {
+    let job_type: JobType = rules::one_of(JOB_TYPES)(value)?;
+    job_type
+        .is_submitted()
+        .then_some(job_type)
+        .ok_or_else(|| Fault::new("enum", format!("Input should be {JOB_TYPES}")))
 }
 
 /// The first line of a command, as one would type it.

@@ -41,6 +41,9 @@ pub(crate) async fn retry_job(
         let detail = format!("Job is {state}: only a job that is over can be run again; it can be cancelled first");
         return Err(ApiError::Conflict(detail.into()));
     }
+    if !new.job_type.is_submitted() {
+        return Err(ApiError::Conflict("A session is not run again; start another with POST /sessions".into()));
+    }
     new.idempotency = idempotency(&headers, &format!("POST /jobs/{id}/retry"), &body.raw)?;
     new.audit = Some(draft.accepted(new.id));
     answer(&app, caller.tenant, new, body.raw.len()).await

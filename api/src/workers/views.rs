@@ -1,7 +1,7 @@
 //! A worker as it is shown.
 
 use chrono::{DateTime, Utc};
-use drydock_database::worker_list::WorkerRow;
+use drydock_database::{session, worker_list::WorkerRow};
 use drydock_domain::WorkerId;
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ pub(crate) struct WorkerView {
     /// Slots in use.
     busy: i64,
     agents: Vec<String>,
+    /// Servers that sessions can run on it.
+    sessions: Vec<String>,
     isolation: String,
     /// How it makes workspaces.
     rung: String,
@@ -42,6 +44,7 @@ impl From<WorkerRow> for WorkerView {
             (true, true) if row.busy > 0 => "draining",
             (true, true) => "drained",
         };
+        let (sessions, agents) = session::split(row.agents);
         Self {
             id: row.id,
             instance: row.instance,
@@ -50,7 +53,8 @@ impl From<WorkerRow> for WorkerView {
             drain_asked_at: row.drain_asked_at,
             slots: row.slots,
             busy: row.busy,
-            agents: row.agents,
+            agents,
+            sessions,
             isolation: row.isolation,
             rung: row.rung,
             refused_rungs: row.refused_rungs,

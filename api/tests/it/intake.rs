@@ -34,7 +34,10 @@ async fn elsewhere(api: &Api, path: &str) -> RequestBuilder {
     let (config, secrets) = config(&api.database, &[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1{path}", listener.local_addr().unwrap());
-    tasks::spawn("another api", run(config, secrets, Listeners { api: listener, admin: None }, Shutdown::new()));
+    tasks::spawn(
+        "another api",
+        run(config, secrets, Listeners { api: listener, admin: None, sessions: None }, Shutdown::new()),
+    );
     Client::new().post(url).json(&edit())
 }
 

@@ -29,6 +29,7 @@ mod rates;
 mod restores;
 mod schedules;
 mod search;
+mod sessions;
 mod versions;
 mod waiting;
 mod webhooks;

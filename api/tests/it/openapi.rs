@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 65] = [
+const ROUTES: [(&str, &[&str]); 71] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -48,7 +48,11 @@ const ROUTES: [(&str, &[&str]); 65] = [
     ("/api/v1/projects/{id}/versions/{a}/diff/{b}", &["get"]),
     ("/api/v1/projects/{id}/versions/{n}/restore", &["post"]),
     ("/api/v1/schedules", &["get", "post"]),
+    ("/api/v1/release-session", &["post"]),
+    ("/api/v1/request-session", &["post"]),
     ("/api/v1/schedules/{id}", &["get", "patch", "delete"]),
+    ("/api/v1/sessions", &["get", "post"]),
+    ("/api/v1/sessions/{id}", &["get", "delete"]),
     ("/api/v1/tenants", &["get", "post"]),
     ("/api/v1/tenants/{id}", &["get", "patch"]),
     ("/api/v1/usage", &["get"]),
@@ -73,6 +77,8 @@ const ROUTES: [(&str, &[&str]); 65] = [
     ("/metrics", &["get"]),
     ("/openapi.json", &["get"]),
     ("/readyz", &["get"]),
+    ("/release-session", &["post"]),
+    ("/request-session", &["post"]),
     ("/version", &["get"]),
 ];
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];

@@ -14,7 +14,7 @@ use crate::harness::{Api, Content, PATIENCE, Worker, config};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_without_a_dependency_names_the_setting() {
     let database = drydock_testing::database().await;
-    let bind = async || Listeners { api: TcpListener::bind("127.0.0.1:0").await.unwrap(), admin: None };
+    let bind = async || Listeners { api: TcpListener::bind("127.0.0.1:0").await.unwrap(), admin: None, sessions: None };
     let (mut no_database, mut secrets) = config(&database, &[]);
     no_database.database.database_start_timeout = Duration::from_millis(300);
     secrets.database_url = "postgres://nobody@127.0.0.1:1/none".to_owned().into();

@@ -18,6 +18,7 @@ mod manual;
 mod pools;
 mod project;
 mod schedule;
+mod session;
 mod tenant;
 mod top;
 mod usage;
@@ -136,6 +137,9 @@ enum Command {
     /// Schedules: jobs at set times
     #[command(subcommand, visible_alias = "schedules")]
     Schedule(schedule::ScheduleCommand),
+    /// Sessions: servers on a project's workspace, reached at host:port
+    #[command(subcommand, visible_alias = "sessions")]
+    Session(session::SessionCommand),
     /// Webhooks: URLs that are told when jobs and batches end
     #[command(subcommand, visible_alias = "webhooks")]
     Webhook(webhook::WebhookCommand),
@@ -240,6 +244,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Logs(args) => job::logs::run(context, args).await,
         Command::Wait(args) => job::wait::run(context, args, deadline).await,
         Command::Schedule(command) => schedule::run(context, command).await,
+        Command::Session(command) => session::run(context, command).await,
         Command::Webhook(command) => webhook::run(context, command).await,
         Command::Workers(args) => workers::run(context, args, deadline).await,
         Command::Pools(args) => pools::run(context, args).await,
@@ -279,6 +284,7 @@ impl Command {
             Self::Logs(args) => args.patience.timeout,
             Self::Wait(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
+            Self::Session(command) => command.timeout(),
             Self::Webhook(command) => command.timeout(),
             Self::Workers(args) => args.timeout(),
             Self::Pools(args) => args.timeout(),

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 97] = [
+const LEAVES: [&[&str]; 101] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -57,6 +57,10 @@ const LEAVES: [&[&str]; 97] = [
     &["schedule", "pause"],
     &["schedule", "resume"],
     &["schedule", "rm"],
+    &["session", "start"],
+    &["session", "ls"],
+    &["session", "show"],
+    &["session", "stop"],
     &["webhook", "create"],
     &["webhook", "ls"],
     &["webhook", "status"],
@@ -223,6 +227,20 @@ fn the_forms_of_webhooks_parse() {
         ("webhook set W --pause --resume", false),
         ("webhook set W --event job.error --all-events", false),
         ("webhook redeliver W", false),
+    ] {
+        assert_eq!(parse(line).is_ok(), passes, "{line}");
+    }
+}
+
+#[test]
+fn the_forms_of_sessions_parse() {
+    for (line, passes) in [
+        ("session start P preview --read-only --idle-timeout 60 --timeout 5m", true),
+        ("sessions ls P --ended --limit 3", true),
+        ("session rm A B", true),
+        ("session start P", false),
+        ("session start P s --idle-timeout 0", false),
+        ("session stop", false),
     ] {
         assert_eq!(parse(line).is_ok(), passes, "{line}");
     }

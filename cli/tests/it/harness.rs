@@ -120,7 +120,8 @@ async fn serve(
     let api = TcpListener::bind(config.api_addr).await.unwrap();
     let address = api.local_addr().unwrap();
     let shutdown = Shutdown::new();
-    let running = tasks::spawn("api", run(config, secrets, Listeners { api, admin: None }, shutdown.clone()));
+    let running =
+        tasks::spawn("api", run(config, secrets, Listeners { api, admin: None, sessions: None }, shutdown.clone()));
     (address, shutdown, running)
 }
 

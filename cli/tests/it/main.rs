@@ -19,6 +19,7 @@ mod projects;
 mod pushes;
 mod schedules;
 mod search;
+mod sessions;
 mod stand_in;
 mod terminal;
 mod versions;

@@ -7,6 +7,7 @@ mod file;
 mod fleet;
 mod people;
 mod search;
+mod session;
 mod usage;
 mod webhook;
 
@@ -22,6 +23,7 @@ pub use self::{
     fleet::{Pool, PoolJobs, PoolSlots, PoolWorkers, Worker},
     people::{Identity, NewTenant, Tenant, User},
     search::{BatchFound, Found, Hit, JobFound},
+    session::{Session, SessionEnd},
     usage::{EndedJobs, Now, Tokens, Used, UsedDays},
     webhook::{Delivery, NewSecret, Webhook},
 };

@@ -28,6 +28,7 @@ pub mod role;
 pub mod schedule;
 pub mod schema;
 mod scope;
+pub mod session;
 pub mod tenant;
 pub mod usage;
 pub mod user;

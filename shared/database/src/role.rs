@@ -15,7 +15,7 @@ const KEEP: &str = "SELECT, INSERT, UPDATE";
 const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
 
 /// What the API and the fleet may do with each table.
-pub(crate) const RIGHTS: [(&str, &str, &str); 31] = [
+pub(crate) const RIGHTS: [(&str, &str, &str); 32] = [
     ("api_key", ALL, NONE),
     ("attempt", ALL, ALL),
     // Records are only ever added, and the leader chains them.
@@ -37,6 +37,7 @@ pub(crate) const RIGHTS: [(&str, &str, &str); 31] = [
     ("project", ALL, ALL),
     ("refinery_schema_history", READ, READ),
     ("schedule", ALL, ALL),
+    ("session", ALL, ALL),
     ("tenant", KEEP, "SELECT, UPDATE"),
     ("tenant_count", ALL, ALL),
     ("tenant_tally", ALL, ALL),

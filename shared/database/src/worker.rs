@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use crate::{DatabaseError, again};
 
-const START: &str = "SELECT dd_worker_start_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))";
-const RENEW: &str = "SELECT live, owned, cancelled, coalesce(drained, false) AS drained
-  FROM dd_renew_v3($1, make_interval(secs => $2), $3, $4)";
+const START: &str =
+    "SELECT dd_worker_start_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, make_interval(secs => $12))";
+const RENEW: &str = "SELECT live, owned, cancelled, released, coalesce(drained, false) AS drained
+  FROM dd_renew_v4($1, make_interval(secs => $2), $3, $4)";
 /// Asynchronous commit: what gets lost costs a fetch.
 const ADVERTISE: &str = "WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
   SELECT live FROM relaxed, dd_advertise_v1($1, $2, $3, $4, $5) AS live";
@@ -40,6 +41,8 @@ pub struct NewWorker {
     pub pool: String,
     /// Jobs at once.
     pub slots: i32,
+    /// Of these, those that sessions may take.
+    pub session_slots: i32,
     /// Agents it can run.
     pub agents: Vec<String>,
     /// What else jobs may ask for: an object of strings.
@@ -61,6 +64,8 @@ pub struct Renewed {
     pub live: bool,
     /// The attempts it owns, and whether each is to be cancelled.
     pub owned: Vec<(AttemptId, bool)>,
+    /// Of these, those whose session is to be released.
+    pub released: Vec<AttemptId>,
     /// Whether it is asked to take no more jobs, and to stay.
     pub drained: bool,
 }
@@ -81,11 +86,12 @@ pub enum DrainAsked {
 /// # Errors
 /// The database does not answer.
 pub async fn start(conn: &impl GenericClient, worker: &NewWorker, ttl: Duration) -> Result<(), DatabaseError> {
-    let parameters: [&(dyn ToSql + Sync); 11] = [
+    let parameters: [&(dyn ToSql + Sync); 12] = [
         &worker.id.uuid(),
         &worker.instance,
         &worker.pool,
         &worker.slots,
+        &worker.session_slots,
         &worker.agents,
         &worker.labels,
         &worker.isolation.as_str(),
@@ -114,7 +120,8 @@ pub async fn renew(
     let row = again::row(conn, "renew the lease", RENEW, &parameters).await?;
     let (owned, cancelled): (Vec<Uuid>, Vec<Uuid>) = (row.get("owned"), row.get("cancelled"));
     let owned = owned.into_iter().map(|id| (id.into(), cancelled.contains(&id))).collect();
-    Ok(Renewed { live: row.get("live"), owned, drained: row.get("drained") })
+    let released = row.get::<_, Vec<Uuid>>("released").into_iter().map(AttemptId::from).collect();
+    Ok(Renewed { live: row.get("live"), owned, released, drained: row.get("drained") })
 }
 
 /// Tells which trees came to the worker's node and which went; answers whether the worker still has its row.

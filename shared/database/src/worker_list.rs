@@ -15,7 +15,8 @@ const LIST: &str =
     (SELECT count(*) FROM held_tree h WHERE h.worker_id = w.id) AS held_trees
   FROM worker w WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) AND ($3::uuid IS NULL OR w.id = $3)
   ORDER BY w.started_at, w.id LIMIT $2";
-const AGENTS: &str = "SELECT DISTINCT unnest(agents) AS agent FROM worker ORDER BY 1";
+const AGENTS: &str = "SELECT DISTINCT u.agent FROM worker w CROSS JOIN unnest(w.agents) AS u (agent)
+  WHERE u.agent NOT LIKE 'session/%' ORDER BY 1";
 
 /// A worker that has not ended.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub struct WorkerRow {
     pub slots: i32,
     /// Jobs now.
     pub busy: i64,
-    /// Agents it can run.
+    /// Agents it can run, and session servers (see [`crate::session::split`]).
     pub agents: Vec<String>,
     /// The isolation it gives.
     pub isolation: String,

@@ -60,6 +60,8 @@ words! {
         Edit = "edit",
         /// A command line of the user's, instead of an agent.
         Command = "command",
+        /// A server that is held open on the workspace.
+        Session = "session",
     }
 }
 
@@ -152,6 +154,13 @@ words! {
         UserKernel = "userkernel",
         /// A virtual machine.
         Vm = "vm",
+    }
+}
+
+impl JobType {
+    /// Whether users submit jobs of this type; the others have routes of their own.
+    pub const fn is_submitted(self) -> bool {
+        !matches!(self, Self::Session)
     }
 }
 

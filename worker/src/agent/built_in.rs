@@ -1,9 +1,12 @@
-//! The agents every worker knows: `dummy`, `command` and `codex`.
+//! The agents every worker knows: `dummy`, `command` and `codex`; and the session servers: `preview` and `serena`.
+
+use std::time::Duration;
 
 use super::{
     config::AgentsConfig,
     environment::OPENAI_VARIABLES,
     file::Entry,
+    session_file::{ServerEntry, Way},
     spec::{ARGV, Protocol},
 };
 
@@ -51,6 +54,39 @@ pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
             env: openai(),
             timeout: None,
         },
+    ]
+}
+
+/// The built-in session servers' entries, as `agents.example.toml` shows them.
+pub(super) fn servers() -> [ServerEntry; 2] {
+    let line = |line: &[&str]| line.iter().map(|&word| word.to_owned()).collect();
+    let entry = |name: &str, port: Way, argv: Vec<String>| ServerEntry {
+        name: name.to_owned(),
+        argv,
+        port,
+        pattern: None,
+        ports: None,
+        env: Vec::new(),
+        start_timeout: None,
+        preview: false,
+    };
+    let preview = line(&["drydock-preview", "--host", "{host}", "--port-file", "{port_file}"]);
+    let serena = line(&[
+        "serena",
+        "start-mcp-server",
+        "--project",
+        ".",
+        "--transport",
+        "streamable-http",
+        "--host",
+        "{host}",
+        "--port",
+        "{port}",
+    ]);
+    [
+        ServerEntry { preview: true, ..entry("preview", Way::File, preview) },
+        // It reads the whole project before it listens.
+        ServerEntry { start_timeout: Some(Duration::from_secs(60)), ..entry("serena", Way::Given, serena) },
     ]
 }
 

@@ -1,10 +1,14 @@
-//! `agents.toml`: one `[[agent]]` table each. Unknown fields are refused, and every mistake of the file is reported at once.
+//! `agents.toml`: one `[[agent]]` table for each agent, one `[session.NAME]` table for each session server (`session_file`). Unknown fields are refused, and every mistake of the file is reported at once.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{environment, spec::Protocol};
+use super::{
+    environment,
+    session_file::{self, ServerEntry},
+    spec::Protocol,
+};
 
 /// One `[[agent]]` as written.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -19,14 +23,21 @@ pub(super) struct Entry {
     pub(super) timeout: Option<Duration>,
 }
 
-fn timeout<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+/// A file as written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct AgentsFile {
+    pub(super) agents: Vec<Entry>,
+    pub(super) servers: Vec<ServerEntry>,
+}
+
+pub(super) fn timeout<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let duration = drydock_runtime::config::duration(&text).map_err(serde::de::Error::custom)?;
     Ok(Some(duration))
 }
 
-/// The file's agents, in its order, or all that is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
+/// The file's agents and session servers, in its order, or all that is wrong with it.
+pub(super) fn parse(text: &str) -> Result<AgentsFile, Vec<String>> {
     let mut file: toml::Table =
         text.parse().map_err(|error: toml::de::Error| vec![error.to_string().trim_end().to_owned()])?;
     let mut problems = Vec::new();
@@ -38,7 +49,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
             Vec::new()
         }
     };
-    problems.extend(file.keys().map(|field| format!("{field}: unknown field, expected [[agent]] tables only")));
+    let servers = session_file::take(&mut file, &mut problems);
+    problems.extend(
+        file.keys().map(|field| format!("{field}: unknown field, expected [[agent]] and [session.NAME] tables only")),
+    );
     let mut entries: Vec<Entry> = Vec::new();
     for (index, agent) in agents.into_iter().enumerate() {
         let label = agent
@@ -56,16 +70,25 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<String>> {
             Err(error) => problems.push(format!("agent {label}: {}", error.message())),
         }
     }
-    if problems.is_empty() { Ok(entries) } else { Err(problems) }
+    if problems.is_empty() { Ok(AgentsFile { agents: entries, servers }) } else { Err(problems) }
 }
 
 fn check(entry: &Entry) -> Vec<String> {
+    let mut problems = check_program(&entry.name, &entry.argv, &entry.env);
+    if entry.timeout == Some(Duration::ZERO) {
+        problems.push("timeout: must be above zero".to_owned());
+    }
+    problems
+}
+
+/// What agents and servers have in common.
+pub(super) fn check_program(name: &str, argv: &[String], env: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if entry.name.is_empty() || entry.name.len() > 64 || !entry.name.bytes().all(good) {
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
         problems.push("name: use 1 to 64 of a-z, 0-9, - and _".to_owned());
     }
-    match entry.argv.first() {
+    match argv.first() {
         None => problems.push("argv: names no program".to_owned()),
         Some(program) if program.is_empty() => problems.push("argv: the program's name is empty".to_owned()),
         Some(program) if program.contains('/') && !program.starts_with('/') => {
@@ -73,15 +96,10 @@ fn check(entry: &Entry) -> Vec<String> {
         }
         Some(_) => {}
     }
-    if entry.argv.iter().any(|argument| argument.contains('\0')) {
+    if argv.iter().any(|argument| argument.contains('\0')) {
         problems.push("argv: holds a NUL byte".to_owned());
     }
-    problems.extend(
-        entry.env.iter().filter_map(|name| environment::check_name(name).err()).map(|why| format!("env: {why}")),
-    );
-    if entry.timeout == Some(Duration::ZERO) {
-        problems.push("timeout: must be above zero".to_owned());
-    }
+    problems.extend(env.iter().filter_map(|name| environment::check_name(name).err()).map(|why| format!("env: {why}")));
     problems
 }
 
@@ -92,11 +110,11 @@ mod tests {
     #[test]
     fn reads_every_field() {
         let text = "[[agent]]\nname = 'a-1'\nargv = ['x', '{instruction}']\nprotocol = 'exit'\nenv = ['KEY']\ntimeout = '5m'\n";
-        let entries = parse(text).unwrap();
+        let entries = parse(text).unwrap().agents;
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].timeout, Some(Duration::from_secs(300)));
         assert_eq!(entries[0].env, ["KEY"]);
-        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(parse("").unwrap(), AgentsFile::default());
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! One agent's definition, checked and ready to run, and how its command line is made for a job.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::Deserialize;
@@ -8,7 +12,7 @@ use serde::Deserialize;
 /// Stands for the user's instruction in an argument.
 const INSTRUCTION: &str = "{instruction}";
 /// Stands for the absolute path of the workspace.
-const WORKSPACE: &str = "{workspace}";
+pub(super) const WORKSPACE: &str = "{workspace}";
 /// As an argument of its own: the job's whole `argv`.
 pub(super) const ARGV: &str = "{argv}";
 
@@ -80,29 +84,28 @@ impl AgentSpec {
         workspace: &Path,
     ) -> Option<Vec<OsString>> {
         let mut line = Vec::with_capacity(self.argv.len());
+        let values = [(INSTRUCTION, OsStr::new(instruction)), (WORKSPACE, workspace.as_os_str())];
         for argument in &self.argv {
             if argument == ARGV {
                 line.extend(job.filter(|argv| !argv.is_empty())?.iter().map(OsString::from));
             } else {
-                line.push(expand(argument, instruction, workspace));
+                line.push(expand(argument, &values));
             }
         }
         Some(line)
     }
 }
 
-/// Replaces the placeholders in one pass, so that an instruction that holds a placeholder is passed as it is.
-fn expand(argument: &str, instruction: &str, workspace: &Path) -> OsString {
+/// Replaces the placeholders in one pass, so that a value that holds a placeholder is passed as it is.
+pub(super) fn expand(argument: &str, values: &[(&str, &OsStr)]) -> OsString {
     let mut expanded = OsString::new();
     let mut rest = argument;
     while let Some(at) = rest.find('{') {
         expanded.push(&rest[..at]);
         rest = &rest[at..];
-        if let Some(after) = rest.strip_prefix(INSTRUCTION) {
-            expanded.push(instruction);
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(WORKSPACE) {
-            expanded.push(workspace);
+        let found = values.iter().find_map(|(name, value)| Some((value, rest.strip_prefix(name)?)));
+        if let Some((value, after)) = found {
+            expanded.push(value);
             rest = after;
         } else {
             expanded.push("{");

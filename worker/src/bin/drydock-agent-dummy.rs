@@ -77,7 +77,7 @@ fn run(workspace: &Path) -> Result<()> {
     } else {
         match request.job_type {
             JobType::InitialProject => create(workspace, &request.instruction)?,
-            JobType::Edit | JobType::Command => edit(workspace, &request.instruction)?,
+            JobType::Edit | JobType::Command | JobType::Session => edit(workspace, &request.instruction)?,
         }
     };
     fs::write(exchange.join(RESULT_FILE), serde_json::to_vec_pretty(&result)?)?;

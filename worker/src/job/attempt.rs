@@ -1,7 +1,7 @@
 //! What all stages of one attempt share.
 
 use drydock_database::job::Claim;
-use drydock_domain::{AttemptId, JobId, Phase};
+use drydock_domain::{AttemptId, JobId, JobType, Phase};
 use tokio::time::Instant;
 
 use crate::{context::Context, log::JobLog, running::Registration, workspace::Scratch};
@@ -37,6 +37,7 @@ impl Attempt {
         self.registration.reach(phase);
         let text = match phase {
             Phase::Materializing => "creating the workspace",
+            Phase::Running if self.claim.spec.job_type == JobType::Session => "starting the session's server",
             Phase::Running => "running the agent",
             Phase::Pushing => "storing the changed files",
         };

@@ -1,5 +1,6 @@
 //! Our own inability to see an attempt through. What the agent does wrong is a result, never one of these.
 
+use drydock_database::DatabaseError;
 use drydock_domain::Outcome;
 use drydock_storage::StorageErrorKind;
 
@@ -12,6 +13,8 @@ pub(crate) enum JobError {
     Materialize(#[source] crate::workspace::WorkspaceError),
     #[error("cannot run the agent")]
     Agent(#[source] AgentError),
+    #[error("cannot learn what the session runs")]
+    Session(#[source] DatabaseError),
     #[error("cannot store the changed files")]
     Push(#[source] crate::workspace::WorkspaceError),
     #[error("cannot keep the log")]

@@ -8,14 +8,14 @@ use drydock_domain::{
 };
 use tokio::sync::mpsc;
 
-use super::{Attempt, error::JobError, prepare::Prepared};
+use super::{Attempt, error::JobError, prepare::Prepared, serve};
 use crate::{
     agent::{self, AgentExit, AgentOutput, AgentSpec, Ending, Launch},
     running::Stop,
 };
 
 /// Lines that wait between the agent's pipe and the log.
-const BACKLOG: usize = 64;
+pub(super) const BACKLOG: usize = 64;
 
 /// An agent that has ended; nothing of it is alive.
 pub(super) struct Executed {
@@ -24,6 +24,8 @@ pub(super) struct Executed {
     pub(super) request: AgentRequest,
     pub(super) result: AgentResult,
     pub(super) last_message: Option<String>,
+    /// Whether its files are looked at.
+    pub(super) kept: bool,
     /// From the claim to the agent's start.
     pub(super) start_s: f64,
     pub(super) seconds: f64,
@@ -31,6 +33,9 @@ pub(super) struct Executed {
 
 pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<Executed, JobError> {
     attempt.registration.permit.granted().await.map_err(JobError::Stopped)?;
+    if attempt.claim.spec.job_type == JobType::Session {
+        return serve::serve(attempt).await;
+    }
     let stage = attempt.enter(Phase::Running).await;
     let request = request(attempt);
     let start_s = attempt.claimed.elapsed().as_secs_f64();
@@ -62,7 +67,16 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
     attempt.log.line("[worker] Generation complete").await;
     let (outcome, detail) = judge(attempt, &exit);
     let seconds = stage.leave(&attempt.context);
-    Ok(Executed { outcome, detail, request, result: exit.result, last_message: exit.last_message, start_s, seconds })
+    Ok(Executed {
+        outcome,
+        detail,
+        request,
+        result: exit.result,
+        last_message: exit.last_message,
+        kept: true,
+        start_s,
+        seconds,
+    })
 }
 
 fn agent_of(attempt: &Attempt) -> Option<&AgentSpec> {
@@ -70,7 +84,7 @@ fn agent_of(attempt: &Attempt) -> Option<&AgentSpec> {
     attempt.context.agents.get(if spec.job_type == JobType::Command { "command" } else { &spec.agent })
 }
 
-fn request(attempt: &Attempt) -> AgentRequest {
+pub(super) fn request(attempt: &Attempt) -> AgentRequest {
     let spec = &attempt.claim.spec;
     AgentRequest {
         project_id: spec.project_id,
@@ -83,7 +97,7 @@ fn request(attempt: &Attempt) -> AgentRequest {
     }
 }
 
-async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOutput>) {
+pub(super) async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOutput>) {
     while let Some(said) = receiver.recv().await {
         match said {
             AgentOutput::Line(line) => attempt.log.line(line).await,
@@ -114,6 +128,7 @@ fn unknown_agent(attempt: &Attempt, request: AgentRequest, start_s: f64) -> Exec
         request,
         result,
         last_message: None,
+        kept: true,
         start_s,
         seconds: 0.0,
     }

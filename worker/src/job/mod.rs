@@ -9,6 +9,7 @@ mod preparing;
 mod push;
 mod run;
 mod said;
+mod serve;
 mod tell;
 mod unknown;
 

@@ -35,7 +35,7 @@ pub(super) async fn push(
     prepared: &Prepared,
     executed: &Executed,
 ) -> Result<Option<Pushed>, JobError> {
-    if matches!(executed.outcome, Outcome::Canceled | Outcome::Interrupted) {
+    if !executed.kept || matches!(executed.outcome, Outcome::Canceled | Outcome::Interrupted) {
         return Ok(None);
     }
     let stage = attempt.enter(Phase::Pushing).await;

@@ -121,6 +121,7 @@ impl Keeper {
         let running = &self.setup.running;
         running.deadline.put_off(asked_at, self.setup.terms.ttl * 5 / 6);
         let heeded = running.heed(asked, &answer.owned);
+        running.release(&answer.released);
         if heeded.lost > 0 {
             tracing::warn!(attempts = heeded.lost, "attempts were taken back meanwhile: killing their agents");
             self.setup.metrics.outages.agents_killed.inc_by(heeded.lost as u64);

@@ -32,6 +32,7 @@ impl Kept {
                 instance: "here".to_owned(),
                 pool: "default".to_owned(),
                 slots: 1,
+                session_slots: 1,
                 agents: vec!["dummy".to_owned()],
                 labels: serde_json::json!({}),
                 isolation: Isolation::None,

@@ -8,3 +8,4 @@ mod agent_harness;
 mod agent_output;
 mod agent_result;
 mod doctor;
+mod session_server;

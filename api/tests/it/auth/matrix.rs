@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use drydock_database::{
+    job::Accepted,
+    session::{self, NewSession},
+};
+use drydock_domain::TenantId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -64,6 +69,7 @@ struct Things {
     user: String,
     tenant: String,
     worker: String,
+    session: String,
 }
 
 async fn things(api: &Api, admin: &Made) -> Things {
@@ -86,8 +92,21 @@ async fn things(api: &Api, admin: &Made) -> Things {
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let tenant =
         api.get_as(&admin.key, "/whoami").await.expect(200).json()["tenant"]["id"].as_str().unwrap().to_owned();
+    let session = NewSession {
+        project: project.parse().unwrap(),
+        server: "preview".to_owned(),
+        read_only: false,
+        idle_timeout_s: None,
+        queue_timeout_s: 600,
+        idempotency: None,
+    };
+    let client = api.database.client().await.unwrap();
+    let session = match session::start(&client, TenantId::DEFAULT, &session).await.unwrap() {
+        Accepted::New(id) => id.to_string(),
+        other => panic!("{other:?}"),
+    };
     let worker = worker.id().to_string();
-    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant, worker }
+    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant, worker, session }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -109,7 +128,7 @@ async fn routes(api: &Api, things: &Things) -> Vec<Route> {
 }
 
 fn concrete(pattern: &str, things: &Things) -> String {
-    let id = match pattern.split('/').nth(3).unwrap() {
+    let id = match pattern.split('/').nth(3).unwrap_or_default() {
         "projects" => &things.project,
         "jobs" => &things.job,
         "schedules" => &things.schedule,
@@ -119,6 +138,7 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "tenants" => &things.tenant,
         "webhooks" => &things.webhook,
         "workers" => &things.worker,
+        "sessions" => &things.session,
         _ => "",
     };
     let values = [
@@ -176,6 +196,11 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/tenants", json!({"name": "third"})),
         ("/api/v1/tenants/{id}", json!({"name": "taken"})),
         ("/api/v1/workers/{id}/drain", Value::Null),
+        ("/api/v1/sessions", json!({"project_id": things.project, "server": "preview"})),
+        ("/api/v1/request-session", json!({"project_id": things.project})),
+        ("/api/v1/release-session", json!({"session_id": things.session})),
+        ("/request-session", json!({"project_id": things.project})),
+        ("/release-session", json!({"session_id": things.session})),
     ]
     .into();
     bodies.get(pattern).unwrap_or_else(|| panic!("{method} {pattern}: what is a body of it?")).clone()
@@ -247,10 +272,12 @@ async fn what_is_another_tenants_is_not_there() {
         "/webhooks/W/deliveries",
         "/projects/P/versions",
         "/projects/P/files",
+        "/sessions/N",
     ];
     let paths = paths.map(|path| {
         let path = path.replace('P', &things.project).replace('J', &things.job);
         let path = path.replace('B', &things.batch).replace('S', &things.schedule).replace('K', &things.key);
+        let path = path.replace('N', &things.session);
         path.replace('U', &things.user).replace('T', &things.tenant).replace('W', &things.webhook)
     });
     let standing = async || {
@@ -286,9 +313,16 @@ async fn lists_and_references_end_at_the_tenant() {
     let user = json!({"name": "Ada", "email": "ada@example.org", "role": "member"});
     let user = api.post_as(&admin.key, "/users", &user).await.expect(201).text("id");
     let stranger = api.tenant(&admin.key, "second").await;
-    for (list, own) in
-        [("projects", 0), ("jobs", 0), ("schedules", 0), ("batches", 0), ("webhooks", 0), ("users", 0), ("keys", 1)]
-    {
+    for (list, own) in [
+        ("projects", 0),
+        ("jobs", 0),
+        ("schedules", 0),
+        ("batches", 0),
+        ("webhooks", 0),
+        ("users", 0),
+        ("sessions", 0),
+        ("keys", 1),
+    ] {
         let items = async |key: &str| api.get_as(key, &format!("/{list}")).await.expect(200).json();
         let (mine, theirs) = (items(&stranger.key).await, items(&admin.key).await);
         assert_eq!(mine["items"].as_array().unwrap().len(), own, "{list}: {mine}");
@@ -301,6 +335,12 @@ async fn lists_and_references_end_at_the_tenant() {
     let job = json!({"job_type": "edit", "instruction": "tidy"});
     let schedule = json!({"name": "n", "project_id": things.project, "cron": "@daily", "job": job});
     refused("/schedules", schedule, "project_id: value_error").await;
+    let session = json!({"project_id": things.project, "server": "preview"});
+    let answer = api.post_as(&stranger.key, "/sessions", &session).await.expect(404);
+    assert_eq!(answer.text("detail"), "Project not found");
+    let release = json!({"session_id": things.session});
+    let answer = api.post_as(&stranger.key, "/release-session", &release).await.expect(404);
+    assert_eq!(answer.text("detail"), "Invalid or missing 'session_id'");
     let webhook = json!({"name": "n", "url": "https://1.1.1.1/", "project_id": things.project});
     refused("/webhooks", webhook, "project_id: value_error").await;
     let key = json!({"name": "k", "role": "viewer", "user_id": user});

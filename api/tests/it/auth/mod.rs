@@ -46,7 +46,7 @@ impl Replica {
         let listener = TcpListener::bind(config.api_addr).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shutdown = Shutdown::new();
-        let listeners = Listeners { api: listener, admin: None };
+        let listeners = Listeners { api: listener, admin: None, sessions: None };
         let running = tasks::spawn("replica", run(config, secrets, listeners, shutdown.clone()));
         Self { address: ([127, 0, 0, 1], port).into(), shutdown, running, client: reqwest::Client::new() }
     }

@@ -60,7 +60,8 @@ impl Api {
         let api = TcpListener::bind(config.api_addr).await.unwrap();
         let address = api.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let running = tasks::spawn("api", run(config, secrets, Listeners { api, admin: None }, shutdown.clone()));
+        let running =
+            tasks::spawn("api", run(config, secrets, Listeners { api, admin: None, sessions: None }, shutdown.clone()));
         // The client wants a provider of cryptography even where it speaks plain HTTP; the second test to come is refused one.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();

@@ -38,6 +38,7 @@ impl Worker {
             instance: format!("test-{id}"),
             pool: "default".to_owned(),
             slots: 4,
+            session_slots: 1,
             agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
             labels: serde_json::json!({}),
             isolation: Isolation::None,

@@ -25,6 +25,9 @@ pub struct Worker {
     /// Agents it can run.
     #[serde(default)]
     pub agents: Vec<String>,
+    /// Servers that sessions can run on it.
+    #[serde(default)]
+    pub sessions: Vec<String>,
     /// The isolation it gives.
     pub isolation: String,
     /// How it makes workspaces.
@@ -53,6 +56,9 @@ pub struct Pool {
     /// Agents that a live worker has.
     #[serde(default)]
     pub agents: Vec<String>,
+    /// Servers of sessions that a live worker has.
+    #[serde(default)]
+    pub sessions: Vec<String>,
     /// Its jobs; `None` until they were first counted.
     pub jobs: Option<PoolJobs>,
 }

@@ -8,7 +8,9 @@ use crate::{DatabaseError, again};
 
 const CANCEL: &str = "SELECT dd_cancel_v1($1, $2, $3) AS answer";
 const CANCELLING: &str = "SELECT DISTINCT a.worker_id FROM job j JOIN attempt a ON a.id = j.current_attempt
-  WHERE j.state = 'running' AND j.cancel_at IS NOT NULL LIMIT 1000";
+  WHERE j.state = 'running' AND j.cancel_at IS NOT NULL
+  UNION SELECT a.worker_id FROM session s JOIN job j ON j.id = s.job_id JOIN attempt a ON a.id = j.current_attempt
+  WHERE s.release_asked_at IS NOT NULL AND s.ended_at IS NULL AND j.state = 'running' LIMIT 1000";
 
 /// The answer to a cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub async fn cancel(
     }
 }
 
-/// Workers that run a job which is to be cancelled.
+/// Workers that run a job which is to be cancelled, or a session which is to be released.
 ///
 /// # Errors
 /// The database does not answer.

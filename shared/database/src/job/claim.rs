@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::{DatabaseError, again, version::StoredAt};
 
-const CLAIM: &str = "SELECT outcome, attempt_number, base, base_tree, base_manifest, base_delta, at, spec FROM dd_claim_v3($1, $2, $3, $4, $5)";
+const CLAIM: &str = "SELECT outcome, attempt_number, base, base_tree, base_manifest, base_delta, at, spec FROM dd_claim_v4($1, $2, $3, $4, $5)";
 const CLAIM_GROUP: &str = "SELECT outcome, attempt_number, base, base_tree, base_manifest, base_delta, at, spec
-  FROM dd_claim_group_v2($1, $2, $3, $4, $5) ORDER BY place";
+  FROM dd_claim_group_v3($1, $2, $3, $4, $5) ORDER BY place";
 const OPERATION: &str = "claim jobs";
 
 /// What the job asks for, as far as a worker needs it.

@@ -8,7 +8,7 @@ use crate::{DatabaseError, again};
 const DUE: &str = "SELECT dd_due_v2($1) AS moved";
 const READY: &str = "SELECT dd_ready_v1($1) AS moved";
 const DEPEND: &str = "SELECT dd_depend_v1($1) AS moved";
-const EXPIRE: &str = "SELECT dd_expire_v1($1) AS moved";
+const EXPIRE: &str = "SELECT dd_expire_v2($1) AS moved";
 
 /// How many jobs were moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod quotas;
 mod reads;
 mod roles;
 mod schedules;
+mod sessions;
 mod stress;
 mod support;
 mod touch;

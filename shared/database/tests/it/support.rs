@@ -121,6 +121,7 @@ pub(crate) fn describe(id: WorkerId, instance: &str) -> NewWorker {
         instance: instance.to_owned(),
         pool: "default".to_owned(),
         slots: 4,
+        session_slots: 1,
         agents: vec!["dummy".to_owned(), "command".to_owned()],
         labels: serde_json::json!({}),
         isolation: Isolation::None,

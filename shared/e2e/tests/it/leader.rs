@@ -51,6 +51,7 @@ impl Hosts {
                 instance: format!("host-{number}"),
                 pool: stack.pool().to_owned(),
                 slots: 1,
+                session_slots: 1,
                 agents: vec!["dummy".to_owned()],
                 labels: json!({}),
                 isolation: Isolation::None,

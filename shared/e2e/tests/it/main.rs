@@ -21,6 +21,7 @@ mod logs;
 mod main_job;
 mod outages;
 mod results;
+mod sessions;
 mod start;
 mod tickets;
 mod together;

@@ -26,7 +26,7 @@ impl Tail {
     }
 
     /// The last whole lines; when even the last one is too long, its end.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::agent) fn text(&self) -> String {
         let kept = self.bytes.trim_ascii_end();
         let mut kept = &kept[kept.len().saturating_sub(MAX_LAST_MESSAGE)..];
         if kept.len() == MAX_LAST_MESSAGE

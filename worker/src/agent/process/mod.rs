@@ -147,6 +147,16 @@ impl Running {
         Ok(())
     }
 
+    /// The same from below: what the program started hears it before the program does. Half of `grace` is theirs.
+    pub(super) async fn stop_from_below(&mut self, grace: Duration) -> Result<(), AgentError> {
+        let leader = self.leader.clone();
+        let half = grace / 2;
+        let below = tokio::task::spawn_blocking(move || leader.end_below(half));
+        let failed = |source| AgentError::Processes { operation: "list", source };
+        below.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)?;
+        self.stop(half).await
+    }
+
     /// Returns when everything of the attempt that still lived is killed and gone.
     pub(super) async fn sweep(mut self) -> Result<(), AgentError> {
         let swept = (&mut self.swept).await;

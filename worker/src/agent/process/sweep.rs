@@ -123,7 +123,7 @@ pub(super) fn descendants(all: &[Process], root: i32) -> Vec<&Process> {
     found
 }
 
-fn signal(pid: i32, signal: Signal) {
+pub(super) fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         // ESRCH: it ended meanwhile. EPERM: it changed its user, and will be counted as a survivor.
         let _ = kill_process(pid, signal);

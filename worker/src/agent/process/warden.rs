@@ -4,10 +4,12 @@
 //! then this agent's alone (see [`proof`]).
 
 use std::{
+    collections::BTreeSet,
     io,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -19,12 +21,14 @@ use tokio::sync::oneshot;
 use super::{
     Belongings, Running,
     children::{self, Registered},
-    proof, sweep,
+    proof, sweep, table,
 };
 use crate::agent::error::AgentError;
 
 /// A warden calls the system and little else.
 const STACK: usize = 256 << 10;
+/// Between two looks whether what was asked to end has.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// An agent's first process.
 pub(super) struct Leader {
@@ -42,6 +46,40 @@ impl Leader {
             // ESRCH: it ended meanwhile. EPERM: it changed its user; the sweep reports it as a survivor.
             let _ = kill_process_group(self.pid, signal);
         }
+    }
+
+    /// Ends what it started, children before their parents: SIGTERM, and SIGKILL for what is left after `grace`. Blocking. What has left
+    /// its descendants, and what comes meanwhile, is the sweep's.
+    pub(super) fn end_below(&self, grace: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + grace;
+        let mut asked = BTreeSet::new();
+        loop {
+            let living = self.below()?;
+            if living.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                living.iter().for_each(|&pid| sweep::signal(pid, Signal::KILL));
+                return Ok(());
+            }
+            for &pid in &living {
+                if asked.insert(pid) {
+                    sweep::signal(pid, Signal::TERM);
+                    sweep::signal(pid, Signal::CONT);
+                }
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Its living descendants, children before parents.
+    fn below(&self) -> io::Result<Vec<i32>> {
+        if *self.reaped.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Vec::new());
+        }
+        let all = table::read()?;
+        let below = sweep::descendants(&all, self.pid.as_raw_nonzero().get());
+        Ok(below.into_iter().rev().filter(|process| !process.is_dead()).map(|process| process.pid).collect())
     }
 
     /// Waits for its end, then reaps it. Until then its number and its group's can be signalled safely.

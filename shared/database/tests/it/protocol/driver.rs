@@ -236,6 +236,7 @@ fn describe(start: &Start) -> NewWorker {
         instance: told::instance(start.instance),
         pool: start.pool.to_owned(),
         slots: start.slots,
+        session_slots: 1,
         agents: start.agents.iter().map(|agent| (*agent).to_owned()).collect(),
         labels: if start.gpu { json!({"gpu": "yes", "zone": "z"}) } else { json!({"zone": "z"}) },
         isolation: start.isolation,

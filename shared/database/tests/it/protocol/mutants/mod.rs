@@ -28,13 +28,13 @@ const STEPS: usize = 250;
 /// The scripts that show a function's faults soonest.
 fn scripts_of(function: &str) -> &'static [&'static str] {
     match function {
-        "dd_claim_v3" => &["claim", "claims of workers"],
+        "dd_claim_v4" => &["claim", "claims of workers"],
         "dd_finish_v5" => &["finish", "publish"],
         "dd_end_attempt_v2" | "dd_settle_v1" => &["retries", "lost", "cancel", "dependencies", "faults"],
         "dd_promote_v2" => &["places", "full places", "lane"],
         "dd_cancel_v1" => &["cancel"],
         "dd_reap_v2" | "dd_end_expired_workers_v1" => &["lost", "cancel"],
-        "dd_renew_v3" | "dd_worker_start_v3" => &["renew"],
+        "dd_renew_v4" | "dd_worker_start_v4" => &["renew"],
         "dd_redispatch_v2" | "dd_return_ticket_v2" => &["tickets", "unserved tickets"],
         "dd_pull_v1" | "dd_suits_v1" => &["claims of workers"],
         "dd_admit_v6" => &["admission", "fair", "unserved tickets"],
@@ -113,7 +113,7 @@ async fn each_mutant_changes_one_place() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// `DRYDOCK_MUTANTS=dd_claim_v3,dd_reap_v2` tries those functions alone.
+/// `DRYDOCK_MUTANTS=dd_claim_v4,dd_reap_v2` tries those functions alone.
 #[expect(clippy::disallowed_methods, reason = "how much to test is asked of whoever runs it")]
 fn wanted() -> Vec<String> {
     std::env::var("DRYDOCK_MUTANTS").map_or_else(|_| Vec::new(), |names| names.split(',').map(str::to_owned).collect())

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn claim() -> Vec<Mutant> {
-    const F: &str = "dd_claim_v3";
+    const F: &str = "dd_claim_v4";
     vec![
         dies(F, "WHERE id = jid AND state = 'dispatched' AND", "WHERE id = jid AND"),
         dies(F, " AND dispatch_seq = seq", ""),
@@ -171,13 +171,13 @@ pub(super) fn reap() -> Vec<Mutant> {
         dies(F, "UPDATE job SET output = right(encode(last, 'escape'), 4096)", "UPDATE job SET output = output"),
         dies("dd_end_expired_workers_v1", "ended_at IS NULL AND ", ""),
         dies("dd_end_expired_workers_v1", " + grace", ""),
-        dies("dd_worker_start_v3", " AND ended_at IS NULL", " AND false"),
-        dies("dd_worker_start_v3", "instance = inst AND ", ""),
+        dies("dd_worker_start_v4", " AND ended_at IS NULL", " AND false"),
+        dies("dd_worker_start_v4", "instance = inst AND ", ""),
     ]
 }
 
 pub(super) fn renew() -> Vec<Mutant> {
-    const F: &str = "dd_renew_v3";
+    const F: &str = "dd_renew_v4";
     vec![
         dies(F, "WHERE id = w AND ended_at IS NULL", "WHERE id = w"),
         dies(

@@ -194,7 +194,7 @@ pub(super) fn waits() -> Vec<Mutant> {
 
 pub(super) fn ends_of_waits() -> Vec<Mutant> {
     const N: &str = "dd_depend_v1";
-    const E: &str = "dd_expire_v1";
+    const E: &str = "dd_expire_v2";
     vec![
         dies(N, "FROM job_dependency WHERE ended IS NOT NULL ORDER", "FROM job_dependency ORDER"),
         dies(N, "SELECT DISTINCT job_id", "SELECT job_id"),

@@ -1,0 +1,125 @@
+//! Run, for a session: its server is started, told of once it takes connections, and held until it is to go. What comes after is as for
+//! every job: its files go back, the attempt ends.
+
+use std::time::Duration;
+
+use drydock_database::{session, wake::Channel};
+use drydock_domain::{
+    Outcome, Phase,
+    agent::{AgentRequest, AgentResult},
+};
+use drydock_runtime::{Backoff, exit::chain};
+use tokio::sync::mpsc;
+
+use super::{
+    Attempt,
+    error::JobError,
+    execute::{BACKLOG, Executed, pump, request},
+};
+use crate::{
+    agent::{self, Over, Serve, Served, ServerSpec},
+    running::Stop,
+};
+
+pub(super) async fn serve(attempt: &Attempt) -> Result<Executed, JobError> {
+    let stage = attempt.enter(Phase::Running).await;
+    let (request, start_s) = (request(attempt), attempt.claimed.elapsed().as_secs_f64());
+    let client = attempt.context.database.client().await.map_err(JobError::Session)?;
+    let plan = session::plan(&client, attempt.job).await.map_err(JobError::Session)?;
+    drop(client);
+    let server = plan.as_ref().and_then(|plan| attempt.context.agents.server(&plan.server));
+    let (Some(plan), Some(server)) = (&plan, server) else {
+        // The claim has checked the name; only a configuration that changed meanwhile leads here.
+        let over = Over::NotStarted("The session's server is not configured on this worker.".to_owned());
+        return Ok(ended(attempt, request, Served { over, last_words: None }, start_s, stage.leave(&attempt.context)));
+    };
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    let (home, tmp) = (attempt.scratch.home(), attempt.scratch.temp());
+    let permit = &attempt.registration.permit;
+    let launch = Serve {
+        spec: server,
+        request: &request,
+        attempt: attempt.id,
+        workspace: attempt.scratch.workspace(),
+        home: &home,
+        tmp: &tmp,
+        bind: attempt.context.config.agents.sessions.session_bind,
+        idle: plan.idle_timeout_s.map(|seconds| Duration::from_secs(seconds.unsigned_abs().into())),
+        release: permit.release.token(),
+        cancel: permit.stop.token(),
+        hold: permit.hold.clone(),
+        output: sender,
+    };
+    let serving = agent::serve(launch, |port| ready(attempt, server, port));
+    let (served, ()) = tokio::join!(serving, pump(attempt, receiver));
+    let served = served.map_err(JobError::Agent)?;
+    Ok(ended(attempt, request, served, start_s, stage.leave(&attempt.context)))
+}
+
+/// Tells where the session is reached, until the database has heard it. `false`: it is not wanted, or not ours any more.
+async fn ready(attempt: &Attempt, server: &ServerSpec, port: u16) -> bool {
+    let context = &attempt.context;
+    let host = context.config.agents.sessions.advertised_host.as_str();
+    let preview = server.is_preview().then(|| address(host, port));
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+    let stopped = attempt.registration.permit.stop.token();
+    loop {
+        let told = async {
+            session::ready(&context.database.client().await?, attempt.id, (host, port), preview.as_deref()).await
+        };
+        match told.await {
+            Ok(wanted) => {
+                context.waker.wake(Channel::Events);
+                if wanted {
+                    let line = format!("[worker] Session '{}' takes connections at {host}:{port}", server.name());
+                    attempt.log.line(line).await;
+                }
+                return wanted;
+            }
+            Err(error) => tracing::warn!("failed to tell that the session is ready: {}", chain(&error)),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+            () = stopped.cancelled() => return false,
+        }
+    }
+}
+
+/// Where a browser finds it.
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("http://[{host}]:{port}/") } else { format!("http://{host}:{port}/") }
+}
+
+fn ended(attempt: &Attempt, request: AgentRequest, served: Served, start_s: f64, seconds: f64) -> Executed {
+    let permit = &attempt.registration.permit;
+    let (outcome, detail) = match &served.over {
+        Over::Released if permit.release.reason() == Some(Stop::Draining) => {
+            (Outcome::Succeeded, "the worker stopped".to_owned())
+        }
+        Over::Released => (Outcome::Succeeded, "the session was released".to_owned()),
+        Over::Idle(limit) => (Outcome::Succeeded, format!("nobody was connected for {} s", limit.as_secs())),
+        Over::Ended(ending) if ending.is_success() => (Outcome::Succeeded, format!("the server {ending}")),
+        Over::Ended(ending) => (Outcome::Failed, format!("the server {ending}")),
+        Over::NotStarted(reason) => (Outcome::Failed, reason.clone()),
+        Over::Canceled if permit.stop.reason() == Some(Stop::Canceled) => {
+            (Outcome::Canceled, "the session was cancelled".to_owned())
+        }
+        Over::Canceled => (Outcome::Interrupted, "the worker had to stop it".to_owned()),
+    };
+    let result = if outcome == Outcome::Failed {
+        AgentResult::error(detail.clone(), vec![detail.clone()])
+    } else {
+        AgentResult::completed(detail.clone())
+    };
+    Executed {
+        outcome,
+        detail: Some(detail),
+        request,
+        result,
+        last_message: served.last_words,
+        // Of one that never took connections nobody wants to keep what it left half done.
+        kept: !matches!(served.over, Over::NotStarted(_)),
+        start_s,
+        seconds,
+    }
+}
