@@ -217,6 +217,8 @@ async fn a_service_starts_only_with_the_role_it_was_granted() {
         database.client().await.unwrap().batch_execute(&nothing).await.unwrap();
         let error = connect(url, service).await.unwrap_err();
         assert!(matches!(&error, DatabaseError::NotGranted { lacks, .. } if lacks.contains(table)), "{error:?}");
+        let [api, fleet] = ["drydock_test_api", "drydock_test_fleet"].map(str::to_owned);
+        migrate::grant(&database, &migrate::ServiceRoles { api, fleet }).await.unwrap();
     }
 }
 
