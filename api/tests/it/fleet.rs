@@ -57,7 +57,7 @@ async fn pools_are_told_with_what_the_dispatcher_counted() {
     worker.claim(&job).await;
     api.job(&project, json!({"job_type": "edit", "instruction": "later"})).await;
     let uncounted = api.get("/pools").await.expect(200).json()["items"][0].clone();
-    let known = json!({"name": "default", "agents": ["dummy"], "isolation": ["none"], "slots": {"total": 4, "busy": 1, "free": 3},
+    let known = json!({"name": "default", "agents": ["dummy"], "sessions": [], "isolation": ["none"], "slots": {"total": 4, "busy": 1, "free": 3},
                        "workers": {"live": 1, "draining": 0, "drained": 0, "lost": 0}});
     assert_eq!(uncounted, known);
     pool_count::count(&api.database.client().await.unwrap()).await.unwrap();

@@ -24,7 +24,9 @@ pub(in crate::command) struct StartArgs {
     /// The project
     project: String,
     /// One of the workers' servers, like preview
-    server: String,
+    // Not `server`: that is the global option's name.
+    #[arg(value_name = "SERVER")]
+    session_server: String,
     /// Discard what is changed; the project's jobs run beside it
     #[arg(long)]
     read_only: bool,
@@ -46,8 +48,12 @@ struct Body {
 }
 
 pub(super) async fn run(context: &Context, args: StartArgs) -> Result<Exit, CliError> {
-    let StartArgs { project: project_id, server, read_only, idle_timeout: idle_timeout_s, .. } = args;
-    let body = Body { project_id, server, read_only, idle_timeout_s };
+    let body = Body {
+        project_id: args.project,
+        server: args.session_server,
+        read_only: args.read_only,
+        idle_timeout_s: args.idle_timeout,
+    };
     let client = context.client()?;
     let made: Document<Session> = client.post(["sessions"]).json(&body).idempotent().limit(LIMIT).document().await?;
     let id = &made.value.session_id;
