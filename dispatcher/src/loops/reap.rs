@@ -92,7 +92,7 @@ impl Reaper {
     }
 
     /// Whether so many leases ran out together that it is better to wait. Those of workers that were cut off together run out over
-    /// one period of renewals, which is shorter than the grace (else there is a warning): before the first of them is over, all have run out.
+    /// one period of renewals, which is shorter than the grace (else there is a warning): before the first of them is over, all have.
     async fn is_mass(&self, client: &Client) -> Result<bool, DatabaseError> {
         let leases = worker::leases(client).await?;
         let mass = is_mass(leases);
@@ -104,25 +104,34 @@ impl Reaper {
                 "many workers let their lease run out together: nobody is declared over for two leases; look at the network"
             );
         }
-        let holds = guard.holds(mass, Instant::now(), self.context.config.lease_ttl * 2);
+        let holds = guard.holds(leases, Instant::now(), self.context.config.lease_ttl * 2);
         self.context.metrics.reaping_held.set(holds.into());
         Ok(holds)
     }
 }
 
-/// Since when leases run out in mass.
+/// Since when it is held back, for leases that ran out in mass.
 #[derive(Default)]
 struct Guard {
     since: Option<Instant>,
 }
 
 impl Guard {
-    /// Whether to hold back: there is a `mass` at `now`, and has not been for `most` yet.
-    fn holds(&mut self, mass: bool, now: Instant, most: Duration) -> bool {
-        if !mass {
-            self.since = None;
+    /// Whether to hold back at `now`: since there was a mass, for `most`, or until every lease is good again. When the network is back,
+    /// workers renew one after another, and those that come last are fewer than a mass.
+    fn holds(&mut self, leases: worker::Leases, now: Instant, most: Duration) -> bool {
+        let mass = is_mass(leases);
+        match self.since {
+            None if mass => self.since = Some(now),
+            Some(_) if leases.expired == 0 => self.since = None,
+            Some(since) if now.duration_since(since) >= most => {
+                // The next mass has all its time.
+                self.since = self.since.filter(|_| mass);
+                return false;
+            }
+            None | Some(_) => {}
         }
-        mass && now.duration_since(*self.since.get_or_insert(now)) < most
+        self.since.is_some()
     }
 
     /// Those that were held are over, or are no more ours to judge: the next ones have all their time.
@@ -147,19 +156,37 @@ mod tests {
         assert!(!mass(5, 17) && !mass(30, 100), "a few of many");
     }
 
+    /// Of twelve workers so many let their lease run out.
+    const fn expired(expired: i64) -> worker::Leases {
+        worker::Leases { expired, workers: 12 }
+    }
+
     #[test]
     fn each_wave_is_held_for_its_own_full_time() {
         let (start, most) = (Instant::now(), Duration::from_secs(120));
         let at = |seconds| start + Duration::from_secs(seconds);
+        let (few, many) = (expired(4), expired(5));
         let mut guard = Guard::default();
-        assert!(!guard.holds(false, at(0), most));
-        assert!(guard.holds(true, at(10), most) && guard.holds(true, at(129), most));
-        assert!(!guard.holds(true, at(130), most), "two leases are over");
-        assert!(!guard.holds(true, at(131), most), "until those that were held are ended");
+        assert!(!guard.holds(few, at(0), most));
+        assert!(guard.holds(many, at(10), most) && guard.holds(many, at(129), most));
+        assert!(!guard.holds(many, at(130), most), "two leases are over");
+        assert!(!guard.holds(many, at(131), most), "until those that were held are ended");
         guard.ended();
-        assert!(guard.holds(true, at(131), most) && guard.holds(true, at(250), most), "the second wave");
-        assert!(!guard.holds(true, at(251), most));
-        assert!(!guard.holds(false, at(252), most), "they came back");
-        assert!(guard.holds(true, at(253), most) && guard.holds(true, at(372), most), "the third");
+        assert!(guard.holds(many, at(131), most) && guard.holds(many, at(250), most), "the second wave");
+        assert!(!guard.holds(few, at(251), most), "some came back, and the others had their time");
+        assert!(guard.holds(many, at(253), most) && guard.holds(many, at(372), most), "the third");
+    }
+
+    /// Red when it is held back for as long as there is a mass: those that had not renewed yet were over the moment others had.
+    #[test]
+    fn workers_that_come_back_one_after_another_are_waited_for() {
+        let (start, most) = (Instant::now(), Duration::from_secs(120));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut guard = Guard::default();
+        for (second, late) in [(10, 5), (40, 5), (41, 4), (42, 1)] {
+            assert!(guard.holds(expired(late), at(second), most), "{late} are late after {second} s");
+        }
+        assert!(!guard.holds(expired(0), at(43), most), "all are back");
+        assert!(!guard.holds(expired(4), at(44), most), "few may well die together");
     }
 }
