@@ -1,5 +1,11 @@
 -- Interactive sessions: servers that run on a project's workspace and are reached at host:port. A session is a job of type 'session', and
 -- its id is the job's: lane, quotas, ticket, claim, lease, push and version are those of jobs. Beside it is what only a session has.
+-- Whoever needs a table that this changes waits meanwhile: better often and shortly than once and long.
+SELECT set_config('lock_timeout', '200ms', true);
+
+-- How many of a worker's slots sessions may take. Its servers are among its agents, as 'session/NAME', which no job can name.
+ALTER TABLE worker ADD session_slots int NOT NULL DEFAULT 0 CHECK (session_slots >= 0);
+
 CREATE TABLE session (
   job_id uuid PRIMARY KEY REFERENCES job,
   tenant_id uuid NOT NULL REFERENCES tenant,
@@ -24,9 +30,6 @@ CREATE INDEX session_list ON session (tenant_id, created_at DESC, job_id DESC);
 CREATE INDEX session_live ON session (tenant_id, created_at DESC, job_id DESC) WHERE ended_at IS NULL;
 CREATE INDEX session_releasing ON session (release_asked_at) WHERE release_asked_at IS NOT NULL AND ended_at IS NULL;
 
--- How many of a worker's slots sessions may take. Its servers are among its agents, as 'session/NAME', which no job can name.
-ALTER TABLE worker ADD session_slots int NOT NULL DEFAULT 0 CHECK (session_slots >= 0);
-
 -- A worker starts: its predecessor on the same scratch directory is over, whatever its lease says.
 CREATE FUNCTION dd_worker_start_v4(w uuid, inst text, po text, sl int, ss int, ag text[], la jsonb, iso text, ru text, refused jsonb, b text, ttl interval)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -50,7 +53,7 @@ BEGIN
 END $$;
 
 -- The attempt's server takes connections at h:p; `url` is what the project shows of it, if anything. False: the attempt is not its
--- worker's any more, or the session is over. Repeating the call changes nothing.
+-- worker's any more, or the session is over or to be cancelled. Repeating the call changes nothing.
 -- From here on the job is started by nobody else: as soon as it does not run it is expired.
 -- Locks: project, job, session.
 CREATE FUNCTION dd_session_ready_v1(a uuid, h text, p int, url text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -58,7 +61,7 @@ DECLARE j job; jid uuid;
 BEGIN
   SELECT t.job_id INTO jid FROM attempt t WHERE t.id = a;
   PERFORM 1 FROM project q JOIN job b ON b.project_id = q.id WHERE b.id = jid FOR NO KEY UPDATE OF q;
-  SELECT b.* INTO j FROM job b WHERE b.id = jid AND b.state = 'running' AND b.current_attempt = a FOR NO KEY UPDATE;
+  SELECT b.* INTO j FROM job b WHERE b.id = jid AND b.state = 'running' AND b.current_attempt = a AND b.cancel_at IS NULL FOR NO KEY UPDATE;
   IF NOT FOUND THEN RETURN false; END IF;
   UPDATE session s SET host = h, port = p, preview_url = url, ready_at = clock_timestamp(), attempt_id = a
    WHERE s.job_id = jid AND s.ready_at IS NULL AND s.ended_at IS NULL;

@@ -89,7 +89,7 @@ BEGIN
   IF owned <> '{}' THEN
     cancelled := ARRAY(SELECT a.id FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.id = ANY (owned) AND j.cancel_at IS NOT NULL);
     released := ARRAY(SELECT a.id FROM attempt a JOIN session s ON s.job_id = a.job_id
-                       WHERE a.id = ANY (owned) AND s.release_asked_at IS NOT NULL);
+                       WHERE a.id = ANY (owned) AND s.release_asked_at IS NOT NULL AND s.ended_at IS NULL);
   END IF;
 END $$;
 

@@ -35,7 +35,8 @@ pub(super) async fn begin(
 ) -> Result<(SessionRow, bool), ApiError> {
     let SessionRequest { project, server, idle_timeout_s, read_only } = request;
     // Slots that other tenants' jobs take are not free.
-    let room = session::room(&app.unscoped().await?, tenant, project, &server).await?;
+    let key = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
+    let room = session::room(&app.unscoped().await?, tenant, project, &server, key.as_deref()).await?;
     if !room.project {
         return Err(ApiError::NO_PROJECT);
     }
@@ -43,10 +44,9 @@ pub(super) async fn begin(
         return Err(refused("server", unknown(&server, &room.servers)));
     }
     // One that was asked for before may be what takes the place.
-    if !room.free && idempotency.is_none() {
+    if !room.free && !room.asked {
         return Err(unavailable(NO_SLOT));
     }
-    let key = idempotency.as_ref().map(|idempotency| idempotency.key.clone());
     let wait = app.config.session_wait;
     let new = NewSession {
         project,
@@ -64,7 +64,7 @@ pub(super) async fn begin(
         Accepted::NoProject | Accepted::NoDependency => return Err(ApiError::NO_PROJECT),
         Accepted::OverQuota(lacks) => return Err(ApiError::over_quota(&lacks)),
     };
-    let mut begun = Begun { app: app.clone(), tenant, id, key, settled: replayed };
+    let mut begun = Begun { app: app.clone(), tenant, id, key, replayed, settled: replayed };
     app.waker.wake_all();
     if !replayed && !room.free {
         begun.give_up(NO_SLOT).await?;
@@ -90,6 +90,8 @@ struct Begun {
     tenant: TenantId,
     id: JobId,
     key: Option<String>,
+    /// Whether it was asked for before: then it is told as it is now.
+    replayed: bool,
     settled: bool,
 }
 
@@ -101,7 +103,7 @@ impl Begun {
         loop {
             let row = session::find(&app.client(self.tenant).await?, self.tenant, self.id).await?;
             let row = row.ok_or_else(|| ApiError::Internal(format!("session {} cannot be read", self.id)))?;
-            if row.status == SessionStatus::Ready || row.ready_at.is_some() {
+            if row.status == SessionStatus::Ready || self.replayed && row.ready_at.is_some() {
                 self.settled = true;
                 return Ok(row);
             }
@@ -141,7 +143,7 @@ impl Begun {
         }
         self.settled = true;
         if row.status == SessionStatus::Terminated {
-            return Ok(ApiError::Conflict("The session was ended before it was ready".into()));
+            return Ok(ApiError::Conflict("The session was ended before anybody was told where it is".into()));
         }
         let reason = row.errors.first().cloned().or(row.detail).unwrap_or_else(|| "The session ended.".to_owned());
         let output = row.output.map(|output| format!("\n{output}")).unwrap_or_default();

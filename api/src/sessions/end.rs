@@ -19,6 +19,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 const SLOW: ApiError = ApiError::Unavailable { detail: "The session is ending; ask again", cause: None };
 
+const MOVED: &str = "The session is over, but its project has a newer version than the one it began with, so that its changes became none. \
+                     They stay readable for a while: GET /projects/{id}/files?attempt=";
+
 /// What became of a session that was to end.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct SessionEnd {
@@ -41,7 +44,10 @@ pub(crate) struct SessionEnd {
 #[utoipa::path(
     delete, path = "/api/v1/sessions/{id}", tag = "sessions",
     params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, body = SessionEnd), (status = 404))
+    responses(
+        (status = 200, body = SessionEnd), (status = 404), (status = 409, description = "The project's newest version is another one by now"),
+        (status = 500), (status = 503)
+    )
 )]
 pub(crate) async fn end_session(
     State(app): State<Shared>,
@@ -77,9 +83,12 @@ pub(super) async fn end(app: &App, tenant: TenantId, id: JobId) -> Result<Sessio
 
 fn over(row: SessionRow, terminated: SessionEnd) -> Result<SessionEnd, ApiError> {
     let error = row.status.is_failed().then(|| row.errors.into_iter().next().or(row.detail)).flatten();
-    if row.attempt_state.as_deref() == Some("infra") {
-        let reason = error.unwrap_or_default();
-        return Err(ApiError::Internal(format!("session {} could not be ended in order: {reason}", row.id)));
+    match row.attempt_state.as_deref() {
+        Some("conflict") => Err(ApiError::Conflict(MOVED.into())),
+        Some("infra" | "lost") => {
+            let reason = error.unwrap_or_default();
+            Err(ApiError::Internal(format!("session {} could not be ended in order: {reason}", row.id)))
+        }
+        _ => Ok(SessionEnd { version: row.version, error, ..terminated }),
     }
-    Ok(SessionEnd { version: row.version, error, ..terminated })
 }

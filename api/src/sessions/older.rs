@@ -73,7 +73,7 @@ pub(crate) async fn root_request_session(
 /// End a session (older path)
 #[utoipa::path(
     post, path = "/api/v1/release-session", tag = "older paths", request_body = ReleaseSessionBody,
-    responses((status = 200, body = SessionEnd), (status = 404))
+    responses((status = 200, body = SessionEnd), (status = 404), (status = 409), (status = 500), (status = 503))
 )]
 pub(crate) async fn release_session(
     State(app): State<Shared>,
@@ -86,7 +86,7 @@ pub(crate) async fn release_session(
 /// End a session (older path, at the root)
 #[utoipa::path(
     post, path = "/release-session", tag = "older paths", request_body = ReleaseSessionBody,
-    responses((status = 200, body = SessionEnd), (status = 404))
+    responses((status = 200, body = SessionEnd), (status = 404), (status = 409), (status = 500), (status = 503))
 )]
 pub(crate) async fn root_release_session(
     State(app): State<Shared>,

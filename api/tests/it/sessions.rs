@@ -87,6 +87,34 @@ async fn a_session_is_answered_when_it_is_ready_and_once_for_each_key() {
     answer.expect(201);
 }
 
+/// Red when a session that ended otherwise than it was to is answered as one that ended well.
+#[tokio::test]
+async fn changes_that_became_no_version_are_not_passed_over_in_silence() {
+    let api = Api::start().await;
+    let (project, worker) = ready_project(&api).await;
+    let asked = json!({"project_id": project, "server": "preview"});
+    let (answer, (id, attempt)) = tokio::join!(api.post("/sessions", &asked), take(&api, &worker));
+    answer.expect(201);
+    let path = format!("/projects/{project}/files/README.md?while_running=true");
+    let by_hand = api.request(Method::PUT, &path).body("meanwhile").send().await.unwrap();
+    assert_eq!(by_hand.status(), 201);
+    let path = format!("/sessions/{id}");
+    let ends = async {
+        let client = api.database.client().await.unwrap();
+        drydock_testing::until("it is released", PATIENCE, async || {
+            client.query_opt("SELECT 1 FROM session WHERE release_asked_at IS NOT NULL", &[]).await.unwrap()
+        })
+        .await;
+        let files: &[(&str, Content<'_>)] = &[("README.md", Content::File(b"of the session"))];
+        worker.try_finish(&id, attempt, Outcome::Succeeded, &Report::default(), Some(files)).await
+    };
+    let (ended, finished) = tokio::join!(api.delete(&path), ends);
+    assert_eq!(finished, drydock_database::job::Finished::Conflict);
+    let (code, detail) = ended.expect(409).error();
+    assert_eq!(code, "conflict");
+    assert!(detail.as_str().unwrap().contains("?attempt="), "{detail}");
+}
+
 #[tokio::test]
 async fn what_a_session_may_ask_for_is_checked() {
     let api = Api::start().await;

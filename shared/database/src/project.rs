@@ -24,7 +24,8 @@ macro_rules! select {
                     p.preview_url, p.created_at,
                     greatest(p.updated_at, j.updated_at) AS updated_at, j.state::text AS state, j.summary
                FROM project p JOIN tenant t ON t.id = p.tenant_id
-               LEFT JOIN LATERAL (SELECT n.state, n.summary, n.updated_at FROM job n WHERE n.project_id = p.id
+               LEFT JOIN LATERAL (SELECT n.state, n.summary, n.updated_at FROM job n
+                                   WHERE n.project_id = p.id AND n.job_type <> 'session'
                                    ORDER BY n.created_at DESC, n.id DESC LIMIT 1) j ON true
               WHERE p.tenant_id = $1 AND p.deleted_at IS NULL AND ",
             $($filter),+

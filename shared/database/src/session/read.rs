@@ -49,7 +49,8 @@ const ROOM: &str = "SELECT p.id IS NOT NULL AS project,
              WHERE w.pool = p.pool AND w.isolation >= p.min_isolation AND w.ended_at IS NULL AND NOT w.draining
                AND w.lease_until > clock_timestamp() AND $3 = ANY (w.agents)
                AND w.slots > (SELECT count(*) FROM attempt t WHERE t.worker_id = w.id AND t.state = 'running')
-               AND w.session_slots > dd_sessions_of_v1(w.id)) AS free
+               AND w.session_slots > dd_sessions_of_v1(w.id)) AS free,
+    EXISTS (SELECT FROM idempotency i WHERE i.tenant_id = $1 AND i.key = $5) AS asked
   FROM (SELECT) one LEFT JOIN project p ON p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL";
 
 /// How a session stands.
@@ -247,6 +248,8 @@ pub struct Room {
     pub servers: Vec<String>,
     /// Whether a worker of the project's pool could take it now.
     pub free: bool,
+    /// Whether a request with this key was accepted before.
+    pub asked: bool,
 }
 
 /// Whether there is room for a session of `server` on the tenant's `project` now. A hint: others may be faster.
@@ -258,12 +261,18 @@ pub async fn room(
     tenant: TenantId,
     project: ProjectId,
     server: &str,
+    key: Option<&str>,
 ) -> Result<Room, DatabaseError> {
     let failed = || DatabaseError::query("look for room for a session");
     let statement = conn.prepare_cached(ROOM).await.map_err(failed())?;
     let row = conn
-        .query_one(&statement, &[&tenant.uuid(), &project.uuid(), &agent_of(server), &PREFIX])
+        .query_one(&statement, &[&tenant.uuid(), &project.uuid(), &agent_of(server), &PREFIX, &key])
         .await
         .map_err(failed())?;
-    Ok(Room { project: row.get("project"), servers: row.get("servers"), free: row.get("free") })
+    Ok(Room {
+        project: row.get("project"),
+        servers: row.get("servers"),
+        free: row.get("free"),
+        asked: row.get("asked"),
+    })
 }

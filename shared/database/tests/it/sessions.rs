@@ -109,6 +109,19 @@ async fn a_session_is_told_of_by_its_attempt_alone_and_its_end_takes_the_address
     assert!(!tell(attempt).await, "it is over");
 }
 
+/// Red when `dd_session_ready_v1` does not look at `cancel_at`.
+#[tokio::test]
+async fn a_session_that_is_to_be_cancelled_is_not_told_of() {
+    let database = drydock_testing::database().await;
+    let mut fleet = Fleet::new(&database).await;
+    serving(&mut fleet, 1).await;
+    start(&fleet, &new(&fleet)).await;
+    let (id, attempt) = fleet.running().await;
+    assert_eq!(session::release(&fleet.client, TENANT, id).await.unwrap(), Released::Soon);
+    assert!(!session::ready(&fleet.client, attempt, ("worker-1", 4000), URL).await.unwrap());
+    assert_eq!((find(&fleet, id).await.status, preview_url(&fleet).await), (SessionStatus::Releasing, None));
+}
+
 /// Red when a ready session may be claimed again, when its expiry is left out, and when the trigger waits for the job's end.
 #[tokio::test]
 async fn a_ready_session_that_lost_its_worker_is_over_and_frees_its_lane() {
@@ -159,7 +172,8 @@ async fn a_worker_takes_no_more_sessions_than_it_has_places_for() {
     let database = drydock_testing::database().await;
     let mut fleet = Fleet::new(&database).await;
     serving(&mut fleet, 1).await;
-    let room = async |fleet: &Fleet| session::room(&fleet.client, TENANT, fleet.project, "preview").await.unwrap();
+    let room =
+        async |fleet: &Fleet| session::room(&fleet.client, TENANT, fleet.project, "preview", None).await.unwrap();
     assert!(room(&fleet).await.free);
     ready(&fleet).await;
     let other = fleet.another_project(&database).await;
