@@ -76,12 +76,6 @@ impl Context {
         }
     }
 
-    /// Agents, and session servers under names that no agent has.
-    fn offered(&self) -> Vec<String> {
-        let servers = self.agents.servers();
-        self.agents.names().into_iter().chain(servers.iter().map(|server| session::agent_of(server))).collect()
-    }
-
     /// How this process introduces itself.
     pub(crate) fn describe(&self, id: WorkerId) -> NewWorker {
         NewWorker {
@@ -90,7 +84,7 @@ impl Context {
             pool: self.config.pool.clone(),
             slots: self.config.slots().into(),
             session_slots: self.config.session_slots().into(),
-            agents: self.offered(),
+            agents: offered(&self.agents, self.config.session_slots()),
             labels: serde_json::json!({}),
             isolation: Self::ISOLATION,
             rung: self.materializer.ladder().best().to_string(),
@@ -104,5 +98,28 @@ impl Context {
                 .into(),
             build: drydock_runtime::build_info::VERSION.to_owned(),
         }
+    }
+}
+
+/// Agents, and session servers under names that no agent has, where there is a slot for one.
+fn offered(agents: &Agents, session_slots: u16) -> Vec<String> {
+    let servers = if session_slots == 0 { Vec::new() } else { agents.servers() };
+    agents.names().into_iter().chain(servers.iter().map(|server| session::agent_of(server))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AgentsConfig;
+
+    #[test]
+    fn servers_are_offered_only_where_there_is_a_slot_for_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), "[session.s]\nargv = ['/bin/true', '{port_file}']\nport = 'file'\n").unwrap();
+        let config = AgentsConfig { file: Some(file.path().to_owned()), ..AgentsConfig::default() };
+        let agents = Agents::load(&config).unwrap();
+        let has = |slots| offered(&agents, slots).contains(&"session/s".to_owned());
+        assert!(has(1) && !has(0));
+        assert!(offered(&agents, 0).contains(&"command".to_owned()));
     }
 }

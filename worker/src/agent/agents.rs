@@ -127,7 +127,9 @@ impl Agents {
         let (found, problems) = look_up(program, settings.session_grace, environment);
         match found {
             Ok(program) => {
-                drop(self.servers.insert(name.clone(), ServerSpec { program, port, start_timeout, preview }))
+                let advertised_host = settings.advertised_host.clone();
+                let server = ServerSpec { program, port, start_timeout, preview, advertised_host };
+                drop(self.servers.insert(name.clone(), server));
             }
             Err(reason) => self.unavailable_servers.push((name.clone(), reason)),
         }

@@ -70,7 +70,14 @@ pub(super) fn servers() -> [ServerEntry; 2] {
         start_timeout: None,
         preview: false,
     };
-    let preview = line(&["drydock-preview", "--host", "{host}", "--port-file", "{port_file}"]);
+    let preview = line(&[
+        "drydock-preview",
+        "--host",
+        "{host}",
+        "--port-file",
+        "{port_file}",
+        "--allowed-host={advertised_host}",
+    ]);
     let serena = line(&[
         "serena",
         "start-mcp-server",

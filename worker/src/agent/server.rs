@@ -14,6 +14,8 @@ use super::spec::{AgentSpec, WORKSPACE, expand};
 
 /// Stands for the address to listen on.
 pub(super) const HOST: &str = "{host}";
+/// Stands for the name or address by which clients reach this host.
+pub(super) const ADVERTISED_HOST: &str = "{advertised_host}";
 /// Stands for the port that is given to it.
 pub(super) const PORT: &str = "{port}";
 /// Stands for the file it writes its port to.
@@ -38,6 +40,7 @@ pub struct ServerSpec {
     pub(super) port: PortWay,
     pub(super) start_timeout: Duration,
     pub(super) preview: bool,
+    pub(super) advertised_host: String,
 }
 
 impl ServerSpec {
@@ -60,11 +63,12 @@ impl ServerSpec {
         port_file: &Path,
     ) -> Vec<OsString> {
         let (host, port) = (host.to_string(), port.unwrap_or_default().to_string());
-        let values: [(&str, &OsStr); 4] = [
+        let values: [(&str, &OsStr); 5] = [
             (WORKSPACE, workspace.as_os_str()),
             (PORT_FILE, port_file.as_os_str()),
             (PORT, OsStr::new(&port)),
             (HOST, OsStr::new(&host)),
+            (ADVERTISED_HOST, OsStr::new(&self.advertised_host)),
         ];
         self.program.argv.iter().map(|argument| expand(argument, &values)).collect()
     }

@@ -15,6 +15,8 @@ pub(crate) enum JobError {
     Agent(#[source] AgentError),
     #[error("cannot learn what the session runs")]
     Session(#[source] DatabaseError),
+    #[error("cannot tell that the session is ready")]
+    Ready(#[source] DatabaseError),
     #[error("cannot store the changed files")]
     Push(#[source] crate::workspace::WorkspaceError),
     #[error("cannot keep the log")]

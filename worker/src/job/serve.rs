@@ -1,9 +1,9 @@
 //! Run, for a session: its server is started, told of once it takes connections, and held until it is to go. What comes after is as for
 //! every job: its files go back, the attempt ends.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
-use drydock_database::{session, wake::Channel};
+use drydock_database::{DatabaseError, session, wake::Channel};
 use drydock_domain::{
     Outcome, Phase,
     agent::{AgentRequest, AgentResult},
@@ -50,19 +50,24 @@ pub(super) async fn serve(attempt: &Attempt) -> Result<Executed, JobError> {
         hold: permit.hold.clone(),
         output: sender,
     };
-    let serving = agent::serve(launch, |port| ready(attempt, server, port));
+    let refused = OnceLock::new();
+    let serving = agent::serve(launch, |port| ready(attempt, server, port, &refused));
     let (served, ()) = tokio::join!(serving, pump(attempt, receiver));
+    if let Some(error) = refused.into_inner() {
+        return Err(JobError::Ready(error));
+    }
     let served = served.map_err(JobError::Agent)?;
     Ok(ended(attempt, request, served, start_s, stage.leave(&attempt.context)))
 }
 
-/// Tells where the session is reached, until the database has heard it. `false`: it is not wanted, or not ours any more.
-async fn ready(attempt: &Attempt, server: &ServerSpec, port: u16) -> bool {
+/// Tells where the session is reached, until the database has heard it. `false`: it is not wanted, not ours any more, or it was `refused`
+/// by something that is no outage. Whoever asks looks meanwhile for all that ends it.
+async fn ready(attempt: &Attempt, server: &ServerSpec, port: u16, refused: &OnceLock<DatabaseError>) -> bool {
     let context = &attempt.context;
     let host = context.config.agents.sessions.advertised_host.as_str();
-    let preview = server.is_preview().then(|| address(host, port));
+    let reached = authority(host, port);
+    let preview = server.is_preview().then(|| format!("http://{reached}/"));
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-    let stopped = attempt.registration.permit.stop.token();
     loop {
         let told = async {
             session::ready(&context.database.client().await?, attempt.id, (host, port), preview.as_deref()).await
@@ -71,23 +76,27 @@ async fn ready(attempt: &Attempt, server: &ServerSpec, port: u16) -> bool {
             Ok(wanted) => {
                 context.waker.wake(Channel::Events);
                 if wanted {
-                    let line = format!("[worker] Session '{}' takes connections at {host}:{port}", server.name());
+                    let line = format!("[worker] Session '{}' takes connections at {reached}", server.name());
                     attempt.log.line(line).await;
                 }
                 return wanted;
             }
-            Err(error) => tracing::warn!("failed to tell that the session is ready: {}", chain(&error)),
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!("failed to tell that the session is ready: {}", chain(&error));
+            }
+            Err(error) => {
+                // It is told once.
+                let _first = refused.set(error);
+                return false;
+            }
         }
-        tokio::select! {
-            () = tokio::time::sleep(backoff.next_delay()) => {}
-            () = stopped.cancelled() => return false,
-        }
+        tokio::time::sleep(backoff.next_delay()).await;
     }
 }
 
-/// Where a browser finds it.
-fn address(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("http://[{host}]:{port}/") } else { format!("http://{host}:{port}/") }
+/// Host and port as they stand in a URL.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn ended(attempt: &Attempt, request: AgentRequest, served: Served, start_s: f64, seconds: f64) -> Executed {
@@ -121,5 +130,16 @@ fn ended(attempt: &Attempt, request: AgentRequest, served: Served, start_s: f64,
         kept: !matches!(served.over, Over::NotStarted(_)),
         start_s,
         seconds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_has_brackets() {
+        assert_eq!(authority("::1", 80), "[::1]:80");
+        assert_eq!(authority("worker-1", 80), "worker-1:80");
     }
 }

@@ -46,11 +46,13 @@ struct Session {
     scratch: Scratch,
     release: CancellationToken,
     idle: Option<Duration>,
+    /// Nobody ever hears that it is ready.
+    telling: bool,
 }
 
 impl Session {
     fn new() -> Self {
-        Self { scratch: Scratch::new(), release: CancellationToken::new(), idle: None }
+        Self { scratch: Scratch::new(), release: CancellationToken::new(), idle: None, telling: false }
     }
 
     /// Runs the server; `during` is told the port once it is ready, and its end releases it.
@@ -90,7 +92,11 @@ impl Session {
             }
             std::future::pending::<()>().await;
         };
-        let serving = agent::serve(launch, |port| async move { tell.send(port).is_ok() });
+        let telling = self.telling;
+        let serving = agent::serve(launch, |port| async move {
+            let told = tell.send(port).is_ok();
+            if telling { std::future::pending().await } else { told }
+        });
         let served = async {
             // The test's own part ends with the server.
             tokio::select! {
@@ -242,4 +248,56 @@ async fn a_server_deaf_to_sigterm_and_its_daemon_are_killed_all_the_same() {
         .await;
     assert_eq!(ran.served.over, Over::Released, "{:?}", ran.lines);
     assert!(!lives(&fs::read_to_string(ran.scratch.root().join("home/pid")).unwrap()));
+}
+
+/// Red when a request that is over before the next look is not seen: nobody is ever connected when one is taken.
+#[tokio::test]
+async fn a_server_that_is_asked_shortly_now_and_then_is_used() {
+    let script = format!("{LISTEN} print q(port ), $s->sockport, qq(\\n); {ANSWER}");
+    let agents = perl(&script, "'0'", "port = 'printed'\npattern = 'port (\\d+)'");
+    let idle = Duration::from_secs(1);
+    let begun = Instant::now();
+    let ran = Session { idle: Some(idle), ..Session::new() }.run(&agents, async |port| {
+        for _ in 0..20 {
+            tokio::time::sleep(idle / 5).await;
+            assert_eq!(ask(port).await, "hello you\n");
+        }
+        std::future::pending::<()>().await;
+    });
+    let ran = ran.await;
+    assert_eq!(ran.served.over, Over::Idle(idle), "{:?}", ran.lines);
+    assert!(begun.elapsed() >= 5 * idle, "it was used for four seconds: {:?}", begun.elapsed());
+}
+
+/// Red when somebody else's port is taken for the server's.
+#[tokio::test]
+async fn a_port_that_somebody_else_listens_on_is_not_the_servers() {
+    let other = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let script = format!("echo port {}; exec sleep 300", other.local_addr().unwrap().port());
+    let table = "port = 'printed'\npattern = 'port (\\d+)'\nstart_timeout = '1s'";
+    let agents = server(&format!("argv = ['sh', '-c', {script:?}]\n{table}"));
+    let ran = Session::new().run(&agents, async |_| panic!("it listens on nothing")).await;
+    let reason = "Server process failed to report its port in time.".to_owned();
+    assert_eq!(ran.served.over, Over::NotStarted(reason), "{:?}", ran.lines);
+}
+
+/// Red when its end, a release or a cancel waits until it is told that the server is ready.
+#[tokio::test]
+async fn a_server_whose_readiness_cannot_be_told_ends_all_the_same() {
+    let script = format!("{LISTEN} print q(port ), $s->sockport, qq(\\n); $s->accept; $s->accept; exit 7");
+    let agents = perl(&script, "'0'", "port = 'printed'\npattern = 'port (\\d+)'");
+    let ended = Session { telling: true, ..Session::new() }.run(&agents, async |port| {
+        drop(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(ended.await.served.over, Over::Ended(Ending::Exited(7)));
+    let released = Session { telling: true, ..Session::new() }.run(&agents, async |_| {});
+    assert_eq!(released.await.served.over, Over::Released);
+    let session = Session { telling: true, ..Session::new() };
+    let cancel = session.scratch.cancel.clone();
+    let cancelled = session.run(&agents, async |_| {
+        cancel.cancel();
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(cancelled.await.served.over, Over::Canceled);
 }

@@ -48,7 +48,7 @@ impl Frozen {
 }
 
 /// The attempt's living processes: its group, what carries its mark, works in its directories or comes from one of these.
-fn members(leader: Pid, belongings: &Belongings) -> Vec<Process> {
+pub(super) fn members(leader: Pid, belongings: &Belongings) -> Vec<Process> {
     let all = table::read().unwrap_or_else(|error| {
         tracing::error!(%error, "failed to list the agent's processes");
         Vec::new()

@@ -12,6 +12,7 @@
 mod children;
 mod freeze;
 mod proof;
+mod sockets;
 mod strays;
 mod sweep;
 mod table;
@@ -33,6 +34,7 @@ use tokio::sync::oneshot;
 
 use super::error::AgentError;
 pub(super) use freeze::Frozen;
+pub(super) use sockets::holders;
 pub use strays::end_strays;
 use warden::Leader;
 

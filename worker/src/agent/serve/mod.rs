@@ -16,11 +16,10 @@ use std::{
 };
 
 use drydock_domain::{AttemptId, agent::AgentRequest};
-use rustix::process::Pid;
 use tokio::{net::unix::pipe::Receiver, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use self::{port::PortSource, words::Words};
+use self::{connections::Watch, port::PortSource, words::Words};
 use super::{
     ending::Ending,
     environment::{self, Places},
@@ -55,7 +54,7 @@ pub struct Serve<'a> {
     pub tmp: &'a Path,
     /// The address it is to listen on.
     pub bind: IpAddr,
-    /// Ends it after so long without a connection.
+    /// Ends it after so long without use.
     pub idle: Option<Duration>,
     /// Stops it in order.
     pub release: CancellationToken,
@@ -188,7 +187,8 @@ where
     F: Future<Output = bool>,
 {
     let server = running.leader();
-    let _entered = launch.hold.enter(server, running.belongings());
+    let belongings = running.belongings();
+    let _entered = launch.hold.enter(server, belongings.clone());
     let began = launch.hold.elapsed();
     let found = tokio::select! {
         biased;
@@ -199,29 +199,33 @@ where
         }
         () = launch.cancel.cancelled() => Err(Over::Canceled),
         () = launch.release.cancelled() => Err(Over::Canceled),
-        number = port.accepts() => Ok(number),
+        found = port.accepts(server, &belongings) => Ok(found),
         () = launch.hold.reaches(began + launch.spec.start_timeout) => {
             Err(Over::NotStarted("Server process failed to report its port in time.".to_owned()))
         }
     };
     let over = match found {
-        Ok(number) if ready(number).await => {
-            let ended = tokio::select! {
-                biased;
-                status = running.wait() => Err(Ending::of(status?)),
-                () = launch.cancel.cancelled() => Ok(Over::Canceled),
-                () = launch.release.cancelled() => Ok(Over::Released),
-                idle = idle(launch, server, number) => Ok(Over::Idle(idle)),
+        Ok((number, listeners)) => {
+            // To tell that it is ready may take as long as an outage; it may end meanwhile.
+            let used = async {
+                if ready(number).await {
+                    Over::Idle(idle(launch, Watch::new(server, number, listeners)).await)
+                } else {
+                    Over::Canceled
+                }
             };
-            match ended {
-                Ok(over) => over,
-                Err(ending) => {
+            tokio::select! {
+                biased;
+                status = running.wait() => {
+                    let ending = Ending::of(status?);
                     running.sweep().await?;
                     return Ok(Over::Ended(ending));
                 }
+                () = launch.cancel.cancelled() => Over::Canceled,
+                () = launch.release.cancelled() => Over::Released,
+                over = used => over,
             }
         }
-        Ok(_) => Over::Canceled,
         Err(over) => over,
     };
     let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.program.grace };
@@ -232,15 +236,17 @@ where
     Ok(over)
 }
 
-/// Resolves when nobody was connected for the time agreed.
-async fn idle(launch: &Serve<'_>, server: Pid, port: u16) -> Duration {
+/// Resolves when nobody used it for the time agreed.
+async fn idle(launch: &Serve<'_>, mut watch: Watch) -> Duration {
     let Some(limit) = launch.idle else { return std::future::pending().await };
     let look = LOOK.min(limit / 4).max(Duration::from_millis(50));
+    // What there is now, such as what the look for its port left, is no use of it.
+    let _first = watch.is_used().await;
     let mut last = launch.hold.elapsed();
     loop {
         tokio::time::sleep(look).await;
         let now = launch.hold.elapsed();
-        if connections::any(server, port).await {
+        if watch.is_used().await {
             last = now;
         } else if now.saturating_sub(last) >= limit {
             return limit;

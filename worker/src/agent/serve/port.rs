@@ -12,10 +12,14 @@ use std::{
 
 use rand::RngExt as _;
 use regex_automata::meta::Regex;
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::Pid,
+};
 use tokio::{net::TcpStream, sync::watch};
 
-use crate::agent::server::PortWay;
+use super::connections;
+use crate::agent::{process::Belongings, server::PortWay};
 
 /// Between two looks, at the file and at the port.
 const LOOK: Duration = Duration::from_millis(100);
@@ -72,24 +76,32 @@ impl<'a> PortSource<'a> {
         }
     }
 
-    /// Resolves when the server's port is known and takes connections.
-    pub(super) async fn accepts(&self) -> u16 {
+    /// Resolves when the server's port is known and takes connections; with the processes that listen on it. Somebody else's port
+    /// is not taken for the server's.
+    pub(super) async fn accepts(&self, leader: Pid, belongings: &Belongings) -> (u16, Vec<i32>) {
+        let mut before = None;
         loop {
-            if let Some(port) = self.known()
+            if let Some(port) = self.known(&mut before)
+                && let Some(listeners) = connections::listeners(leader, belongings, port).await
                 && let Ok(Ok(_connection)) = tokio::time::timeout(CONNECT, TcpStream::connect((self.probe, port))).await
             {
-                return port;
+                return (port, listeners);
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// What is known now: a file may be read before it is written to its end.
-    fn known(&self) -> Option<u16> {
+    /// What is known now. A file may be read before it is written to its end: what it tells counts with its line feed, or when the look
+    /// `before` saw the same.
+    fn known(&self, before: &mut Option<u16>) -> Option<u16> {
         match self.way {
             PortWay::Given(_) => self.given.as_ref().map(|given| given.0),
             PortWay::Printed(_) => *self.heard.borrow(),
-            PortWay::File => read(&self.file),
+            PortWay::File => {
+                let told = read(&self.file);
+                let last = std::mem::replace(before, told.map(|(port, _)| port));
+                told.filter(|(port, whole)| *whole || last == Some(*port)).map(|(port, _)| port)
+            }
         }
     }
 }
@@ -101,13 +113,14 @@ impl Drop for PortSource<'_> {
     }
 }
 
-/// Follows no link and waits for no writer: the server may have put anything there.
-fn read(file: &Path) -> Option<u16> {
+/// The port, and whether its line is whole. Follows no link and waits for no writer: the server may have put anything there.
+fn read(file: &Path) -> Option<(u16, bool)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::open(file, flags, Mode::empty()).ok()?;
     let mut text = String::new();
     std::fs::File::from(file).take(LONGEST).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok().filter(|port| *port != 0)
+    let port = text.trim().parse().ok().filter(|port| *port != 0)?;
+    Some((port, text.ends_with('\n')))
 }
 
 /// Where a server that listens on `bind` is reached from here.
@@ -163,10 +176,18 @@ mod tests {
         let source = PortSource::new(&PortWay::File, Ipv4Addr::LOCALHOST.into(), tmp.path());
         let path = source.file().to_owned();
         for (text, port) in
-            [("", None), ("80\n", Some(80)), (" 8080 ", Some(8080)), ("0", None), ("65536", None), ("x", None)]
+            [("", None), ("80\n", Some(80)), (" 8080 ", Some(8080)), ("0", None), ("65536", None), ("x\n", None)]
         {
             fs_err::write(&path, text).unwrap();
-            assert_eq!(source.known(), port, "{text:?}");
+            let mut before = None;
+            let first = source.known(&mut before);
+            assert_eq!(first, port.filter(|_| text.ends_with('\n')), "{text:?} may be half of it");
+            assert_eq!(source.known(&mut before), port, "{text:?}");
+        }
+        let mut before = None;
+        for (text, port) in [("80", None), ("8080", None), ("", None), ("8080", None), ("8080", Some(8080))] {
+            fs_err::write(&path, text).unwrap();
+            assert_eq!(source.known(&mut before), port, "{text:?}");
         }
         drop(source);
         assert!(!path.exists());

@@ -1,107 +1,24 @@
-//! The `preview` server of sessions: the files of the folder it is started in, for browsers. It only reads, follows no link that leads out,
-//! and shows what is there now.
+//! What of the folder is shown: plain files and lists, below its root whatever links say, and nothing whose name begins with a dot.
 
 use std::{
     ffi::OsStr,
-    io,
-    net::{IpAddr, Ipv4Addr},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
+    path::Path,
 };
 
-use anyhow::{Context as _, Result};
-use axum::{
-    Router,
-    body::Body,
-    extract::State,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
-    response::{Html, IntoResponse as _, Redirect, Response},
-};
-use clap::Parser as _;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rustix::{
     fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
     io::Errno,
 };
-use tokio::net::TcpListener;
-use tokio_util::io::ReaderStream;
 
 /// Entries of a folder that are listed at most.
 const LISTED: usize = 10_000;
+/// The one hidden folder that is meant for the web (RFC 8615).
+const WELL_KNOWN: &[u8] = b".well-known";
 
-/// Serves the files of the working directory over HTTP, read only.
-#[derive(clap::Parser)]
-#[command(name = "drydock-preview", version = drydock_runtime::build_info::VERSION)]
-struct Cli {
-    /// Address to listen on
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    host: IpAddr,
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = 0)]
-    port: u16,
-    /// File to write the port to
-    #[arg(long)]
-    port_file: Option<PathBuf>,
-}
-
-#[expect(clippy::print_stderr, reason = "a command line program's own words")]
-fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("preview: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(cli: &Cli) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(".", flags, Mode::empty()).context("open the folder")?;
-        let listener = TcpListener::bind((cli.host, cli.port)).await.context("listen")?;
-        let port = listener.local_addr()?.port();
-        if let Some(file) = &cli.port_file {
-            tell(file, port).context("write the port")?;
-        }
-        say(&format!("preview: listening on {}:{port}", cli.host));
-        let router = Router::new().fallback(answer).with_state(Arc::new(root));
-        axum::serve(listener, router).await.context("serve")
-    })
-}
-
-/// Whole or not at all: it may be read at any moment.
-fn tell(file: &Path, port: u16) -> io::Result<()> {
-    let draft = file.with_extension("new");
-    fs_err::write(&draft, format!("{port}\n"))?;
-    fs_err::rename(draft, file)
-}
-
-async fn answer(State(root): State<Arc<OwnedFd>>, method: Method, uri: Uri) -> Response {
-    if method != Method::GET && method != Method::HEAD {
-        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
-    }
-    let path: Vec<u8> = percent_decode_str(uri.path()).collect();
-    let shown = uri.path().to_owned();
-    let found = tokio::task::spawn_blocking(move || look_up(&root, &path, &shown)).await;
-    let mut response = match found {
-        Ok(Ok(found)) => respond(found),
-        Ok(Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG)) => StatusCode::NOT_FOUND.into_response(),
-        Ok(Err(Errno::XDEV | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::INVAL)) => {
-            StatusCode::FORBIDDEN.into_response()
-        }
-        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-enum Found {
+/// What a path leads to.
+pub(crate) enum Found {
     File {
         file: std::fs::File,
         bytes: u64,
@@ -112,8 +29,13 @@ enum Found {
     Folder(String),
 }
 
-fn look_up(root: &OwnedFd, path: &[u8], shown: &str) -> Result<Found, Errno> {
+/// Finds what a decoded path leads to; `shown` is the path as it was asked for.
+pub(crate) fn look_up(root: &OwnedFd, path: &[u8], shown: &str) -> Result<Found, Errno> {
     let relative = path.strip_prefix(b"/").unwrap_or(path);
+    // Keys and history: `.env`, `.git`, `.codex`.
+    if relative.split(|&byte| byte == b'/').any(is_hidden) {
+        return Err(Errno::NOENT);
+    }
     let is_folder = relative.is_empty() || relative.ends_with(b"/");
     let folder = if relative.is_empty() { b".".as_slice() } else { relative };
     if !is_folder {
@@ -124,11 +46,16 @@ fn look_up(root: &OwnedFd, path: &[u8], shown: &str) -> Result<Found, Errno> {
         };
     }
     let opened = open(root, folder)?;
-    match open(&opened, b"index.html") {
+    // By its path from the root: a link of its folder may lead to another one.
+    match open(root, &[relative, b"index.html"].concat()) {
         Ok(index) => file(index, b"index.html")?.ok_or(Errno::NOENT),
         Err(Errno::NOENT) => list(&opened, path).map(Found::List),
         Err(error) => Err(error),
     }
+}
+
+fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != WELL_KNOWN
 }
 
 /// Below `root`, whatever links say. Nobody is waited for: a named pipe opens at once.
@@ -155,7 +82,7 @@ fn list(folder: &OwnedFd, path: &[u8]) -> Result<String, Errno> {
     for entry in Dir::read_from(folder)?.take(LISTED) {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
+        if !is_hidden(name) {
             let slash = if entry.file_type() == FileType::Directory { "/" } else { "" };
             let address = percent_encode(name, NON_ALPHANUMERIC);
             names.push(format!("<li><a href=\"./{address}{slash}\">{}{slash}</a></li>", escaped(name)));
@@ -175,18 +102,6 @@ fn escaped(bytes: &[u8]) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
-}
-
-fn respond(found: Found) -> Response {
-    match found {
-        Found::List(html) => Html(html).into_response(),
-        Found::Folder(address) => Redirect::temporary(&address).into_response(),
-        Found::File { file, bytes, kind } => {
-            let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
-            ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_LENGTH, bytes.to_string())], body)
-                .into_response()
-        }
-    }
 }
 
 /// The types that browsers ask for by name; anything else they may look at themselves.
@@ -211,11 +126,6 @@ fn kind(path: &[u8]) -> &'static str {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command line program's own words")]
-fn say(line: &str) {
-    println!("{line}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,11 +145,14 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", inside.join("absolute")).unwrap();
         std::os::unix::fs::symlink("sub/a.txt", inside.join("in")).unwrap();
         let root = root(&inside);
-        for path in ["/../secret", "/sub/../../secret", "/out", "/absolute", "//etc/passwd"] {
+        for path in ["/../secret", "/sub/../../secret", "/sub/../in"] {
+            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(Errno::NOENT), "{path}");
+        }
+        for path in ["/out", "/absolute", "//etc/passwd"] {
             let refused = look_up(&root, path.as_bytes(), path).err();
             assert_eq!(refused, Some(Errno::XDEV), "{path}");
         }
-        for path in ["/sub/a.txt", "/in", "/sub/../in"] {
+        for path in ["/sub/a.txt", "/in"] {
             assert!(matches!(look_up(&root, path.as_bytes(), path), Ok(Found::File { bytes: 1, .. })), "{path}");
         }
         assert!(matches!(look_up(&root, b"/sub", "/sub"), Ok(Found::Folder(address)) if address == "/sub/"));
@@ -258,5 +171,36 @@ mod tests {
         assert!(html.contains("a &lt;b&gt;&quot;.txt") && html.contains("href=\"./a%20%3Cb%3E%22%2Etxt\""), "{html}");
         fs_err::write(place.path().join("index.html"), "<p>").unwrap();
         assert!(matches!(look_up(&root(place.path()), b"/", "/"), Ok(Found::File { bytes: 3, .. })));
+    }
+
+    #[test]
+    fn what_begins_with_a_dot_is_not_shown() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in [".git", ".well-known", "sub/.codex"] {
+            fs_err::create_dir_all(place.path().join(folder)).unwrap();
+        }
+        for file in [".env", ".git/config", "sub/.codex/request.json", ".well-known/security.txt", "a.txt"] {
+            fs_err::write(place.path().join(file), "x").unwrap();
+        }
+        let root = root(place.path());
+        for path in ["/.env", "/.git", "/.git/", "/.git/config", "/sub/.codex/request.json", "/sub/.codex/", "/."] {
+            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(Errno::NOENT), "{path}");
+        }
+        assert!(matches!(look_up(&root, b"/.well-known/security.txt", ""), Ok(Found::File { .. })));
+        let Ok(Found::List(html)) = look_up(&root, b"/", "/") else { panic!("it has no index") };
+        assert!(html.contains("a.txt") && html.contains(".well-known/"), "{html}");
+        assert!(!html.contains(".env") && !html.contains(".git"), "{html}");
+    }
+
+    #[test]
+    fn an_index_may_be_a_link_to_another_folder() {
+        let place = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(place.path().join("site/docs")).unwrap();
+        fs_err::write(place.path().join("page.html"), "<p>").unwrap();
+        std::os::unix::fs::symlink("../../page.html", place.path().join("site/docs/index.html")).unwrap();
+        std::os::unix::fs::symlink("../../page.html", place.path().join("site/index.html")).unwrap();
+        let root = root(place.path());
+        assert!(matches!(look_up(&root, b"/site/docs/", ""), Ok(Found::File { bytes: 3, .. })));
+        assert_eq!(look_up(&root, b"/site/", "").err(), Some(Errno::XDEV), "it leads out");
     }
 }
