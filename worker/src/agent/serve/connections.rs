@@ -1,7 +1,7 @@
 //! Who listens on a port and whether it is used, as the kernel tells it (`proc_net_tcp(5)`, in the network namespace of the server).
 //!
 //! A look sees what is there at that moment, and what is left of what was there since the last one: the end that closes a connection
-//! first keeps it for a minute (TIME_WAIT), so that a short request is seen by what it leaves. Where a client on another host closes
+//! first keeps it for a minute (`TIME_WAIT`), so that a short request is seen by what it leaves. Where a client on another host closes
 //! first, nothing is left here; then the bytes its server read and wrote tell (`/proc/PID/io`: files, pipes, and sockets by read(2) and
 //! write(2), not by recv(2) and send(2)). Not seen is a short request whose client closes first, of a server that neither logs it nor
 //! reads a file for it.
