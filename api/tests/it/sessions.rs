@@ -95,7 +95,7 @@ async fn changes_that_became_no_version_are_not_passed_over_in_silence() {
     let asked = json!({"project_id": project, "server": "preview"});
     let (answer, (id, attempt)) = tokio::join!(api.post("/sessions", &asked), take(&api, &worker));
     answer.expect(201);
-    let path = format!("/projects/{project}/files/README.md?while_running=true");
+    let path = format!("/projects/{project}/files/meanwhile.md?while_running=true");
     let by_hand = api.request(Method::PUT, &path).body("meanwhile").send().await.unwrap();
     assert_eq!(by_hand.status(), 201);
     let path = format!("/sessions/{id}");
