@@ -4,6 +4,7 @@ pub mod access;
 pub mod agent;
 pub mod ahead;
 pub mod changes;
+pub mod daemon;
 pub mod digest;
 pub mod ids;
 pub mod ignore;
