@@ -38,6 +38,7 @@ mod versions;
 mod webhooks;
 mod whoami;
 mod workers;
+mod workspaces;
 
 pub use config::{ApiConfig, Secrets};
 pub use run::{Listeners, run};

@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     aliases, audit, auth, batches, error::ApiError, events, files, jobs, keys, limits, logs, middleware as own,
     openapi, operations::Operations, pools, projects, rate, schedules, sessions, state::Shared, tenants, usage, users,
-    versions, webhooks, whoami, workers,
+    versions, webhooks, whoami, workers, workspaces,
 };
 
 /// The routes and what they say of themselves.
@@ -74,6 +74,11 @@ pub(crate) fn routes() -> (Router<Shared>, OpenApi) {
         .routes(routes!(users::show_user, users::change_user))
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
         .routes(routes!(tenants::show_tenant, tenants::change_tenant))
+        .routes(routes!(workspaces::open_socket))
+        .routes(routes!(workspaces::show_workspace))
+        .routes(routes!(workspaces::create_token, workspaces::list_tokens))
+        .routes(routes!(workspaces::revoke_token))
+        .routes(routes!(workspaces::ai_action))
         .merge(aliases::routes())
         .merge(sessions::older_routes())
         .routes(routes!(openapi::openapi_json))

@@ -43,6 +43,9 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("PATCH", "/api/v1/tenants/{id}", "tenant.change"),
     ("POST", "/api/v1/workers/{id}/drain", "worker.drain"),
     ("DELETE", "/api/v1/workers/{id}/drain", "worker.undrain"),
+    ("POST", "/api/v1/workspaces/{id}/ai-action", "job.submit"),
+    ("POST", "/api/v1/workspaces/{id}/tokens", "token.create"),
+    ("DELETE", "/api/v1/workspaces/{id}/tokens/{token}", "token.revoke"),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", "job.submit"),
     ("POST", "/api/v1/request-session", "session.start"),

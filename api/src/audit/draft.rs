@@ -39,6 +39,7 @@ impl Draft {
                 Actor::Anyone => audit::Actor::Anyone,
                 Actor::Key { id, user, .. } => audit::Actor::Key { key: id, user },
                 Actor::Token { user, .. } => audit::Actor::Token { user },
+                Actor::Daemon { id, .. } => audit::Actor::Daemon { token: id },
             },
             // Of a path's ids the first is what the request is about; the path has the others.
             target: path.split('/').find_map(id),

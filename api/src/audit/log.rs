@@ -55,7 +55,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// 503: the database does not take it, and what it tells of must not be done.
-    pub(super) async fn write(&self, record: AuditRecord) -> Result<(), ApiError> {
+    pub(crate) async fn write(&self, record: AuditRecord) -> Result<(), ApiError> {
         let (written, answer) = oneshot::channel();
         self.send(Note { record, written: Some(written) }).await?;
         answer.await.map_err(|_| STOPPING)?

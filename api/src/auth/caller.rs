@@ -1,7 +1,7 @@
 //! `Caller`: whom a request acts for, and what it may.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use drydock_domain::{ApiKeyId, KeyPrefix, Role, Scope, Scopes, TenantId, UserId};
+use drydock_domain::{ApiKeyId, KeyPrefix, ProjectId, Role, Scope, Scopes, TenantId, UserId};
 
 use super::oidc::TokenId;
 use crate::{error::ApiError, state::App};
@@ -25,6 +25,8 @@ pub(crate) enum Actor {
     Key { id: ApiKeyId, prefix: KeyPrefix, user: Option<UserId> },
     /// A token of an issuer, and who it stands for.
     Token { token: TokenId, user: UserId },
+    /// A daemon's token, good for the one project whose workspace it holds.
+    Daemon { id: ApiKeyId, prefix: KeyPrefix, project: ProjectId },
 }
 
 impl Caller {
@@ -36,7 +38,7 @@ impl Caller {
     pub(crate) async fn is_still_let_in(&self, app: &App) -> bool {
         match self.actor {
             Actor::Anyone => app.gate.is_open().await.unwrap_or(true),
-            Actor::Key { prefix, .. } => app.keys.counts(prefix).await.unwrap_or(true),
+            Actor::Key { prefix, .. } | Actor::Daemon { prefix, .. } => app.keys.counts(prefix).await.unwrap_or(true),
             Actor::Token { token, .. } => app.tokens.counts(token).await.unwrap_or(true),
         }
     }
@@ -51,7 +53,7 @@ impl Caller {
             return Ok(());
         }
         let plural = if missing.iter().count() == 1 { "scope" } else { "scopes" };
-        let what = if matches!(self.actor, Actor::Token { .. }) { "token" } else { "key" };
+        let what = if matches!(self.actor, Actor::Token { .. } | Actor::Daemon { .. }) { "token" } else { "key" };
         let lack = self.lack(missing);
         let detail = format!("This needs the {plural} {missing}, which a {what} of role '{}' {lack}", self.role);
         Err(ApiError::Forbidden(detail.into()))

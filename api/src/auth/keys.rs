@@ -83,8 +83,13 @@ impl Keys {
         if known.key.touch && !known.touched.swap(true, Ordering::Relaxed) {
             self.touch(&known.key);
         }
-        let Presented { id, tenant, user, role, scopes, .. } = known.key;
-        Ok(Caller { tenant, actor: Actor::Key { id, prefix: key.prefix(), user }, role, scopes })
+        let Presented { id, tenant, user, project, role, scopes, .. } = known.key;
+        let prefix = key.prefix();
+        let actor = match project {
+            Some(project) => Actor::Daemon { id, prefix, project },
+            None => Actor::Key { id, prefix, user },
+        };
+        Ok(Caller { tenant, actor, role, scopes })
     }
 
     /// Whether the key with this prefix counts.
@@ -160,11 +165,11 @@ impl Keys {
 
     /// Off the request's path; lost where the database is away, which the next minute mends.
     fn touch(&self, key: &Presented) {
-        let (database, id) = (self.database.clone(), key.id);
+        let (database, key) = (self.database.clone(), key.clone());
         tasks::spawn("note a key's use", async move {
-            let noted = async { api_key::touch(&database.client().await?, id).await }.await;
+            let noted = async { api_key::touch(&database.client().await?, &key).await }.await;
             if let Err(error) = noted {
-                tracing::warn!(key.id = %id, "failed to note a key's use: {}", chain(&error));
+                tracing::warn!(key.id = %key.id, "failed to note a key's use: {}", chain(&error));
             }
         });
     }

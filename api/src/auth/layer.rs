@@ -1,52 +1,74 @@
 //! The one place where requests are let in.
 
 use axum::{
+    extract::FromRequestParts as _,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
+};
+use drydock_domain::{
+    ApiKey, ProjectId,
+    daemon::{TOKEN_HEADER, WORKSPACE_HEADER},
 };
 
 use super::{
     bearer::{self, Presented},
-    caller::Caller,
-    table::{Access, Rule, rule},
+    caller::{Actor, Caller},
+    table::{Access, Rule, is_a_daemons, rule},
 };
 use crate::{
     error::ApiError,
+    extract::Ids,
     state::{App, Shared},
 };
 
 const MISSING_KEY: ApiError = ApiError::Unauthorized("Missing API key: send Authorization: Bearer dd_…");
+const NOT_A_KEY: ApiError = ApiError::Forbidden(std::borrow::Cow::Borrowed(
+    "This is a daemon's token: it opens the files and the socket of its workspace, and nothing else",
+));
+const BAD_TOKEN: ApiError = ApiError::Unauthorized(
+    "Unknown workspace or token: send x-workspace-id, and x-daemon-token as POST /workspaces/{id}/tokens gave it",
+);
 /// Our slip, told as a refusal: nothing is let through by it.
 const NO_RULE: ApiError = ApiError::Forbidden(std::borrow::Cow::Borrowed("No rule says who may use this route"));
 
 /// Lets a request pass with its [`Caller`], or refuses it.
-pub(crate) async fn authenticate(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(State(app): State<Shared>, request: Request, next: Next) -> Response {
     // Without a route there is nothing to guard: the answer is 404.
     let Some(route) = request.extensions().get::<MatchedPath>() else { return next.run(request).await };
+    let route = route.clone();
     let access = match rule(request.method(), route.as_str()) {
         Rule::This(access) => access,
         // Answered here: no handler runs by a method that the table does not have.
         Rule::OtherMethods(methods) => return not_allowed(&methods),
         Rule::Missing => return NO_RULE.into_response(),
     };
-    if access != Access::Public {
-        match admit(&app, request.headers(), access).await {
-            Ok(caller) => request.extensions_mut().insert(caller),
-            Err(refused) => return refused.into_response(),
-        };
+    if access == Access::Public {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let (mut parts, body) = request.into_parts();
+    let admitted = match access {
+        Access::Daemon => daemon(&app, &parts.headers).await,
+        access => admit(&app, &mut parts, route.as_str(), access).await,
+    };
+    match admitted {
+        Ok(caller) => parts.extensions.insert(caller),
+        Err(refused) => return refused.into_response(),
+    };
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// What is presented is judged even where none is asked for: whoever sends one means it.
-async fn admit(app: &App, headers: &HeaderMap, access: Access) -> Result<Caller, ApiError> {
-    let caller = match bearer::read(headers, app.tokens.are_taken())? {
+async fn admit(app: &App, parts: &mut Parts, route: &str, access: Access) -> Result<Caller, ApiError> {
+    let caller = match bearer::read(&parts.headers, app.tokens.are_taken())? {
         Some(Presented::Token(token)) => app.tokens.verify(&token).await?,
         Some(Presented::Key(key)) => {
             let caller = app.keys.verify(&key).await?;
-            app.gate.close();
+            match caller.actor {
+                Actor::Daemon { project, .. } => of_its_project(parts, route, project).await?,
+                _ => app.gate.close(),
+            }
             caller
         }
         None if app.gate.is_open().await? => Caller::ANYONE,
@@ -56,6 +78,33 @@ async fn admit(app: &App, headers: &HeaderMap, access: Access) -> Result<Caller,
         caller.must_hold(scopes)?;
     }
     Ok(caller)
+}
+
+/// Refuses what a daemon's token is not for.
+async fn of_its_project(parts: &mut Parts, route: &str, project: ProjectId) -> Result<(), ApiError> {
+    let Ok(ids) = Ids::from_request_parts(parts, &()).await;
+    if !is_a_daemons(&parts.method, route) {
+        return Err(NOT_A_KEY);
+    }
+    // As for anybody else's project.
+    if ids.project()? == project { Ok(()) } else { Err(ApiError::NO_PROJECT) }
+}
+
+/// The daemon that holds the workspace which the request names. What is wrong is told in one way, so that nothing can be learned of
+/// workspaces from outside; and nobody gets in without a token, whether or not keys exist.
+async fn daemon(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let only = |name| {
+        let mut given = headers.get_all(name).iter();
+        given.next().filter(|_| given.next().is_none()).and_then(|value| value.to_str().ok())
+    };
+    let workspace: Option<ProjectId> = only(WORKSPACE_HEADER).and_then(|id| id.parse().ok());
+    let token: Option<ApiKey> = only(TOKEN_HEADER).and_then(|text| text.parse().ok());
+    let (Some(workspace), Some(token)) = (workspace, token) else { return Err(BAD_TOKEN) };
+    let caller = app.keys.verify(&token).await?;
+    match caller.actor {
+        Actor::Daemon { project, .. } if project == workspace => Ok(caller),
+        _ => Err(BAD_TOKEN),
+    }
 }
 
 fn not_allowed(methods: &[&str]) -> Response {

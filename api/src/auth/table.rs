@@ -6,7 +6,7 @@ use drydock_domain::Scope::{
     TenantsRead, TenantsWrite, WebhooksRead, WebhooksWrite,
 };
 
-use self::Access::{Needs, Public, Signed};
+use self::Access::{Daemon, Needs, Public, Signed};
 
 /// What a caller must bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum Access {
     Signed,
     /// A key with all of these.
     Needs(&'static [Scope]),
+    /// The token of the workspace that the request names.
+    Daemon,
 }
 
 /// What the table says of a request.
@@ -123,6 +125,13 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/tenants", Needs(&[TenantsWrite])),
     ("GET", "/api/v1/tenants/{id}", Needs(&[TenantsRead])),
     ("PATCH", "/api/v1/tenants/{id}", Needs(&[TenantsWrite])),
+    ("GET", "/api/v1/workspaces/ws", Daemon),
+    ("GET", "/api/v1/workspaces/{id}", READ_PROJECTS),
+    ("POST", "/api/v1/workspaces/{id}/ai-action", WRITE_JOBS),
+    ("GET", "/api/v1/workspaces/{id}/tokens", READ_PROJECTS),
+    // Whoever may write the project's files and jobs may let a daemon do so.
+    ("POST", "/api/v1/workspaces/{id}/tokens", Needs(&[ProjectsWrite, JobsWrite])),
+    ("DELETE", "/api/v1/workspaces/{id}/tokens/{token}", Needs(&[ProjectsWrite, JobsWrite])),
     // Older paths.
     ("POST", "/api/v1/{project_id}/jobs", WRITE_JOBS),
     ("GET", "/api/v1/{project_id}/files", READ_PROJECTS),
@@ -139,6 +148,22 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/readyz", Public),
     ("GET", "/version", Public),
 ];
+
+/// What a daemon's token is good for beside its socket: the files of its project, as the path names it.
+const OF_A_DAEMON: &[(&str, &str)] = &[
+    ("GET", "/api/v1/projects/{id}"),
+    ("GET", "/api/v1/projects/{id}/archive"),
+    ("GET", "/api/v1/projects/{id}/files"),
+    ("PATCH", "/api/v1/projects/{id}/files"),
+    ("GET", "/api/v1/projects/{id}/files/{*path}"),
+    ("GET", "/api/v1/projects/{id}/versions"),
+];
+
+/// Whether a daemon may send such a request, if it is of its project.
+pub(super) fn is_a_daemons(method: &Method, path: &str) -> bool {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    OF_A_DAEMON.contains(&(method, path))
+}
 
 /// What the request with this method on the route `path` needs.
 pub(super) fn rule(method: &Method, path: &str) -> Rule {
@@ -161,7 +186,7 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     match rule(method, path) {
         Rule::This(Needs(scopes)) => Some(scopes),
         Rule::This(Public) => None,
-        Rule::This(Signed) | Rule::OtherMethods(_) | Rule::Missing => Some(&[]),
+        Rule::This(Signed | Daemon) | Rule::OtherMethods(_) | Rule::Missing => Some(&[]),
     }
 }
 
@@ -188,7 +213,7 @@ mod tests {
         for (method, path, access) in TABLE {
             let writes = match access {
                 Needs(scopes) => scopes.iter().all(|scope| scope.as_str().ends_with(":write")),
-                Public | Signed => false,
+                Public | Signed | Daemon => false,
             };
             assert_eq!(writes, *method != "GET", "{method} {path}");
         }

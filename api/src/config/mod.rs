@@ -87,6 +87,9 @@ pub struct ApiConfig {
     /// Longest time a session may wait for a worker to take it
     #[arg(long, env = "DRYDOCK_API_SESSION_WAIT", default_value = "30s", value_parser = positive_duration)]
     pub session_wait: Duration,
+    /// How long the work that a daemon has in hand stays its own, and its project's jobs wait for it, after it was last heard of
+    #[arg(long, env = "DRYDOCK_API_DAEMON_LEASE", default_value = "15m", value_parser = positive_duration)]
+    pub daemon_lease: Duration,
     /// Server of sessions that older clients ask for
     #[arg(long, env = "DRYDOCK_DEFAULT_SESSION_SERVER", default_value = "serena")]
     pub default_session_server: String,

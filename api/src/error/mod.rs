@@ -116,6 +116,7 @@ impl ApiError {
     pub(crate) const NO_SCHEDULE: Self = Self::NotFound("Schedule not found");
     pub(crate) const NO_SESSION: Self = Self::NotFound("Invalid or missing 'session_id'");
     pub(crate) const NO_KEY: Self = Self::NotFound("Key not found");
+    pub(crate) const NO_TOKEN: Self = Self::NotFound("Token not found");
     pub(crate) const NO_USER: Self = Self::NotFound("User not found");
     pub(crate) const NO_TENANT: Self = Self::NotFound("Tenant not found");
     pub(crate) const NO_WEBHOOK: Self = Self::NotFound("Webhook not found");

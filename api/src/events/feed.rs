@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use drydock_database::{Database, DatabaseError, event, wake};
-use drydock_domain::JobId;
+use drydock_domain::{JobId, ProjectId};
 use drydock_runtime::{Shutdown, tasks};
 use tokio::sync::{
     Notify,
@@ -27,7 +27,7 @@ const HINTS: usize = 1024;
 /// A cheap-to-clone handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Feed {
-    jobs: broadcast::Sender<JobId>,
+    jobs: broadcast::Sender<(JobId, ProjectId)>,
     wakes: watch::Receiver<u64>,
     arrival: Arc<Notify>,
 }
@@ -59,22 +59,29 @@ impl Feed {
 
 /// One waiter.
 pub(crate) struct Watch {
-    jobs: broadcast::Receiver<JobId>,
+    jobs: broadcast::Receiver<(JobId, ProjectId)>,
 }
 
 impl Watch {
     /// Returns when there may be news: of `job`, or of any job.
     pub(crate) async fn news(&mut self, job: Option<JobId>) {
-        let heard = async {
-            loop {
-                match self.jobs.recv().await {
-                    Ok(id) if job.is_some_and(|job| job != id) => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => return,
-                    Err(RecvError::Closed) => return std::future::pending().await,
-                }
-            }
-        };
+        let heard = self.heard(|(id, _)| job.is_none_or(|job| job == id));
         let _heard_or_time = tokio::time::timeout(OWN_LOOK, heard).await;
+    }
+
+    /// Returns when there may be news of a job of `project`: for who looks now and then by itself.
+    pub(crate) async fn news_of(&mut self, project: ProjectId) {
+        self.heard(|(_, of)| of == project).await;
+    }
+
+    async fn heard(&mut self, wanted: impl Fn((JobId, ProjectId)) -> bool) {
+        loop {
+            match self.jobs.recv().await {
+                Ok(told) if !wanted(told) => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => return,
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+        }
     }
 }
 
@@ -119,10 +126,10 @@ async fn read(
     let mut told = 0;
     loop {
         let news = event::since(&client, place, BATCH).await?;
-        for (cursor, job) in &news {
+        for (cursor, of) in &news {
             place = *cursor;
             // Nobody may be waiting, which is fine.
-            let _listeners = feed.jobs.send(*job);
+            let _listeners = feed.jobs.send(*of);
         }
         *after = Some(place);
         told += news.len();

@@ -5,4 +5,8 @@ mod feed;
 mod of_job;
 mod views;
 
-pub(crate) use self::{all::*, feed::Feed, of_job::*};
+pub(crate) use self::{
+    all::*,
+    feed::{Feed, Watch},
+    of_job::*,
+};

@@ -64,6 +64,11 @@ impl Ids {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_KEY)
     }
 
+    /// `{token}` of a workspace.
+    pub(crate) fn token(&self) -> Result<ApiKeyId, ApiError> {
+        self.get("token").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_TOKEN)
+    }
+
     /// `{id}` of a user.
     pub(crate) fn user(&self) -> Result<UserId, ApiError> {
         self.get("id").and_then(|id| id.parse().ok()).ok_or(ApiError::NO_USER)

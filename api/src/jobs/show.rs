@@ -34,7 +34,7 @@ pub(crate) async fn show_job(
 }
 
 /// The job as it stands, with why it waits.
-pub(super) async fn view(app: &App, tenant: TenantId, id: JobId) -> Result<JobView, ApiError> {
+pub(crate) async fn view(app: &App, tenant: TenantId, id: JobId) -> Result<JobView, ApiError> {
     let client = app.client(tenant).await?;
     let row = job::find(&client, tenant, id).await?.ok_or(ApiError::NO_JOB)?;
     drop(client);

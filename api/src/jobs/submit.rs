@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use drydock_database::job::{self, Accepted, NewJob};
+use drydock_database::job::{self, Accepted, JobRow, NewJob};
 use drydock_domain::{JobId, TenantId};
 use serde_json::{Map, Value};
 
@@ -97,17 +97,36 @@ pub(crate) async fn submit_job(
     answer(&app, caller.tenant, new, raw.len()).await
 }
 
-/// Accepts `new`, whose request had `bytes`, and answers with it.
-pub(super) async fn answer(app: &App, tenant: TenantId, new: NewJob, bytes: usize) -> Result<Response, ApiError> {
+/// Accepts `new`, whose request had `bytes`: its id, or that of the job which its key made before.
+pub(crate) async fn accept(app: &App, tenant: TenantId, new: NewJob, bytes: usize) -> Result<JobId, ApiError> {
+    enter(app, tenant, new, bytes).await.map(|(id, ..)| id)
+}
+
+/// The job's id, whether it was there before, and else the job itself.
+async fn enter(
+    app: &App,
+    tenant: TenantId,
+    new: NewJob,
+    bytes: usize,
+) -> Result<(JobId, bool, Option<JobRow>), ApiError> {
     let depends_on = new.depends_on.clone();
     let (accepted, row) = app.intake.accept(tenant, new, bytes).await?;
-    let (id, replayed, row) = match accepted {
-        Accepted::New(id) => (id, false, row),
-        Accepted::Replayed(id) => (id, true, job::find(&app.client(tenant).await?, tenant, id).await?),
-        Accepted::KeyReused => return Err(key_reused()),
-        Accepted::NoProject => return Err(ApiError::NO_PROJECT),
-        Accepted::NoDependency => return Err(no_dependency(app, tenant, &depends_on).await?),
-        Accepted::OverQuota(lacks) => return Err(ApiError::over_quota(&lacks)),
+    match accepted {
+        Accepted::New(id) => Ok((id, false, row)),
+        Accepted::Replayed(id) => Ok((id, true, None)),
+        Accepted::KeyReused => Err(key_reused()),
+        Accepted::NoProject => Err(ApiError::NO_PROJECT),
+        Accepted::NoDependency => Err(no_dependency(app, tenant, &depends_on).await?),
+        Accepted::OverQuota(lacks) => Err(ApiError::over_quota(&lacks)),
+    }
+}
+
+/// Accepts `new`, whose request had `bytes`, and answers with it.
+pub(super) async fn answer(app: &App, tenant: TenantId, new: NewJob, bytes: usize) -> Result<Response, ApiError> {
+    let (id, replayed, row) = enter(app, tenant, new, bytes).await?;
+    let row = match row {
+        None => job::find(&app.client(tenant).await?, tenant, id).await?,
+        row => row,
     };
     let row = row.ok_or_else(|| ApiError::Internal(format!("job {id} was accepted but cannot be read")))?;
     Ok(accepted_response(StatusCode::ACCEPTED, &format!("/api/v1/jobs/{id}"), replayed, &JobView::from(row)))

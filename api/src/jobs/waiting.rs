@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use drydock_database::{
     batch::PauseReason,
     job::{Admission, BackOff, Held, Lane, Place, Ready, Unmet, Waiting},
+    workspace,
 };
 use drydock_domain::JobId;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub(crate) struct WaitingView {
     /// `run_at`, `batch`, `dependencies`, `lane`, `back_off`, `no_worker`, `no_agent`, `no_isolation`, `no_labels`, `tenant_limit`,
-    /// `pool_full`, `no_dispatcher`, `admission` or `admitted`; new words may come.
+    /// `pool_full`, `daemon`, `no_dispatcher`, `admission` or `admitted`; new words may come.
     rule: &'static str,
     /// The same for people.
     message: String,
@@ -117,6 +118,13 @@ fn admitted(Admission { since, again }: &Admission) -> String {
 /// Demands first, in the order in which they narrow the fleet down; then limits; then who is before it.
 fn for_fleet(ready: &Ready) -> WaitingView {
     let Ready { pool, workers, slots, busy, used, place, .. } = ready;
+    if pool == workspace::POOL {
+        let text = format!(
+            "a daemon holds its project's workspace, and is away, has no room, or lacks what it asks for{}: GET /workspaces/{{id}} tells",
+            ready.agent.as_ref().map(|agent| format!(" (agent '{agent}')")).unwrap_or_default()
+        );
+        return WaitingView::new("daemon", text);
+    }
     if let Some(view) = lacking(ready) {
         return view;
     }

@@ -10,13 +10,14 @@ use axum::{
 use crate::{audit, auth::Caller, error::ApiError, state::Shared};
 
 /// What makes jobs, as the router has it.
-const COUNTED: [&str; 9] = [
+const COUNTED: [&str; 10] = [
     "/api/v1/projects",
     "/api/v1/projects/{id}/jobs",
     "/api/v1/jobs/{id}/retry",
     "/api/v1/batches/{id}/jobs",
     "/api/v1/batches/{id}/retry-failed",
     "/api/v1/sessions",
+    "/api/v1/workspaces/{id}/ai-action",
     "/api/v1/{project_id}/jobs",
     "/api/v1/request-session",
     "/request-session",

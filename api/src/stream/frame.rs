@@ -21,6 +21,8 @@ pub(crate) enum Frame {
         /// What happened.
         data: Value,
     },
+    /// How something stands, whole: nothing to resume after.
+    Data(Value),
     /// Nothing happened, the connection lives.
     Heartbeat,
     /// Nothing more will happen.
@@ -76,6 +78,8 @@ impl Format {
             (Self::Sse, Frame::Event { id, name, data }) => {
                 format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
             }
+            (Self::Sse, Frame::Data(data)) => format!("data: {data}\n\n"),
+            (Self::Ndjson, Frame::Data(data)) => format!("{data}\n"),
             (Self::Sse, Frame::End(data)) => format!("event: end\ndata: {data}\n\n"),
             (Self::Ndjson, Frame::Retry) => String::new(),
             (Self::Ndjson, Frame::Heartbeat) => "\n".to_owned(),

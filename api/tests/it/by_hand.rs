@@ -3,7 +3,7 @@
 use drydock_database::{
     job::Finished,
     report::{Report, StoredPack, StoredTree},
-    version::{self, ByHand, Changed},
+    version::{self, Author, ByHand, Changed},
 };
 use drydock_domain::{Digest, Outcome, ProjectId, TenantId};
 use reqwest::Method;
@@ -233,7 +233,7 @@ async fn the_database_itself_holds_a_change_off() {
     let packs = row.get::<_, Vec<Vec<u8>>>(2).into_iter().map(|id| StoredPack { id: hex(&id), bytes: 1 }).collect();
     let (tree_id, manifest_id) = (hex(row.get(0)), hex(row.get(1)));
     let tree = StoredTree { tree_id, manifest_id, delta: None, packs, file_count: 3, total_bytes: 6 };
-    let new = ByHand { project, base: 1, tree, by: project.uuid(), while_running: false };
+    let new = ByHand { project, base: 1, tree, author: Author::User(project.uuid()), while_running: false };
     let ask = async |tenant, new: &ByHand| version::change_files(&client, tenant, new).await.unwrap();
     assert_eq!(ask(TenantId::DEFAULT, &new).await, Changed::Busy(job.parse().unwrap()));
     assert_eq!(ask(TenantId::generate(), &new).await, Changed::NoProject);

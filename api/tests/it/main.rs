@@ -33,3 +33,4 @@ mod sessions;
 mod versions;
 mod waiting;
 mod webhooks;
+mod workspaces;

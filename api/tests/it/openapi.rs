@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Answer, Api};
 
 /// Every route, by hand: what clients are promised.
-const ROUTES: [(&str, &[&str]); 71] = [
+const ROUTES: [(&str, &[&str]); 76] = [
     ("/api/v1/audit", &["get"]),
     ("/api/v1/audit/export", &["get"]),
     ("/api/v1/batches", &["get", "post"]),
@@ -69,6 +69,11 @@ const ROUTES: [(&str, &[&str]); 71] = [
     ("/api/v1/workers", &["get"]),
     ("/api/v1/workers/{id}", &["get"]),
     ("/api/v1/workers/{id}/drain", &["post", "delete"]),
+    ("/api/v1/workspaces/ws", &["get"]),
+    ("/api/v1/workspaces/{id}", &["get"]),
+    ("/api/v1/workspaces/{id}/ai-action", &["post"]),
+    ("/api/v1/workspaces/{id}/tokens", &["get", "post"]),
+    ("/api/v1/workspaces/{id}/tokens/{token}", &["delete"]),
     ("/api/v1/{project_id}/files", &["get"]),
     ("/api/v1/{project_id}/files/{path}", &["get"]),
     ("/api/v1/{project_id}/jobs", &["post"]),
@@ -97,7 +102,7 @@ async fn the_document_and_the_routes_agree() {
     assert_eq!(told, promised.collect::<BTreeSet<_>>());
     for (path, _) in ROUTES {
         let concrete = path.replace("{path}", "x").replace("{a}", "0").replace("{b}", "0").replace("{n}", "0");
-        let concrete = ["{id}", "{project_id}", "{job_id}", "{delivery}"]
+        let concrete = ["{id}", "{project_id}", "{job_id}", "{delivery}", "{token}"]
             .iter()
             .fold(concrete, |path, name| path.replace(name, "x"));
         for method in METHODS {

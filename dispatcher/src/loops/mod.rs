@@ -22,6 +22,7 @@ mod tickets;
 mod usage;
 mod webhook_log;
 mod webhooks;
+mod workspaces;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -68,6 +69,7 @@ pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHand
         spawn(context, every("usage", repair), usage::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
         spawn(context, every("forget", repair * 10), forget::run_once),
+        spawn(context, every("workspaces", repair), workspaces::run_once),
         tasks::spawn(
             "collect",
             Collection::new(context.clone()).run(every("collect", context.config.gc_period), stop()),

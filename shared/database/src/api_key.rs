@@ -19,6 +19,8 @@ const REVOKE: &str = "UPDATE api_key SET revoked_at = coalesce(revoked_at, clock
   WHERE tenant_id = $1 AND id = $2 RETURNING prefix";
 const TOUCH: &str = "UPDATE api_key SET last_used_at = clock_timestamp()
   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')";
+const TOUCH_TOKEN: &str = "UPDATE workspace_token SET last_used_at = clock_timestamp()
+  WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')";
 const BOOTSTRAP: &str = "SELECT dd_bootstrap_v2($1, $2, $3, $4, $5, $6, $7) AS outcome";
 
 /// A key to be made.
@@ -91,12 +93,13 @@ pub async fn revoke(
     rows.first().map(|row| read::prefix(row, OPERATION)).transpose()
 }
 
-/// Notes that a key is in use, once a minute at most.
+/// Notes that a key, or a daemon's token, is in use, once a minute at most.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn touch(conn: &impl GenericClient, id: ApiKeyId) -> Result<(), DatabaseError> {
-    again::rows(conn, "note the use of a key", TOUCH, &[&id.uuid()]).await.map(drop)
+pub async fn touch(conn: &impl GenericClient, key: &Presented) -> Result<(), DatabaseError> {
+    let sql = if key.project.is_some() { TOUCH_TOKEN } else { TOUCH };
+    again::rows(conn, "note the use of a key", sql, &[&key.id.uuid()]).await.map(drop)
 }
 
 /// The answer to a bootstrap.

@@ -28,7 +28,7 @@ macro_rules! select {
 
 const OF_JOB: &str = select!("job_id = $1");
 const OF_TENANT: &str = select!("tenant_id = $1");
-const SINCE: &str = "SELECT xid::text AS xid, id, job_id FROM event
+const SINCE: &str = "SELECT xid::text AS xid, id, job_id, project_id FROM event
   WHERE (xid, id) > ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY event.xid, event.id LIMIT $3";
 const STANDING: &str = "SELECT j.state::text AS state,
     EXISTS (SELECT 1 FROM event e WHERE e.job_id = j.id AND e.xid >= pg_snapshot_xmin(pg_current_snapshot())) AS unseen
@@ -137,7 +137,7 @@ async fn read(
     rows.iter().map(EventRow::from_row).collect()
 }
 
-/// Places and jobs of all tenants' events after `after`: enough to know whom to wake.
+/// Places, jobs and projects of all tenants' events after `after`: enough to know whom to wake.
 ///
 /// # Errors
 /// The database does not answer.
@@ -145,11 +145,12 @@ pub async fn since(
     conn: &impl GenericClient,
     after: EventCursor,
     limit: i64,
-) -> Result<Vec<(EventCursor, JobId)>, DatabaseError> {
+) -> Result<Vec<(EventCursor, (JobId, ProjectId))>, DatabaseError> {
     let failed = || DatabaseError::query("read new events");
     let statement = conn.prepare_cached(SINCE).await.map_err(failed())?;
     let rows = conn.query(&statement, &[&after.xid.to_string(), &after.id, &limit]).await.map_err(failed())?;
-    rows.iter().map(|row| Ok((cursor(row)?, row.get::<_, Uuid>("job_id").into()))).collect()
+    let of = |row: &Row| (row.get::<_, Uuid>("job_id").into(), row.get::<_, Uuid>("project_id").into());
+    rows.iter().map(|row| Ok((cursor(row)?, of(row)))).collect()
 }
 
 /// Where a job stands, and whether events of it are written but cannot be read yet.

@@ -37,6 +37,7 @@ pub mod wake;
 pub mod webhook;
 pub mod worker;
 pub mod worker_list;
+pub mod workspace;
 
 pub use config::DatabaseConfig;
 pub use deadpool_postgres::GenericClient;

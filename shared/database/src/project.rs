@@ -20,7 +20,7 @@ const IMPORT: &str = "SELECT dd_import_v2($1, $2, $3, $4, $5, $6, $7, $8) AS mad
 macro_rules! select {
     ($($filter:literal),+) => {
         concat!(
-            "SELECT p.id, t.name AS owner, p.instruction, p.agent, p.pool, p.labels, p.min_isolation::text AS min_isolation, p.head_version,
+            "SELECT p.id, t.name AS owner, p.instruction, p.agent, coalesce(p.home_pool, p.pool) AS pool, p.labels, p.min_isolation::text AS min_isolation, p.head_version,
                     p.preview_url, p.created_at,
                     greatest(p.updated_at, j.updated_at) AS updated_at, j.state::text AS state, j.summary
                FROM project p JOIN tenant t ON t.id = p.tenant_id

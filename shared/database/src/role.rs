@@ -15,7 +15,7 @@ const KEEP: &str = "SELECT, INSERT, UPDATE";
 const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
 
 /// What the API and the fleet may do with each table.
-pub(crate) const RIGHTS: [(&str, &str, &str); 32] = [
+pub(crate) const RIGHTS: [(&str, &str, &str); 34] = [
     ("api_key", ALL, NONE),
     ("attempt", ALL, ALL),
     // Records are only ever added, and the leader chains them.
@@ -49,7 +49,10 @@ pub(crate) const RIGHTS: [(&str, &str, &str); 32] = [
     ("version", ALL, ALL),
     ("webhook", ALL, ALL),
     ("webhook_delivery", ALL, ALL),
-    ("worker", "SELECT, UPDATE", ALL),
+    // The API registers the daemons that connect to it.
+    ("worker", KEEP, ALL),
+    ("workspace", ALL, READ),
+    ("workspace_token", ALL, NONE),
 ];
 
 const STANDING: &str = "SELECT r.rolname::text AS role, r.rolsuper, r.rolbypassrls,

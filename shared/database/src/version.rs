@@ -10,7 +10,7 @@ use drydock_domain::{AttemptId, JobId, ProjectId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-pub use self::by_hand::{ByHand, Changed, change_files, writer};
+pub use self::by_hand::{Author, ByHand, Changed, change_files, writer};
 pub use self::change::{Forked, NewFork, Restored, fork, restore};
 use crate::{
     DatabaseError,

@@ -24,7 +24,7 @@ const END: &str = "SELECT dd_worker_end_v1($1)";
 const END_EXPIRED: &str = "SELECT dd_end_expired_workers_v1(make_interval(secs => $1)) AS ended";
 const LEASES: &str = "SELECT count(*) AS workers,
     count(*) FILTER (WHERE lease_until <= clock_timestamp()) AS expired
-  FROM worker WHERE ended_at IS NULL";
+  FROM worker WHERE ended_at IS NULL AND pool <> '@workspace'";
 const SERVER_STARTED: &str = "SELECT pg_postmaster_start_time()";
 
 /// How often a lease is renewed while it would last.

@@ -61,6 +61,13 @@ pub const TRANSITIONS: &[Transition] = &[
         "dispatch_seq is the ticket's, not cancelled; the worker is live, not draining, and suits it",
     ),
     line(
+        &[Queued],
+        Running,
+        Actor::Api,
+        "dd_workspace_claim",
+        "a daemon holds its project's workspace by this connection, has room, and suits it",
+    ),
+    line(
         &[Running],
         Succeeded,
         Actor::Worker,

@@ -2,7 +2,7 @@
 
 use drydock_database::{
     report::StoredTree,
-    version::{self, ByHand, Changed},
+    version::{self, Author, ByHand, Changed},
 };
 use drydock_domain::{JobId, ProjectId};
 
@@ -53,12 +53,13 @@ impl Change {
 
     /// Makes `tree` the version after `base`.
     pub(super) async fn commit(&self, app: &App, base: i32, tree: StoredTree) -> Result<Try, ApiError> {
-        let by = match self.caller.actor {
-            Actor::Anyone => self.project.uuid(),
-            Actor::Key { id, .. } => id.uuid(),
-            Actor::Token { user, .. } => user.uuid(),
+        let author = match self.caller.actor {
+            Actor::Anyone => Author::User(self.project.uuid()),
+            Actor::Key { id, .. } => Author::User(id.uuid()),
+            Actor::Token { user, .. } => Author::User(user.uuid()),
+            Actor::Daemon { id, .. } => Author::Daemon(id.uuid()),
         };
-        let new = ByHand { project: self.project, base, tree, by, while_running: self.while_running };
+        let new = ByHand { project: self.project, base, tree, author, while_running: self.while_running };
         match version::change_files(&app.client(self.caller.tenant).await?, self.caller.tenant, &new).await? {
             Changed::Made(head) => Ok(Try::Made(head)),
             Changed::Moved(head) => Ok(Try::Again(head)),

@@ -70,6 +70,7 @@ struct Things {
     tenant: String,
     worker: String,
     session: String,
+    token: String,
 }
 
 async fn things(api: &Api, admin: &Made) -> Things {
@@ -105,8 +106,10 @@ async fn things(api: &Api, admin: &Made) -> Things {
         Accepted::New(id) => id.to_string(),
         other => panic!("{other:?}"),
     };
-    let worker = worker.id().to_string();
-    Things { project, job, schedule, batch, webhook, delivery, key: admin.id.clone(), user, tenant, worker, session }
+    let tokens = format!("/workspaces/{project}/tokens");
+    let token = api.post_as(&admin.key, &tokens, &json!({"name": "n"})).await.expect(201).text("id");
+    let (worker, key) = (worker.id().to_string(), admin.id.clone());
+    Things { project, job, schedule, batch, webhook, delivery, key, user, tenant, worker, session, token }
 }
 
 /// Every guarded route of the document. One whose parameters or body are not known here fails: it is to be thought of.
@@ -114,7 +117,8 @@ async fn routes(api: &Api, things: &Things) -> Vec<Route> {
     let document = api.get("//openapi.json").await.expect(200).json();
     let mut routes = Vec::new();
     for (pattern, item) in document["paths"].as_object().unwrap() {
-        if PUBLIC.contains(&pattern.as_str()) {
+        // Keys do not open a daemon's socket: `workspaces` has who may.
+        if PUBLIC.contains(&pattern.as_str()) || pattern == "/api/v1/workspaces/ws" {
             continue;
         }
         for method in item.as_object().unwrap().keys() {
@@ -139,6 +143,7 @@ fn concrete(pattern: &str, things: &Things) -> String {
         "webhooks" => &things.webhook,
         "workers" => &things.worker,
         "sessions" => &things.session,
+        "workspaces" => &things.project,
         _ => "",
     };
     let values = [
@@ -146,6 +151,7 @@ fn concrete(pattern: &str, things: &Things) -> String {
         ("{project_id}", &things.project),
         ("{job_id}", &things.job),
         ("{delivery}", &things.delivery),
+        ("{token}", &things.token),
         ("{path}", "README.md"),
         ("{a}", "0"),
         ("{b}", "1"),
@@ -197,6 +203,8 @@ fn body(method: &Method, pattern: &str, things: &Things) -> Value {
         ("/api/v1/tenants/{id}", json!({"name": "taken"})),
         ("/api/v1/workers/{id}/drain", Value::Null),
         ("/api/v1/sessions", json!({"project_id": things.project, "server": "preview"})),
+        ("/api/v1/workspaces/{id}/ai-action", json!({"action": "tidy"})),
+        ("/api/v1/workspaces/{id}/tokens", json!({"name": "another"})),
         ("/api/v1/request-session", json!({"project_id": things.project})),
         ("/api/v1/release-session", json!({"session_id": things.session})),
         ("/request-session", json!({"project_id": things.project})),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{ApiKeyId, KeyPrefix, Role, Scope, Scopes, SecretHash, TenantId, UserId};
+use drydock_domain::{ApiKeyId, KeyPrefix, ProjectId, Role, Scope, Scopes, SecretHash, TenantId, UserId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -27,11 +27,17 @@ macro_rules! select {
 
 const FIND: &str = select!("id = $2");
 const LIST: &str = select!("(created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4");
-const PRESENTED: &str = "SELECT k.id, k.tenant_id, k.user_id, k.hash, k.role, k.scopes, u.role AS user_role,
+/// A key; or a daemon's token, which may do with its project's files what a member may, and nothing else.
+const PRESENTED: &str = "SELECT k.id, k.tenant_id, k.user_id, k.project_id, k.hash, k.role, k.scopes, u.role AS user_role,
     k.revoked_at IS NOT NULL AS revoked, u.disabled_at IS NOT NULL AS disabled, t.disabled_at IS NOT NULL AS tenant_disabled,
     extract(epoch FROM k.expires_at - clock_timestamp())::float8 AS left_s,
     k.last_used_at IS NULL OR k.last_used_at < clock_timestamp() - interval '1 minute' AS touch
-  FROM api_key k JOIN tenant t ON t.id = k.tenant_id LEFT JOIN user_account u ON u.id = k.user_id WHERE k.prefix = $1";
+  FROM (SELECT a.id, a.tenant_id, a.user_id, NULL::uuid AS project_id, a.prefix, a.hash, a.role, a.scopes, a.revoked_at, a.expires_at, a.last_used_at
+          FROM api_key a WHERE a.prefix = $1
+        UNION ALL
+        SELECT d.id, d.tenant_id, NULL, d.project_id, d.prefix, d.hash, 'member', '{projects:read,projects:write}', d.revoked_at, d.expires_at, d.last_used_at
+          FROM workspace_token d WHERE d.prefix = $1) k
+  JOIN tenant t ON t.id = k.tenant_id LEFT JOIN user_account u ON u.id = k.user_id";
 
 /// A key as it stands.
 #[derive(Clone, Debug)]
@@ -102,6 +108,8 @@ pub struct Presented {
     pub tenant: TenantId,
     /// Who of the tenant uses it.
     pub user: Option<UserId>,
+    /// Of a daemon's token: the project whose workspace it opens, and all it is good for.
+    pub project: Option<ProjectId>,
     /// What its secret has to hash to.
     pub hash: SecretHash,
     /// What it is for.
@@ -135,6 +143,7 @@ fn presented(row: &Row) -> Result<Presented, DatabaseError> {
         id: row.get::<_, Uuid>("id").into(),
         tenant: row.get::<_, Uuid>("tenant_id").into(),
         user: row.get::<_, Option<Uuid>>("user_id").map(UserId::from),
+        project: row.get::<_, Option<Uuid>>("project_id").map(ProjectId::from),
         hash: SecretHash::from_bytes(hash),
         role,
         scopes: role.limited_to(scopes(row)) & most,

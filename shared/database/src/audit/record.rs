@@ -75,6 +75,11 @@ pub enum Actor {
         #[serde(skip_serializing_if = "Option::is_none")]
         user: Option<UserId>,
     },
+    /// A daemon.
+    Daemon {
+        /// Its token.
+        token: ApiKeyId,
+    },
     /// A token of an issuer.
     Token {
         /// Whom it stands for.

@@ -122,7 +122,7 @@ impl<'f> Columns<'f> {
         self.jobs.push(finish.job.uuid());
         self.attempts.push(finish.attempt.uuid());
         self.kinds.push(finish.outcome.as_str());
-        self.reports.push(without_nul(serde_json::to_value(&finish.report).map_err(json)?));
+        self.reports.push(told(&finish.report)?);
         self.trees.push(finish.tree.as_ref().map(serde_json::to_value).transpose().map_err(json)?);
         self.tail_seqs.push(tail.map(|tail| tail.seq));
         self.tail_offsets.push(tail.map(|tail| tail.offset));
@@ -137,7 +137,13 @@ impl<'f> Columns<'f> {
     }
 }
 
-fn answer(word: &str) -> Result<Finished, DatabaseError> {
+/// A report as the functions take it.
+pub(crate) fn told(report: &Report) -> Result<Value, DatabaseError> {
+    serde_json::to_value(report).map(without_nul).map_err(|error| bad(error.to_string()))
+}
+
+/// What a finish's answer means.
+pub(crate) fn answer(word: &str) -> Result<Finished, DatabaseError> {
     match word {
         "ok" => Ok(Finished::Ok),
         "already" => Ok(Finished::Already),

@@ -4,7 +4,7 @@ mod accept;
 mod cancel;
 mod claim;
 mod dispatch;
-mod finish;
+pub(crate) mod finish;
 mod held;
 mod list;
 mod progress;

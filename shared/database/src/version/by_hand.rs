@@ -2,13 +2,23 @@
 
 use deadpool_postgres::GenericClient;
 use drydock_domain::{JobId, ProjectId, TenantId};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{DatabaseError, again, report::StoredTree};
 
-const CHANGE: &str = "SELECT outcome, head, writer FROM dd_change_files_v2($1, $2, $3, $4, $5, $6)";
+const CHANGE: &str = "SELECT outcome, head, writer FROM dd_change_files_v3($1, $2, $3, $4, $5, $6, $7)";
 const WRITER: &str =
     "SELECT id FROM job WHERE project_id = $1 AND tenant_id = $2 AND state = 'running' AND NOT read_only";
+
+/// Who makes a version by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A key or user; or the project itself where nobody had to show a key.
+    User(Uuid),
+    /// The daemon that holds the project's workspace, by its token.
+    Daemon(Uuid),
+}
 
 /// A version about to be made.
 #[derive(Clone, Debug)]
@@ -19,8 +29,8 @@ pub struct ByHand {
     pub base: i32,
     /// Its files.
     pub tree: StoredTree,
-    /// Who makes it: a key, or the project itself where nobody had to show one.
-    pub by: Uuid,
+    /// Who makes it.
+    pub author: Author,
     /// Also while a job that writes runs, which then runs again on the new version.
     pub while_running: bool,
 }
@@ -48,13 +58,13 @@ pub async fn change_files(conn: &impl GenericClient, tenant: TenantId, new: &ByH
     const OPERATION: &str = "make a version";
     let bad = |reason: String| DatabaseError::Row { operation: OPERATION, reason };
     let tree = serde_json::to_value(&new.tree).map_err(|error| bad(error.to_string()))?;
-    let row = again::row(
-        conn,
-        OPERATION,
-        CHANGE,
-        &[&tenant.uuid(), &new.project.uuid(), &new.base, &tree, &new.by, &new.while_running],
-    )
-    .await?;
+    let (kind, by) = match new.author {
+        Author::User(by) => ("user", by),
+        Author::Daemon(by) => ("daemon", by),
+    };
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&tenant.uuid(), &new.project.uuid(), &new.base, &tree, &kind, &by, &new.while_running];
+    let row = again::row(conn, OPERATION, CHANGE, &parameters).await?;
     match (row.get("outcome"), row.get("head"), row.get::<_, Option<Uuid>>("writer")) {
         ("made", Some(head), _) => Ok(Changed::Made(head)),
         ("moved", Some(head), _) => Ok(Changed::Moved(head)),

@@ -9,7 +9,7 @@ use super::Missing;
 use crate::{DatabaseError, again, job::Idempotency};
 
 const RESTORE: &str = "SELECT outcome, head FROM dd_restore_v1($1, $2, $3, $4)";
-const FORK: &str = "SELECT outcome, made FROM dd_fork_v1($1, $2, $3, $4, $5, $6, $7, $8)";
+const FORK: &str = "SELECT outcome, made FROM dd_fork_v2($1, $2, $3, $4, $5, $6, $7, $8)";
 
 /// The answer to a restore. Numbers are those of the newest version afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

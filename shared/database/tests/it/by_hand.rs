@@ -2,7 +2,7 @@
 
 use drydock_database::{
     job::{self, Claimed},
-    version::{ByHand, Changed, change_files},
+    version::{Author, ByHand, Changed, change_files},
 };
 use drydock_domain::{AttemptId, TenantId};
 use uuid::Uuid;
@@ -21,7 +21,13 @@ async fn a_change_by_hand_waits_for_a_claim_and_then_sees_it() {
     let ticket = fleet.admit().await.remove(0);
     let made = tree(1);
     announce(&fleet.client, writer, &made).await;
-    let new = ByHand { project: fleet.project, base: 0, tree: made, by: Uuid::now_v7(), while_running: false };
+    let new = ByHand {
+        project: fleet.project,
+        base: 0,
+        tree: made,
+        author: Author::User(Uuid::now_v7()),
+        while_running: false,
+    };
 
     let (mut claiming, changing) = (database.client().await.unwrap(), database.client().await.unwrap());
     let claim = claiming.transaction().await.unwrap();

@@ -134,17 +134,18 @@ async fn a_use_is_noted_once_a_minute() {
     let database = drydock_testing::database().await;
     let client = database.client().await.unwrap();
     let key = made(&client, |_| {}).await;
-    let touch = async || api_key::by_prefix(&client, key.prefix).await.unwrap().unwrap().touch;
+    let presented = async || api_key::by_prefix(&client, key.prefix).await.unwrap().unwrap();
+    let touch = async || presented().await.touch;
     let used = async || api_key::find(&client, key.tenant, key.id).await.unwrap().unwrap().last_used_at;
     assert!(touch().await);
-    api_key::touch(&client, key.id).await.unwrap();
+    api_key::touch(&client, &presented().await).await.unwrap();
     let first = used().await;
     assert!(first.is_some() && !touch().await);
-    api_key::touch(&client, key.id).await.unwrap();
+    api_key::touch(&client, &presented().await).await.unwrap();
     assert_eq!(used().await, first);
     client.batch_execute("UPDATE api_key SET last_used_at = last_used_at - interval '61 s'").await.unwrap();
     assert!(touch().await);
-    api_key::touch(&client, key.id).await.unwrap();
+    api_key::touch(&client, &presented().await).await.unwrap();
     assert!(used().await > first);
 }
 

@@ -1,0 +1,159 @@
+//! The life of one connection: hello, then jobs one way and what came of them the other, until one side has enough.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::extract::ws::WebSocket;
+use drydock_database::{
+    Client,
+    workspace::{self, Connect, Connected},
+};
+use drydock_domain::{
+    AttemptId, Phase, ProjectId, WorkerId,
+    daemon::{FromDaemon, HEARTBEAT, PROTOCOL, SILENCE, ToDaemon, close},
+};
+use drydock_runtime::exit::chain;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::line::{End, Line};
+use crate::{auth::Caller, events::Watch, state::App};
+
+/// How long a daemon may take to say who it is.
+const HELLO: Duration = Duration::from_secs(10);
+
+/// A daemon that holds its workspace.
+pub(super) struct Held<'a> {
+    pub(super) app: &'a App,
+    pub(super) caller: Caller,
+    pub(super) project: ProjectId,
+    pub(super) connection: Uuid,
+    pub(super) worker: WorkerId,
+    pub(super) line: Line,
+    /// The newest version, when it was last asked for.
+    pub(super) head: i32,
+    /// Attempts that the daemon has.
+    pub(super) in_hand: BTreeSet<AttemptId>,
+    /// Of these, those it was told to stop.
+    pub(super) cancelled: BTreeSet<AttemptId>,
+    /// What it says its attempts are at.
+    pub(super) phases: Vec<(AttemptId, Phase)>,
+}
+
+/// Serves a daemon from its hello to its end.
+pub(super) async fn hold(app: &App, caller: Caller, project: ProjectId, socket: WebSocket) {
+    let mut line = Line(socket);
+    // Before it is looked at what waits, so that nothing that comes meanwhile is missed.
+    let watch = app.feed.watch();
+    let welcomed = match timeout(HELLO, line.next()).await {
+        Ok(Ok(hello)) => welcome(app, caller, project, hello).await,
+        Ok(Err(end)) => Err(end),
+        Err(_) => Err(End::protocol(format!("no hello within {}s", HELLO.as_secs()))),
+    };
+    let (worker, head, connect, lost) = match welcomed {
+        Ok(welcomed) => welcomed,
+        Err(end) => return line.close(&end).await,
+    };
+    let connection = connect.connection;
+    tracing::info!(%project, %connection, "a daemon is connected");
+    let in_hand = connect.in_hand.into_iter().filter(|attempt| !lost.contains(attempt)).collect();
+    let (cancelled, phases) = (BTreeSet::new(), Vec::new());
+    let mut held = Held { app, caller, project, connection, worker, line, head, in_hand, cancelled, phases };
+    let end = held.serve(watch, lost).await;
+    tracing::info!(%project, %connection, "a daemon is gone: {end:?}");
+    let bye = matches!(end, End::Bye);
+    held.line.close(&end).await;
+    let left = async { workspace::left(&app.client(caller.tenant).await?, project, connection, bye).await }.await;
+    if let Err(error) = left {
+        tracing::warn!(%project, "failed to note that a daemon is gone, its silence will tell: {}", chain(&error));
+    }
+    app.waker.wake_all();
+}
+
+async fn welcome(
+    app: &App,
+    caller: Caller,
+    project: ProjectId,
+    hello: FromDaemon,
+) -> Result<(WorkerId, i32, Connect, Vec<AttemptId>), End> {
+    let FromDaemon::Hello { protocol, instance, build, agents, running } = hello else {
+        return Err(End::protocol("the first frame is a hello"));
+    };
+    if protocol != PROTOCOL {
+        return Err(End::protocol(format!("this server speaks version {PROTOCOL}, the daemon {protocol}: update it")));
+    }
+    let connect = Connect { project, instance, connection: Uuid::now_v7(), agents, build, in_hand: running };
+    let client = app.client(caller.tenant).await?;
+    match workspace::connect(&client, caller.tenant, &connect, app.config.daemon_lease).await? {
+        Connected::Yes { worker, head, lost } => Ok((worker, head, connect, lost)),
+        Connected::NoProject => Err(End::Cut(close::NO_PROJECT, "the project is deleted".to_owned())),
+        Connected::Isolation => Err(End::Cut(
+            close::ISOLATION,
+            "the project asks for isolation, which a daemon does not give: set its min_isolation to none".to_owned(),
+        )),
+    }
+}
+
+impl Held<'_> {
+    async fn serve(&mut self, mut watch: Watch, lost: Vec<AttemptId>) -> End {
+        let Err(end) = self.work(&mut watch, lost).await;
+        end
+    }
+
+    async fn work(&mut self, watch: &mut Watch, lost: Vec<AttemptId>) -> Result<std::convert::Infallible, End> {
+        self.line.send(&ToDaemon::Welcome { connection: self.connection, head: self.head }).await?;
+        for attempt in lost {
+            self.line.send(&ToDaemon::Lost { attempt }).await?;
+        }
+        let (mut beat, mut look) = (every(HEARTBEAT), every(self.app.config.key_cache));
+        let mut heard = Instant::now();
+        self.hand_over().await?;
+        loop {
+            tokio::select! {
+                frame = self.line.next() => {
+                    self.take(frame?).await?;
+                    heard = Instant::now();
+                }
+                () = watch.news_of(self.project) => self.hand_over().await?,
+                _ = beat.tick() => {
+                    self.hand_over().await?;
+                    self.line.send(&ToDaemon::Heartbeat { head: self.head }).await?;
+                }
+                _ = look.tick() => self.look().await?,
+                () = sleep_until(heard + SILENCE) => return Err(End::come_back("nothing was heard for too long")),
+                () = self.app.shutdown.triggered() => return Err(End::come_back("the server stops")),
+            }
+        }
+    }
+
+    /// Whether its token counts still, and no other connection has taken its place.
+    async fn look(&mut self) -> Result<(), End> {
+        if !self.caller.is_still_let_in(self.app).await {
+            return Err(End::Cut(close::REVOKED, "the token counts no more".to_owned()));
+        }
+        let found = workspace::head(&self.client().await?, self.project, self.connection).await?;
+        self.stands(found).await
+    }
+
+    /// Takes the newest version from what is known of the connection; without it, it is over.
+    pub(super) async fn stands(&mut self, found: Option<i32>) -> Result<(), End> {
+        if let Some(head) = found {
+            self.head = head;
+            return Ok(());
+        }
+        let project = workspace::find(&self.client().await?, self.caller.tenant, self.project, SILENCE).await?;
+        Err(match project {
+            Some(_) => End::replaced(),
+            None => End::Cut(close::NO_PROJECT, "the project is deleted".to_owned()),
+        })
+    }
+
+    pub(super) async fn client(&mut self) -> Result<Client, End> {
+        Ok(self.app.client(self.caller.tenant).await?)
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
