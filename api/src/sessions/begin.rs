@@ -145,7 +145,7 @@ impl Begun {
         if row.status == SessionStatus::Terminated {
             return Ok(ApiError::Conflict("The session was ended before anybody was told where it is".into()));
         }
-        let reason = row.errors.first().cloned().or(row.detail).unwrap_or_else(|| "The session ended.".to_owned());
+        let reason = row.failure().unwrap_or("The session ended.");
         let output = row.output.map(|output| format!("\n{output}")).unwrap_or_default();
         Ok(ApiError::SessionStartFailed(format!("{reason}{output}")))
     }

@@ -82,7 +82,7 @@ pub(super) async fn end(app: &App, tenant: TenantId, id: JobId) -> Result<Sessio
 }
 
 fn over(row: SessionRow, terminated: SessionEnd) -> Result<SessionEnd, ApiError> {
-    let error = row.status.is_failed().then(|| row.errors.into_iter().next().or(row.detail)).flatten();
+    let error = row.failure().map(str::to_owned);
     match row.attempt_state.as_deref() {
         Some("conflict") => Err(ApiError::Conflict(MOVED.into())),
         Some("infra" | "lost") => {

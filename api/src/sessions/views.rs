@@ -45,7 +45,7 @@ pub(crate) struct SessionView {
 
 impl From<SessionRow> for SessionView {
     fn from(row: SessionRow) -> Self {
-        let error = row.status.is_failed().then(|| row.errors.into_iter().next().or(row.detail)).flatten();
+        let error = row.failure().map(str::to_owned);
         Self {
             session_id: row.id,
             host: row.host,

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Process {
     child: Child,
     program: String,
+    arguments: Vec<String>,
     name: String,
     settings: Vec<(String, String)>,
     logs: PathBuf,
@@ -31,8 +32,20 @@ impl Process {
     ) -> Self {
         let mut settings = common.to_vec();
         settings.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        let child = launch(program, name, &settings, logs);
-        Self { child, program: program.to_owned(), name: name.to_owned(), settings, logs: logs.to_owned() }
+        Self::spawn_with(program, name, Vec::new(), settings, logs)
+    }
+
+    /// Starts `program` with these arguments, and these settings as its whole environment.
+    pub fn spawn_with(
+        program: &str,
+        name: &str,
+        arguments: Vec<String>,
+        settings: Vec<(String, String)>,
+        logs: &Path,
+    ) -> Self {
+        let child = launch(program, name, &arguments, &settings, logs);
+        let (program, name, logs) = (program.to_owned(), name.to_owned(), logs.to_owned());
+        Self { child, program, arguments, name, settings, logs }
     }
 
     /// Its process id.
@@ -69,7 +82,7 @@ impl Process {
 
     /// Starts it again with the same settings.
     pub fn restart(&mut self) {
-        self.child = launch(&self.program, &self.name, &self.settings, &self.logs);
+        self.child = launch(&self.program, &self.name, &self.arguments, &self.settings, &self.logs);
     }
 }
 
@@ -80,10 +93,11 @@ impl Drop for Process {
     }
 }
 
-fn launch(program: &str, name: &str, settings: &[(String, String)], logs: &Path) -> Child {
+fn launch(program: &str, name: &str, arguments: &[String], settings: &[(String, String)], logs: &Path) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(logs.join(format!("{name}.log")));
     let log = log.expect("the log can be written");
     Command::new(binary(program))
+        .args(arguments)
         .env_clear()
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())

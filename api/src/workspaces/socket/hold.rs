@@ -104,7 +104,9 @@ impl Held<'_> {
         for attempt in lost {
             self.line.send(&ToDaemon::Lost { attempt }).await?;
         }
-        let (mut beat, mut look) = (every(HEARTBEAT), every(self.app.config.key_cache));
+        // Several in the time of a lease, one of which may get lost.
+        let beat = HEARTBEAT.min(self.app.config.daemon_lease / 4);
+        let (mut beat, mut look) = (every(beat), every(self.app.config.key_cache));
         let mut heard = Instant::now();
         self.hand_over().await?;
         loop {

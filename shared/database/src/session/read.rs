@@ -141,6 +141,12 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// Why it ended otherwise than it was to, where it did and that is known.
+    pub fn failure(&self) -> Option<&str> {
+        let known = self.errors.first().or(self.detail.as_ref());
+        known.filter(|_| self.status.is_failed()).map(String::as_str)
+    }
+
     fn from_row(row: &Row) -> Result<Self, DatabaseError> {
         let bad = |reason: String| DatabaseError::Row { operation: "read a session", reason };
         let status: &str = row.get("status");

@@ -11,6 +11,7 @@ mod codex;
 mod collect;
 mod contact;
 mod crash;
+mod daemons;
 mod drain;
 mod examples;
 mod failover;
