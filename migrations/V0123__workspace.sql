@@ -41,10 +41,10 @@ CREATE POLICY tenant_rows ON workspace_token USING ((SELECT dd_every_tenant_v1()
 
 -- A daemon of the folder `inst` connects as `conn`. What its folder had in hand stays its own while its lease holds (`w` is for a new
 -- worker otherwise); an earlier connection is over. From now on the project's jobs come to it, those that wait included; but none that
--- asks for isolation, and no session. `lost`: attempts in its hand that are its own no more.
+-- asks for isolation, and no session.
 -- Outcomes: connected | no_project | isolation. Locks: project, jobs, workspace, worker.
-CREATE FUNCTION dd_workspace_connect_v1(t uuid, p uuid, inst uuid, conn uuid, w uuid, ag text[], b text, in_hand uuid[], ttl interval)
-RETURNS TABLE (outcome text, worker uuid, head int, lost uuid[]) LANGUAGE plpgsql AS $$
+CREATE FUNCTION dd_workspace_connect_v1(t uuid, p uuid, inst uuid, conn uuid, w uuid, ag text[], b text, ttl interval)
+RETURNS TABLE (outcome text, worker uuid, head int) LANGUAGE plpgsql AS $$
 DECLARE q project; k workspace; began timestamptz;
 BEGIN
   SELECT * INTO q FROM project WHERE id = p AND tenant_id = t AND deleted_at IS NULL FOR NO KEY UPDATE;
@@ -67,8 +67,6 @@ BEGIN
   ON CONFLICT (project_id) DO UPDATE SET instance = inst, worker_id = w, connection = conn, syncing = false, connected_at = began, last_seen_at = began;
   IF q.pool <> '@workspace' THEN UPDATE project SET home_pool = pool, pool = '@workspace' WHERE id = p; END IF;
   outcome := 'connected'; worker := w; head := q.head_version;
-  lost := ARRAY(SELECT h FROM unnest(in_hand) h WHERE NOT EXISTS (
-            SELECT FROM attempt a WHERE a.id = h AND a.worker_id = w AND a.state = 'running'));
   RETURN NEXT;
 END $$;
 
@@ -79,22 +77,21 @@ CREATE FUNCTION dd_workspace_seen_v1(p uuid, conn uuid, sync boolean) RETURNS SE
     UPDATE workspace SET last_seen_at = clock_timestamp(), syncing = coalesce(sync, syncing) WHERE project_id = p AND connection = conn RETURNING project_id)
   SELECT q.head_version FROM seen JOIN project q ON q.id = seen.project_id WHERE q.deleted_at IS NULL $$;
 
--- Claims of the project's jobs as many as the daemon connected as `conn` has room for, under the ids `fresh`, the first in line first; and
--- answers all attempts of its worker that are not among `in_hand`, so that one whose telling got lost is told again.
+-- Claims of the project's jobs, under the ids `fresh`, for the daemon connected as `conn`: what its lane lets go, which is as many as a
+-- workspace has room for. Answers all attempts of its worker that are not among `in_hand`, so that one whose telling got lost is told again.
 -- Locks: workspace (FOR SHARE, so that its place is not taken between the check and the claim), jobs.
 CREATE FUNCTION dd_workspace_claim_v1(p uuid, conn uuid, fresh uuid[], in_hand uuid[], path text)
 RETURNS TABLE (attempt_id uuid, job_id uuid, attempt_number smallint, spec jsonb) LANGUAGE plpgsql AS $$
-DECLARE k workspace; wk worker; j job; head int; began timestamptz; busy int; n int := 0;
+DECLARE k workspace; wk worker; j job; head int; began timestamptz; n int := 0;
 BEGIN
   SELECT * INTO k FROM workspace WHERE project_id = p AND connection = conn FOR SHARE;
   IF NOT FOUND THEN RETURN; END IF;
   SELECT * INTO wk FROM worker WHERE id = k.worker_id AND ended_at IS NULL AND lease_until > clock_timestamp() FOR SHARE;
   IF NOT FOUND THEN RETURN; END IF;
-  SELECT count(*) INTO busy FROM attempt a WHERE a.worker_id = wk.id AND a.state = 'running';
   FOR j IN
     SELECT c.* FROM job c
      WHERE c.project_id = p AND c.state = 'queued' AND NOT c.backing_off AND c.cancel_at IS NULL AND dd_suits_v1(wk, c)
-     ORDER BY c.priority DESC, c.queued_at, c.id LIMIT least(cardinality(fresh), greatest(wk.slots - busy, 0)) FOR UPDATE SKIP LOCKED
+     ORDER BY c.priority DESC, c.queued_at, c.id LIMIT cardinality(fresh) FOR UPDATE SKIP LOCKED
   LOOP
     n := n + 1;
     SELECT head_version INTO STRICT head FROM project WHERE id = p;

@@ -35,6 +35,7 @@ tests_environment() {
   DRYDOCK_TEST_DATABASE_URL=postgres://postgres:$(setting_get postgres_password)@127.0.0.1:$(setting_get postgres_port)/postgres
   export DRYDOCK_CODEX_BIN=$ROOT/.local/agents/node_modules/.bin/codex
   export DRYDOCK_TEST_PYTHON_BIN=$ROOT/.local/python/venv/bin
+  export DRYDOCK_TEST_SERENA_BIN=$ROOT/.local/python/serena/bin
 }
 
 # Its servers may keep their data elsewhere.

@@ -49,16 +49,15 @@ pub(super) async fn hold(app: &App, caller: Caller, project: ProjectId, socket: 
         Ok(Err(end)) => Err(end),
         Err(_) => Err(End::protocol(format!("no hello within {}s", HELLO.as_secs()))),
     };
-    let (worker, head, connect, lost) = match welcomed {
+    let (worker, head, connection, in_hand) = match welcomed {
         Ok(welcomed) => welcomed,
         Err(end) => return line.close(&end).await,
     };
-    let connection = connect.connection;
     tracing::info!(%project, %connection, "a daemon is connected");
-    let in_hand = connect.in_hand.into_iter().filter(|attempt| !lost.contains(attempt)).collect();
+    let in_hand = in_hand.into_iter().collect();
     let (cancelled, phases) = (BTreeSet::new(), Vec::new());
     let mut held = Held { app, caller, project, connection, worker, line, head, in_hand, cancelled, phases };
-    let end = held.serve(watch, lost).await;
+    let end = held.serve(watch).await;
     tracing::info!(%project, %connection, "a daemon is gone: {end:?}");
     let bye = matches!(end, End::Bye);
     held.line.close(&end).await;
@@ -74,17 +73,17 @@ async fn welcome(
     caller: Caller,
     project: ProjectId,
     hello: FromDaemon,
-) -> Result<(WorkerId, i32, Connect, Vec<AttemptId>), End> {
+) -> Result<(WorkerId, i32, Uuid, Vec<AttemptId>), End> {
     let FromDaemon::Hello { protocol, instance, build, agents, running } = hello else {
         return Err(End::protocol("the first frame is a hello"));
     };
     if protocol != PROTOCOL {
         return Err(End::protocol(format!("this server speaks version {PROTOCOL}, the daemon {protocol}: update it")));
     }
-    let connect = Connect { project, instance, connection: Uuid::now_v7(), agents, build, in_hand: running };
+    let connect = Connect { project, instance, connection: Uuid::now_v7(), agents, build };
     let client = app.client(caller.tenant).await?;
     match workspace::connect(&client, caller.tenant, &connect, app.config.daemon_lease).await? {
-        Connected::Yes { worker, head, lost } => Ok((worker, head, connect, lost)),
+        Connected::Yes { worker, head } => Ok((worker, head, connect.connection, running)),
         Connected::NoProject => Err(End::Cut(close::NO_PROJECT, "the project is deleted".to_owned())),
         Connected::Isolation => Err(End::Cut(
             close::ISOLATION,
@@ -94,16 +93,13 @@ async fn welcome(
 }
 
 impl Held<'_> {
-    async fn serve(&mut self, mut watch: Watch, lost: Vec<AttemptId>) -> End {
-        let Err(end) = self.work(&mut watch, lost).await;
+    async fn serve(&mut self, mut watch: Watch) -> End {
+        let Err(end) = self.work(&mut watch).await;
         end
     }
 
-    async fn work(&mut self, watch: &mut Watch, lost: Vec<AttemptId>) -> Result<std::convert::Infallible, End> {
+    async fn work(&mut self, watch: &mut Watch) -> Result<std::convert::Infallible, End> {
         self.line.send(&ToDaemon::Welcome { connection: self.connection, head: self.head }).await?;
-        for attempt in lost {
-            self.line.send(&ToDaemon::Lost { attempt }).await?;
-        }
         // Several in the time of a lease, one of which may get lost.
         let beat = HEARTBEAT.min(self.app.config.daemon_lease / 4);
         let (mut beat, mut look) = (every(beat), every(self.app.config.key_cache));

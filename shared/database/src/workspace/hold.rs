@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{AttemptId, ProjectId, TenantId, WorkerId};
+use drydock_domain::{ProjectId, TenantId, WorkerId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{DatabaseError, again};
 
-const CONNECT: &str = "SELECT outcome, worker, head, lost FROM dd_workspace_connect_v1($1, $2, $3, $4, $5, $6, $7, $8, make_interval(secs => $9))";
+const CONNECT: &str =
+    "SELECT outcome, worker, head FROM dd_workspace_connect_v1($1, $2, $3, $4, $5, $6, $7, make_interval(secs => $8))";
 const SEEN: &str = "SELECT head FROM dd_workspace_seen_v1($1, $2, $3) AS head";
 const HEAD: &str = "SELECT p.head_version FROM workspace k JOIN project p ON p.id = k.project_id
   WHERE k.project_id = $1 AND k.connection = $2 AND p.deleted_at IS NULL";
@@ -36,8 +37,6 @@ pub struct Connect {
     pub agents: Vec<String>,
     /// Its build.
     pub build: String,
-    /// Attempts it has in hand.
-    pub in_hand: Vec<AttemptId>,
 }
 
 /// The answer to it.
@@ -49,8 +48,6 @@ pub enum Connected {
         worker: WorkerId,
         /// The newest version.
         head: i32,
-        /// Attempts in its hand that are its own no more.
-        lost: Vec<AttemptId>,
     },
     /// No such project of this tenant.
     NoProject,
@@ -69,8 +66,7 @@ pub async fn connect(
     lease: Duration,
 ) -> Result<Connected, DatabaseError> {
     const OPERATION: &str = "connect a daemon";
-    let in_hand: Vec<Uuid> = daemon.in_hand.iter().map(|id| id.uuid()).collect();
-    let parameters: [&(dyn ToSql + Sync); 9] = [
+    let parameters: [&(dyn ToSql + Sync); 8] = [
         &tenant.uuid(),
         &daemon.project.uuid(),
         &daemon.instance,
@@ -78,16 +74,11 @@ pub async fn connect(
         &WorkerId::generate().uuid(),
         &daemon.agents,
         &daemon.build,
-        &in_hand,
         &lease.as_secs_f64(),
     ];
     let row = again::row(conn, OPERATION, CONNECT, &parameters).await?;
     match row.get::<_, &str>("outcome") {
-        "connected" => Ok(Connected::Yes {
-            worker: row.get::<_, Uuid>("worker").into(),
-            head: row.get("head"),
-            lost: row.get::<_, Vec<Uuid>>("lost").into_iter().map(AttemptId::from).collect(),
-        }),
+        "connected" => Ok(Connected::Yes { worker: row.get::<_, Uuid>("worker").into(), head: row.get("head") }),
         "no_project" => Ok(Connected::NoProject),
         "isolation" => Ok(Connected::Isolation),
         other => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown outcome '{other}'") }),

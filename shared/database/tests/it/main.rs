@@ -32,3 +32,4 @@ mod touch;
 mod transitions;
 mod usage;
 mod webhooks;
+mod workspace;

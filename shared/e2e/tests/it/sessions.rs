@@ -286,3 +286,25 @@ async fn a_worker_that_stops_keeps_what_its_sessions_changed() {
     assert_eq!((&shown["status"], &shown["version"]), (&json!("terminated"), &json!(2)), "{shown}");
     refused(&session).await;
 }
+
+/// The real Serena of PyPI, as the worker has it built in: an MCP client reaches it and is told who answers.
+#[tokio::test]
+async fn serena_answers_an_mcp_client() {
+    let programs = drydock_testing::setting("DRYDOCK_TEST_SERENA_BIN");
+    let path = format!("{programs}:{}", drydock_testing::setting("PATH"));
+    let worker_settings = vec![("PATH", path), ("DRYDOCK_SESSION_SLOTS", "1".to_owned())];
+    let stack = Stack::with(Options { workers: Some(1), worker_settings, ..Options::default() }).await;
+    let client = &stack.client;
+    let project = project(client).await;
+    let session = started(client, &project, "serena", json!({})).await;
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "drydock-tests", "version": "1"}}
+    });
+    let asked = http().post(format!("http://{}/mcp", address(&session))).json(&hello);
+    let answer = asked.header("accept", "application/json, text/event-stream").send().await.unwrap();
+    let (status, said) = (answer.status(), answer.text().await.unwrap());
+    assert!(status == StatusCode::OK && said.contains("serverInfo"), "{status} {said}");
+    assert_eq!(stop(client, &session).await["status"], "terminated");
+    refused(&session).await;
+}
