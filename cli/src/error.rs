@@ -7,7 +7,7 @@ use drydock_collector::CollectError;
 use drydock_database::DatabaseError;
 use drydock_storage::{StorageError, StorageErrorKind};
 
-use crate::{Exit, contexts::ContextsError};
+use crate::{Exit, contexts::ContextsError, daemon::DaemonError};
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum CliError {
     /// Files cannot be written.
     #[error("cannot write the files")]
     Files(#[source] io::Error),
+    /// A daemon did not start, or does not go on.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// Time was up.
     #[error("time is up")]
     TimeUp,
@@ -79,6 +82,7 @@ impl CliError {
             Self::Client(ClientError::Key) => {
                 Some("the key comes from --token-file, DRYDOCK_API_KEY or the context: drydock config explain key")
             }
+            Self::Daemon(error) => error.remedy(),
             _ => None,
         }
     }
@@ -104,6 +108,7 @@ impl CliError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) | Self::Files(_) => Exit::Failed,
             Self::Occupied(_) | Self::Moved { .. } => Exit::Conflict,
+            Self::Daemon(error) => error.exit(),
             Self::TimeUp => Exit::TimedOut,
         }
     }

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod command;
 pub mod contexts;
+pub mod daemon;
 mod error;
 mod exit;
 pub mod output;

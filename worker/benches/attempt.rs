@@ -77,6 +77,7 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         attempt: id,
         argv: Some(&["true".to_owned()]),
         workspace: scratch.workspace(),
+        shared: false,
         home: &scratch.home(),
         tmp: &scratch.temp(),
         timeout: None,

@@ -19,7 +19,7 @@ use super::{Exclude, Totals, put, walk};
 const REMOVE: (&str, &[u8]) = ("DRYDOCK.remove", b"1");
 
 /// What a version has at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Known {
     /// A file.
     File {
@@ -105,26 +105,44 @@ impl Plan {
     /// # Errors
     /// A file cannot be read, or `out` fails.
     pub fn write(&self, root: &Path, out: impl Write) -> io::Result<Totals> {
-        let mut builder = Builder::new(out);
-        for path in &self.removals {
-            builder.append_pax_extensions([REMOVE])?;
-            let mut header = Header::new_gnu();
-            header.set_entry_type(EntryType::Regular);
-            header.set_size(0);
-            header.set_mode(0o644);
-            builder.append_data(&mut header, path, io::empty())?;
-        }
-        let mut totals = Totals { ignored: self.ignored, ..Totals::default() };
-        for relative in self.dirs.iter().chain(&self.created).chain(&self.modified) {
-            let absolute = root.join(relative);
-            let metadata = fs_err::symlink_metadata(&absolute)?;
-            let entry = walk::Entry { absolute, relative: relative.clone(), metadata };
-            totals.files += u64::from(!entry.metadata.is_dir());
-            totals.bytes += put(&mut builder, &entry)?;
-        }
-        builder.into_inner()?.flush()?;
-        Ok(totals)
+        let puts = self.dirs.iter().chain(&self.created).chain(&self.modified);
+        let totals = write_changes(root, &self.removals, puts, out, &mut |_, _| {})?;
+        Ok(Totals { ignored: self.ignored, ..totals })
     }
+}
+
+/// Writes the archive that `PATCH …/files` takes: what goes, then what comes or differs. Tells of each path what of it was put.
+///
+/// # Errors
+/// Something cannot be read, or `out` fails.
+pub fn write_changes<'p>(
+    root: &Path,
+    removals: &[String],
+    puts: impl Iterator<Item = &'p PathBuf>,
+    out: impl Write,
+    told: &mut dyn FnMut(&Path, Known),
+) -> io::Result<Totals> {
+    let mut builder = Builder::new(out);
+    for path in removals {
+        builder.append_pax_extensions([REMOVE])?;
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(0);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, path, io::empty())?;
+    }
+    let mut totals = Totals::default();
+    for relative in puts {
+        let absolute = root.join(relative);
+        let metadata = fs_err::symlink_metadata(&absolute)?;
+        let entry = walk::Entry { absolute, relative: relative.clone(), metadata };
+        totals.files += u64::from(!entry.metadata.is_dir());
+        let (bytes, what) = put(&mut builder, &entry)?;
+        totals.bytes += bytes;
+        told(relative, what);
+    }
+    builder.into_inner()?.flush()?;
+    Ok(totals)
 }
 
 struct Look<'a> {
@@ -228,7 +246,8 @@ fn is(path: &Path, found: &std::fs::Metadata, known: Option<&Known>) -> io::Resu
     Ok(Some(if same { Now::Same } else { Now::Other }))
 }
 
-fn hash(path: &Path) -> io::Result<String> {
+/// BLAKE3 of a file's content, hex.
+pub(crate) fn hash(path: &Path) -> io::Result<String> {
     let (mut file, mut hasher, mut block) = (fs_err::File::open(path)?, blake3::Hasher::new(), vec![0; 256 << 10]);
     loop {
         match file.read(&mut block)? {

@@ -3,20 +3,28 @@
 
 mod changes;
 mod channel;
+mod listing;
 mod unpack;
 mod walk;
+
+pub(crate) use self::{
+    changes::hash,
+    unpack::{DIRECTORY, NEW_FILE, directory},
+    walk::rules,
+};
 
 use std::{
     io::{self, Read, Write},
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tar::{Builder, EntryType, Header};
 
 pub use self::{
-    changes::{Known, Plan},
+    changes::{Known, Plan, write_changes},
     channel::{stream, stream_of},
+    listing::listing,
     unpack::{Feed, unpack, unpack_stream},
     walk::{Exclude, Totals},
 };
@@ -40,25 +48,29 @@ pub fn write(root: &Path, exclude: &Exclude, out: impl Write, tell: &mut dyn FnM
             return Ok(());
         }
         totals.files += u64::from(!kind.is_dir());
-        totals.bytes += put(&mut builder, &entry)?;
+        totals.bytes += put(&mut builder, &entry)?.0;
         Ok(())
     })?;
     builder.into_inner()?.flush()?;
     Ok(Totals { ignored, ..totals })
 }
 
-/// One file, directory or link; the bytes of a file.
-fn put(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<u64> {
+/// One file, directory or link; the bytes of a file, and what was put.
+fn put(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<(u64, Known)> {
     let kind = entry.metadata.file_type();
     if kind.is_dir() {
-        return append(builder, entry, EntryType::Directory, 0, io::empty()).map(|()| 0);
+        return append(builder, entry, EntryType::Directory, 0, io::empty()).map(|()| (0, Known::Dir));
     }
     if kind.is_symlink() {
-        return symlink(builder, entry).map(|()| 0);
+        let target = symlink(builder, entry)?;
+        return Ok((0, Known::Symlink(target.to_string_lossy().into_owned())));
     }
     let file = fs_err::File::open(&entry.absolute)?;
     let size = file.metadata()?.len();
-    append(builder, entry, EntryType::Regular, size, Exact { file, left: size }).map(|()| size)
+    let mut data = Exact { file, left: size, hasher: blake3::Hasher::new() };
+    append(builder, entry, EntryType::Regular, size, &mut data)?;
+    let blake3 = data.hasher.finalize().to_hex().to_string();
+    Ok((size, Known::File { size, mode: entry.metadata.permissions().mode() & 0o777, blake3 }))
 }
 
 fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {
@@ -83,9 +95,9 @@ fn append(
 }
 
 /// A link's target is data: kept byte for byte, where the library would tidy it up like a path.
-fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<()> {
-    let target = fs_err::read_link(&entry.absolute)?;
-    let target = target.as_os_str().as_bytes();
+fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<PathBuf> {
+    let path = fs_err::read_link(&entry.absolute)?;
+    let target = path.as_os_str().as_bytes();
     let mut header = header(entry, EntryType::Symlink, 0);
     if target.len() < LINK_FIELD {
         header.set_link_name_literal(target)?;
@@ -96,13 +108,16 @@ fn symlink(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result
         long.set_mode(0o644);
         builder.append_data(&mut long, "././@LongLink", [target, b"\0"].concat().as_slice())?;
     }
-    builder.append_data(&mut header, &entry.relative, io::empty())
+    builder.append_data(&mut header, &entry.relative, io::empty())?;
+    Ok(path)
 }
 
 /// Exactly as many bytes as the header promised: an archive cannot take back what it said.
 struct Exact {
     file: fs_err::File,
     left: u64,
+    /// Of what was read.
+    hasher: blake3::Hasher,
 }
 
 impl Read for Exact {
@@ -114,6 +129,7 @@ impl Read for Exact {
             return Err(io::Error::other(format!("'{path}' became shorter while it was read")));
         }
         self.left -= read as u64;
+        self.hasher.update(&buf[..read]);
         Ok(read)
     }
 }

@@ -24,8 +24,11 @@ use super::Totals;
 
 /// Parts in flight between the connection and the disk.
 const AHEAD: usize = 16;
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const NEW_FILE: OFlags =
+/// How a directory is opened without following a link.
+pub(crate) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// How a file is made where there is none.
+pub(crate) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Where the parts of an archive go.
@@ -93,7 +96,8 @@ pub fn unpack(root: &Path, archive: impl Read) -> io::Result<Totals> {
     }
     // Last of all and from the bottom up: a directory that may not be written to has to be filled first.
     for (path, mode) in directories.iter().rev() {
-        let done = directory(&root, path).and_then(|dir| Ok(fchmod(dir, Mode::from_raw_mode(mode & 0o777))?));
+        let done =
+            directory(&root, path, Mode::RWXU).and_then(|dir| Ok(fchmod(dir, Mode::from_raw_mode(mode & 0o777))?));
         done.map_err(|error| named(path, &error))?;
     }
     Ok(totals)
@@ -107,13 +111,13 @@ fn one(
 ) -> io::Result<EntryType> {
     let kind = entry.header().entry_type();
     let parent = match path.parent() {
-        Some(parent) => directory(root, &parent)?,
+        Some(parent) => directory(root, &parent, Mode::RWXU)?,
         None => root.try_clone()?,
     };
     let name = OsStr::from_bytes(path.file_name());
     match kind {
         EntryType::Directory => {
-            directory(root, path)?;
+            directory(root, path, Mode::RWXU)?;
         }
         EntryType::Symlink => {
             remove(&parent, name)?;
@@ -137,10 +141,10 @@ fn one(
 }
 
 /// The directory at `path`, made where it is missing.
-fn directory(root: &OwnedFd, path: &RelativePath) -> io::Result<OwnedFd> {
+pub(crate) fn directory(root: &OwnedFd, path: &RelativePath, mode: Mode) -> io::Result<OwnedFd> {
     let mut at = root.try_clone()?;
     for name in path.components().map(OsStr::from_bytes) {
-        match mkdirat(&at, name, Mode::from_raw_mode(0o700)) {
+        match mkdirat(&at, name, mode) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }

@@ -91,7 +91,7 @@ pub(super) fn each(
 }
 
 /// The rules of a tree, and what of them is not heeded.
-pub(super) fn rules(root: &Path) -> io::Result<(IgnoreRules, Vec<IgnoreFlaw>)> {
+pub(crate) fn rules(root: &Path) -> io::Result<(IgnoreRules, Vec<IgnoreFlaw>)> {
     let path = root.join(IGNORE_FILE);
     match fs_err::symlink_metadata(&path) {
         Ok(found) if found.is_file() => Ok(IgnoreRules::parse(&fs_err::read(&path)?)),

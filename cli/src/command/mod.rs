@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod connection;
 mod contexts;
+mod daemon;
 mod doctor;
 mod grep;
 mod job;
@@ -140,6 +141,8 @@ enum Command {
     /// Sessions: servers on a project's workspace, reached at host:port
     #[command(subcommand, visible_alias = "sessions")]
     Session(session::SessionCommand),
+    /// Make a folder of this machine a part of the fleet: kept like a project's newest version, its jobs run in it
+    Daemon(Box<daemon::DaemonArgs>),
     /// Webhooks: URLs that are told when jobs and batches end
     #[command(subcommand, visible_alias = "webhooks")]
     Webhook(webhook::WebhookCommand),
@@ -212,6 +215,8 @@ pub async fn run(cli: Cli) -> Exit {
     let output = Arc::new(Output::new(format, global.quiet, Terminal::find(global.no_color, global.quiet)));
     let context = Context { connection: global.connection, output: Arc::clone(&output) };
     let timeout = command.timeout().or(timeout);
+    // It ends in an order of its own.
+    let hears_signals = matches!(command, Command::Daemon(_));
     let bounded = async {
         let work = dispatch(&context, command, timeout.map(|time| Instant::now() + time));
         match timeout {
@@ -224,7 +229,7 @@ pub async fn run(cli: Cli) -> Exit {
     };
     tokio::select! {
         outcome = bounded => outcome.unwrap_or_else(|error| failed(&output, &error)),
-        _ = tokio::signal::ctrl_c() => interrupted(&output),
+        _ = tokio::signal::ctrl_c(), if !hears_signals => interrupted(&output),
     }
 }
 
@@ -245,6 +250,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Wait(args) => job::wait::run(context, args, deadline).await,
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Session(command) => session::run(context, command).await,
+        Command::Daemon(args) => daemon::run(context, *args).await,
         Command::Webhook(command) => webhook::run(context, command).await,
         Command::Workers(args) => workers::run(context, args, deadline).await,
         Command::Pools(args) => pools::run(context, args).await,
@@ -300,6 +306,7 @@ impl Command {
             Self::Submit(_) => None,
             Self::Top(args) => args.patience.timeout,
             Self::Admin(_)
+            | Self::Daemon(_)
             | Self::Version(_)
             | Self::Logout(_)
             | Self::Context(_)

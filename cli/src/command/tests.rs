@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 101] = [
+const LEAVES: [&[&str]; 102] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -61,6 +61,7 @@ const LEAVES: [&[&str]; 101] = [
     &["session", "ls"],
     &["session", "show"],
     &["session", "stop"],
+    &["daemon"],
     &["webhook", "create"],
     &["webhook", "ls"],
     &["webhook", "status"],
@@ -241,6 +242,20 @@ fn the_forms_of_sessions_parse() {
         ("session start P", false),
         ("session start P s --idle-timeout 0", false),
         ("session stop", false),
+    ] {
+        assert_eq!(parse(line).is_ok(), passes, "{line}");
+    }
+}
+
+#[test]
+fn the_forms_of_daemons_parse() {
+    for (line, passes) in [
+        ("daemon --project P --dir .", true),
+        ("daemon -p P -d . --allow git --allow make --output-limit 1MiB --command-timeout 2m --insecure", true),
+        ("-o ndjson daemon -p P -d . --daemon-token-file f --state-dir s --token-file k", true),
+        ("daemon --project P", false),
+        ("daemon --dir .", false),
+        ("daemon -p P -d . --command-timeout 0s", false),
     ] {
         assert_eq!(parse(line).is_ok(), passes, "{line}");
     }

@@ -75,6 +75,11 @@ impl Client {
         &self.server
     }
 
+    /// Whether it is on this machine.
+    pub fn is_near(&self) -> bool {
+        address::is_loopback(&self.server)
+    }
+
     /// A GET of `/api/v1/…`, one segment each.
     pub fn get<S: AsRef<[u8]>>(&self, path: impl IntoIterator<Item = S>) -> Call<'_> {
         self.call(Method::GET, path)

@@ -85,12 +85,8 @@ pub(super) fn build(
     set("TMPDIR", places.tmp.as_os_str());
     set("LANG", OsStr::new("C.UTF-8"));
     set("TERM", OsStr::new("dumb"));
-    set(MARK, OsStr::new(&attempt.to_string()));
-    set("DRYDOCK_PROJECT_ID", OsStr::new(&request.project_id.to_string()));
-    set("DRYDOCK_JOB_ID", OsStr::new(&request.job_id.to_string()));
-    set("DRYDOCK_JOB_TYPE", OsStr::new(request.job_type.as_str()));
-    set("DRYDOCK_ATTEMPT", OsStr::new(&request.attempt.to_string()));
-    set("DRYDOCK_WORKSPACE", places.workspace.as_os_str());
+    variables.extend(own(request, attempt, places));
+    let mut set = |name: &str, value: &OsStr| variables.push((name.into(), value.to_owned()));
     if spec.protocol == Protocol::Codex {
         set("CODEX_HOME", codex_home(places.home).as_os_str());
     }
@@ -100,6 +96,18 @@ pub(super) fn build(
         }
     }
     variables
+}
+
+/// The protocol's own variables.
+pub(super) fn own(request: &AgentRequest, attempt: AttemptId, places: &Places<'_>) -> [(OsString, OsString); 6] {
+    [
+        (MARK.into(), attempt.to_string().into()),
+        ("DRYDOCK_PROJECT_ID".into(), request.project_id.to_string().into()),
+        ("DRYDOCK_JOB_ID".into(), request.job_id.to_string().into()),
+        ("DRYDOCK_JOB_TYPE".into(), request.job_type.as_str().into()),
+        ("DRYDOCK_ATTEMPT".into(), request.attempt.to_string().into()),
+        ("DRYDOCK_WORKSPACE".into(), places.workspace.into()),
+    ]
 }
 
 /// Where Codex keeps its state: never in the workspace, whose owner could then configure it, nor under a temporary directory,

@@ -1,6 +1,11 @@
 //! The program of one run: started, read while it runs, ended with all it started.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -41,14 +46,15 @@ fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
 /// What is started, ready to start.
 fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
     let prepare = |what| move |source| AgentError::Prepare { what, source };
-    let Launch { spec, workspace, home, tmp, .. } = *launch;
+    let Launch { spec, workspace, shared, home, tmp, .. } = *launch;
     if spec.protocol == Protocol::Codex {
         fs_err::create_dir_all(environment::codex_home(home)).map_err(prepare("CODEX_HOME"))?;
     }
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
     let places = Places { workspace, home, tmp };
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
-    let belongings = Belongings::new(launch.attempt, &[workspace, home, tmp]);
+    let directories: &[&Path] = if shared { &[home, tmp] } else { &[workspace, home, tmp] };
+    let belongings = Belongings::new(launch.attempt, directories);
     Ok((Start { program, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings }, heard))
 }
 

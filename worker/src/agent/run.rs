@@ -41,8 +41,10 @@ pub struct Launch<'a> {
     pub attempt: AttemptId,
     /// The job's own command line, for agents that run it.
     pub argv: Option<&'a [String]>,
-    /// Working directory; used by nothing else.
+    /// Working directory; used by nothing else, unless it is shared.
     pub workspace: &'a Path,
+    /// Whether others work in it as well: then what runs there is not taken for this run's.
+    pub shared: bool,
     /// Private home directory, outside the workspace.
     pub home: &'a Path,
     /// Private directory for temporary files, outside the workspace.

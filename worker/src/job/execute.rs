@@ -49,6 +49,7 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 attempt: attempt.id,
                 argv: attempt.claim.spec.argv.as_deref(),
                 workspace: attempt.scratch.workspace(),
+                shared: false,
                 home: &home,
                 tmp: &tmp,
                 timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),

@@ -110,6 +110,7 @@ impl Scratch {
             attempt: AttemptId::generate(),
             argv,
             workspace: &self.workspace(),
+            shared: false,
             home: &self.root.path().join("home"),
             tmp: &self.root.path().join("tmp"),
             timeout: self.timeout,

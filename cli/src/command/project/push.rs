@@ -3,10 +3,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use drydock_client::{
-    Call, Client, ClientError, Document,
-    views::{FileEntry, Files, FilesChange},
-};
+use drydock_client::{Call, Client, ClientError, Document, views::FilesChange};
 use futures_util::StreamExt as _;
 use reqwest::{Body, StatusCode, header};
 use tokio::time::Instant;
@@ -24,7 +21,6 @@ use crate::{
 
 /// How long the whole upload may take; the server has a limit of its own.
 const LIMIT: Duration = Duration::from_secs(3600);
-const PAGE: u32 = 10_000;
 /// Changed files told by name.
 const SHOWN: usize = 20;
 
@@ -59,7 +55,8 @@ pub(in crate::command) struct PushArgs {
 pub(in crate::command) async fn run(context: &Context, args: PushArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let started = Instant::now();
-    let (head, known) = listing(&client, &context.output, &args.project).await?;
+    let tell = |text: &str| context.output.warn(text);
+    let (head, known) = archive::listing(&client, &args.project, tell).await?;
     let base = args.by_hand.if_version.unwrap_or(head);
     if base != head {
         return Err(CliError::Moved { meant: base, newest: head });
@@ -90,44 +87,6 @@ pub(in crate::command) async fn run(context: &Context, args: PushArgs) -> Result
         format!("version {version}: {created} created, {modified} modified, {deleted} deleted, {size} in {took}")
     });
     context.output.answer(&made.raw, || version.to_string()).map(|()| Exit::Ok)
-}
-
-/// All that is in the newest version and that a listing can name.
-async fn listing(client: &Client, output: &Output, project: &str) -> Result<(u64, HashMap<String, Known>), CliError> {
-    let (mut known, mut cursor, mut version) = (HashMap::new(), None::<String>, None::<u64>);
-    loop {
-        let call = client.get(["projects", project, "files"]).query("limit", PAGE).query("all", true);
-        let page: Document<Files> =
-            call.query_opt("version", version).query_opt("cursor", cursor.as_ref()).document().await?;
-        version = Some(page.value.version);
-        let last = page.value.next_cursor.is_none() || page.value.files.is_empty();
-        let (named, unnamed): (Vec<_>, Vec<_>) =
-            page.value.files.into_iter().partition(|file| !file.path.contains(char::REPLACEMENT_CHARACTER));
-        for file in unnamed {
-            output.warn(&format!("{}: the name is not UTF-8, so what the version has there stays", file.path));
-        }
-        known.extend(named.into_iter().filter_map(entry));
-        cursor = page.value.next_cursor;
-        if last {
-            return Ok((page.value.version, known));
-        }
-    }
-}
-
-/// What the fleet writes itself is not the version's.
-fn entry(file: FileEntry) -> Option<(String, Known)> {
-    if [".codex/request.json", ".codex/result.json"].contains(&file.path.as_str()) {
-        return None;
-    }
-    let known = match (file.link_target, file.blake3) {
-        (None, None) if file.kind == "dir" => Known::Dir,
-        (Some(target), _) => Known::Symlink(target),
-        (None, Some(blake3)) => {
-            Known::File { size: file.size, mode: u32::from_str_radix(&file.mode, 8).unwrap_or_default(), blake3 }
-        }
-        (None, None) => return None,
-    };
-    Some((file.path, known))
 }
 
 async fn compare(context: &Context, args: &PushArgs, known: HashMap<String, Known>) -> Result<Plan, CliError> {

@@ -22,13 +22,13 @@ impl Lines {
     }
 
     /// Room for the next read.
-    pub(super) fn room(&mut self) -> &mut BytesMut {
+    pub(in crate::agent) fn room(&mut self) -> &mut BytesMut {
         self.buffer.reserve(CHUNK);
         &mut self.buffer
     }
 
     /// The next line without its newline, or a piece of one that is too long.
-    pub(super) fn next(&mut self, redactor: &Redactor) -> Option<Bytes> {
+    pub(in crate::agent) fn next(&mut self, redactor: &Redactor) -> Option<Bytes> {
         if let Some(at) = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n') {
             let line = self.buffer.split_to(self.searched + at).freeze();
             self.buffer.advance(1);
@@ -45,7 +45,7 @@ impl Lines {
     }
 
     /// What is left when the stream ended without a newline.
-    pub(super) fn rest(&mut self) -> Option<Bytes> {
+    pub(in crate::agent) fn rest(&mut self) -> Option<Bytes> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         (!rest.is_empty()).then_some(rest)
     }

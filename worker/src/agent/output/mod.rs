@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{heard::Heard, redact::Redactor};
 
 pub(super) use lines::Lines;
-pub(super) use pipe::{Interpreter, read};
+pub(super) use pipe::{Interpreter, idle_after, read};
 
 /// Bytes of one line at most; longer ones arrive in pieces of this size.
 pub(super) const MAX_LINE: usize = 16 * 1024;

@@ -52,7 +52,8 @@ pub(in crate::agent) async fn read(
     Ok(())
 }
 
-async fn idle_after(ended: &CancellationToken) {
+/// Resolves some time after the agent's end.
+pub(in crate::agent) async fn idle_after(ended: &CancellationToken) {
     ended.cancelled().await;
     tokio::time::sleep(IDLE).await;
 }

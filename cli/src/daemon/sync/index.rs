@@ -1,0 +1,83 @@
+//! What the folder and a version last had alike, kept on disk.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::state::write_whole;
+use crate::archive::Known;
+
+/// What tells without reading whether a file is the same. One that was changed just before it was looked at has none: it could
+/// change again within the same tick of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stat {
+    size: u64,
+    mtime: i64,
+    mode: u32,
+    inode: u64,
+}
+
+impl Stat {
+    /// As the file system tells it.
+    pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
+        let mtime = meta.mtime().wrapping_mul(1_000_000_000).wrapping_add(meta.mtime_nsec());
+        Self { size: meta.len(), mtime, mode: meta.permissions().mode() & 0o777, inode: meta.ino() }
+    }
+
+    /// Nanoseconds since 1970.
+    pub(crate) const fn mtime(&self) -> i64 {
+        self.mtime
+    }
+}
+
+/// A path as it was when it was last looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// What is there.
+    pub(crate) known: Known,
+    /// How to tell that it is the same still, where that can be told.
+    pub(crate) stat: Option<Stat>,
+}
+
+/// The state of the folder when it was last like a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Index {
+    /// Which version; `None`: none yet.
+    pub(crate) version: Option<u64>,
+    /// The folder's inode: another folder in its place has no base.
+    pub(crate) root: u64,
+    /// What both had.
+    pub(crate) base: BTreeMap<String, Seen>,
+}
+
+impl Index {
+    /// The one on disk; an empty one where there is none, or none that can be read: that is the first time again.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        match fs_err::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
+        write_whole(path, &serde_json::to_vec(self)?)
+    }
+
+    /// The base as what a scan may rely on.
+    pub(crate) fn seen(&self) -> HashMap<String, Seen> {
+        self.base.iter().map(|(path, seen)| (path.clone(), seen.clone())).collect()
+    }
+}

@@ -1,0 +1,19 @@
+//! A folder and the newest version of its project, kept alike: changes of either come to the other, compared by content, so that
+//! nothing is lost and nothing is applied twice, whatever was missed in between.
+
+mod decide;
+mod down;
+mod folder;
+mod ignored;
+mod index;
+mod keep;
+mod place;
+mod plan;
+mod scan;
+mod up;
+mod watch;
+
+pub(crate) use self::{
+    folder::{Folder, Look, RETRY, Snapshot},
+    keep::keep,
+};
