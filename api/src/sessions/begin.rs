@@ -146,7 +146,7 @@ impl Begun {
             return Ok(ApiError::Conflict("The session was ended before anybody was told where it is".into()));
         }
         let reason = row.failure().unwrap_or("The session ended.");
-        let output = row.output.map(|output| format!("\n{output}")).unwrap_or_default();
+        let output = row.output.as_ref().map(|output| format!("\n{output}")).unwrap_or_default();
         Ok(ApiError::SessionStartFailed(format!("{reason}{output}")))
     }
 

@@ -132,11 +132,13 @@ impl Held<'_> {
         self.stands(found).await
     }
 
-    /// Takes the newest version from what is known of the connection; without it, it is over.
+    /// Takes the newest version from what is known of the connection, and tells of a new one; without it, it is over.
     pub(super) async fn stands(&mut self, found: Option<i32>) -> Result<(), End> {
         if let Some(head) = found {
-            self.head = head;
-            return Ok(());
+            if std::mem::replace(&mut self.head, head) == head {
+                return Ok(());
+            }
+            return self.line.send(&ToDaemon::Heartbeat { head }).await;
         }
         let project = workspace::find(&self.client().await?, self.caller.tenant, self.project, SILENCE).await?;
         Err(match project {
