@@ -28,6 +28,7 @@ mod version;
 mod wait;
 mod webhook;
 mod workers;
+mod workspace;
 
 use std::{sync::Arc, time::Duration};
 
@@ -143,6 +144,9 @@ enum Command {
     Session(session::SessionCommand),
     /// Make a folder of this machine a part of the fleet: kept like a project's newest version, its jobs run in it
     Daemon(Box<daemon::DaemonArgs>),
+    /// Workspaces that daemons hold: who does, and what lets them in
+    #[command(subcommand, visible_alias = "workspaces")]
+    Workspace(workspace::WorkspaceCommand),
     /// Webhooks: URLs that are told when jobs and batches end
     #[command(subcommand, visible_alias = "webhooks")]
     Webhook(webhook::WebhookCommand),
@@ -251,6 +255,7 @@ async fn dispatch(context: &Context, command: Command, deadline: Option<Instant>
         Command::Schedule(command) => schedule::run(context, command).await,
         Command::Session(command) => session::run(context, command).await,
         Command::Daemon(args) => daemon::run(context, *args).await,
+        Command::Workspace(command) => workspace::run(context, command).await,
         Command::Webhook(command) => webhook::run(context, command).await,
         Command::Workers(args) => workers::run(context, args, deadline).await,
         Command::Pools(args) => pools::run(context, args).await,
@@ -291,6 +296,7 @@ impl Command {
             Self::Wait(args) => args.patience.timeout,
             Self::Schedule(command) => command.timeout(),
             Self::Session(command) => command.timeout(),
+            Self::Workspace(command) => command.timeout(),
             Self::Webhook(command) => command.timeout(),
             Self::Workers(args) => args.timeout(),
             Self::Pools(args) => args.timeout(),

@@ -2,7 +2,7 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 use super::*;
 
-const LEAVES: [&[&str]; 102] = [
+const LEAVES: [&[&str]; 106] = [
     &["batch", "submit"],
     &["batch", "ls"],
     &["batch", "status"],
@@ -61,6 +61,10 @@ const LEAVES: [&[&str]; 102] = [
     &["session", "ls"],
     &["session", "show"],
     &["session", "stop"],
+    &["workspace", "show"],
+    &["workspace", "token", "create"],
+    &["workspace", "token", "ls"],
+    &["workspace", "token", "revoke"],
     &["daemon"],
     &["webhook", "create"],
     &["webhook", "ls"],

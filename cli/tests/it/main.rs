@@ -25,3 +25,4 @@ mod terminal;
 mod versions;
 mod webhooks;
 mod worker;
+mod workspaces;

@@ -10,6 +10,7 @@ mod search;
 mod session;
 mod usage;
 mod webhook;
+mod workspace;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use self::{
     session::{Session, SessionEnd},
     usage::{EndedJobs, Now, Tokens, Used, UsedDays},
     webhook::{Delivery, NewSecret, Webhook},
+    workspace::{DaemonToken, NewDaemonToken, Workspace},
 };
 
 /// A page of a list.

@@ -1,6 +1,6 @@
 //! `drydock key ls`
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::Args;
 use drydock_client::views::Key;
 
@@ -30,13 +30,15 @@ pub(super) async fn run(context: &Context, args: ListArgs) -> Result<Exit, CliEr
     let row = |key: &Key| {
         let used = key.last_used_at.map_or_else(|| "never".to_owned(), time);
         let (id, name, prefix) = (key.id.clone(), key.name.clone(), key.prefix.clone());
-        vec![id, name, prefix, key.role.clone(), state(key), used, time(key.created_at)]
+        let state = validity(key.revoked_at, key.expires_at);
+        vec![id, name, prefix, key.role.clone(), state, used, time(key.created_at)]
     };
     list::show(context, args.paging, call, table, row).await
 }
 
-fn state(key: &Key) -> String {
-    match (key.revoked_at, key.expires_at) {
+/// Whether a key or token counts, and how long.
+pub(in crate::command) fn validity(revoked_at: Option<DateTime<Utc>>, expires_at: Option<DateTime<Utc>>) -> String {
+    match (revoked_at, expires_at) {
         (Some(_), _) => "revoked".to_owned(),
         (None, Some(at)) if at <= Utc::now() => "expired".to_owned(),
         (None, Some(at)) => format!("until {}", time(at)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+pub(super) use self::list::validity;
 use super::Context;
 use crate::{CliError, Exit};
 
