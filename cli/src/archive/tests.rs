@@ -124,7 +124,7 @@ fn a_file_that_shrinks_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
     fs_err::write(&path, "1234").unwrap();
-    let mut exact = Exact { file: fs_err::File::open(&path).unwrap(), left: 5 };
+    let mut exact = Exact { file: fs_err::File::open(&path).unwrap(), left: 5, hasher: blake3::Hasher::new() };
     let error = exact.read_to_end(&mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("shorter"), "{error}");
 }
