@@ -18,9 +18,12 @@ pub(super) enum WorkspaceCommand {
     /// Show whether a daemon holds a project's workspace
     #[command(after_help = "Example:\n  drydock workspace show PROJECT")]
     Show(OneArgs),
-    /// Tokens that let daemons in: create, list, revoke
-    #[command(subcommand, visible_alias = "tokens")]
-    Token(token::TokenCommand),
+    /// List the tokens that let daemons in, newest first
+    Tokens(token::ListArgs),
+    /// Make a token that lets a daemon in, and write it, once
+    Grant(token::CreateArgs),
+    /// End tokens; daemons connected by them are cut off
+    Revoke(token::RevokeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -35,7 +38,9 @@ impl WorkspaceCommand {
     pub(super) const fn timeout(&self) -> Option<Duration> {
         match self {
             Self::Show(args) => args.patience.timeout,
-            Self::Token(command) => command.timeout(),
+            Self::Tokens(args) => args.patience.timeout,
+            Self::Grant(args) => args.patience.timeout,
+            Self::Revoke(args) => args.patience.timeout,
         }
     }
 }
@@ -43,7 +48,9 @@ impl WorkspaceCommand {
 pub(super) async fn run(context: &Context, command: WorkspaceCommand) -> Result<Exit, CliError> {
     match command {
         WorkspaceCommand::Show(args) => show(context, &args.project).await,
-        WorkspaceCommand::Token(command) => token::run(context, command).await,
+        WorkspaceCommand::Tokens(args) => token::list(context, args).await,
+        WorkspaceCommand::Grant(args) => token::create(context, args).await,
+        WorkspaceCommand::Revoke(args) => token::revoke(context, args).await,
     }
 }
 

@@ -1,8 +1,8 @@
-//! `drydock workspace token …`
+//! `drydock workspace tokens|grant|revoke`
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use drydock_client::{
     Document,
     views::{DaemonToken, NewDaemonToken},
@@ -10,26 +10,19 @@ use drydock_client::{
 use drydock_runtime::config::positive_duration;
 use serde::Serialize;
 
-use super::super::{Context, Patience, key::validity, list, list::Paging};
+use super::super::{
+    Context, Patience,
+    key::validity,
+    list::{Paging, show},
+};
 use crate::{
     CliError, Exit,
     output::{Table, time},
 };
 
-#[derive(Debug, Subcommand)]
-pub(in crate::command) enum TokenCommand {
-    /// Make a token for a daemon and write it, once
-    Create(CreateArgs),
-    /// List a workspace's tokens, newest first
-    #[command(visible_alias = "list")]
-    Ls(ListArgs),
-    /// End tokens; daemons connected by them are cut off
-    Revoke(RevokeArgs),
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  drydock workspace token create PROJECT \"build machine\" --expires 30d > token.txt
+  drydock workspace grant PROJECT \"build machine\" --expires 30d > token.txt
   drydock daemon --project PROJECT --dir . --daemon-token-file token.txt
 
 `drydock daemon` makes one by itself where you are logged in. A token opens the project's files and its daemon's socket, and nothing else.")]
@@ -42,23 +35,23 @@ pub(in crate::command) struct CreateArgs {
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     expires: Option<Duration>,
     #[command(flatten)]
-    patience: Patience,
+    pub(super) patience: Patience,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  drydock workspace token ls PROJECT")]
+#[command(after_help = "Example:\n  drydock workspace tokens PROJECT")]
 pub(in crate::command) struct ListArgs {
     /// The project
     project: String,
     #[command(flatten)]
     paging: Paging,
     #[command(flatten)]
-    patience: Patience,
+    pub(super) patience: Patience,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  drydock workspace token revoke PROJECT 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90
+  drydock workspace revoke PROJECT 019a9c5e-6f0a-7d40-8c1e-2b8f3a5d7e90
 
 They are refused within seconds (DRYDOCK_API_KEY_CACHE of the API), and stay in the list.")]
 pub(in crate::command) struct RevokeArgs {
@@ -68,7 +61,7 @@ pub(in crate::command) struct RevokeArgs {
     #[arg(required = true, value_name = "TOKEN")]
     tokens: Vec<String>,
     #[command(flatten)]
-    patience: Patience,
+    pub(super) patience: Patience,
 }
 
 #[derive(Serialize)]
@@ -78,25 +71,7 @@ struct Body {
     expires_in_s: Option<u64>,
 }
 
-impl TokenCommand {
-    pub(super) const fn timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Create(args) => args.patience.timeout,
-            Self::Ls(args) => args.patience.timeout,
-            Self::Revoke(args) => args.patience.timeout,
-        }
-    }
-}
-
-pub(super) async fn run(context: &Context, command: TokenCommand) -> Result<Exit, CliError> {
-    match command {
-        TokenCommand::Create(args) => create(context, args).await,
-        TokenCommand::Ls(args) => ls(context, args).await,
-        TokenCommand::Revoke(args) => revoke(context, args).await,
-    }
-}
-
-async fn create(context: &Context, args: CreateArgs) -> Result<Exit, CliError> {
+pub(super) async fn create(context: &Context, args: CreateArgs) -> Result<Exit, CliError> {
     let body = Body { name: args.name, expires_in_s: args.expires.map(|time| time.as_secs()) };
     let client = context.client()?;
     // Sent once: an answer that gets lost may have made a token, which the list shows.
@@ -106,7 +81,7 @@ async fn create(context: &Context, args: CreateArgs) -> Result<Exit, CliError> {
     context.output.answer(&made.raw, || made.value.token.clone()).map(|()| Exit::Ok)
 }
 
-async fn ls(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
+pub(super) async fn list(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     let call = || client.get(["workspaces", &args.project, "tokens"]);
     let table = Table::new(&["TOKEN", "NAME", "PREFIX", "STATE", "USED", "CREATED"]);
@@ -116,10 +91,10 @@ async fn ls(context: &Context, args: ListArgs) -> Result<Exit, CliError> {
         let state = validity(token.revoked_at, token.expires_at);
         vec![id, name, prefix, state, used, time(token.created_at)]
     };
-    list::show(context, args.paging, call, table, row).await
+    show(context, args.paging, call, table, row).await
 }
 
-async fn revoke(context: &Context, args: RevokeArgs) -> Result<Exit, CliError> {
+pub(super) async fn revoke(context: &Context, args: RevokeArgs) -> Result<Exit, CliError> {
     let client = context.client()?;
     for token in &args.tokens {
         client.delete(["workspaces", &args.project, "tokens", token]).bytes().await?;

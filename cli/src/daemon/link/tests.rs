@@ -277,11 +277,18 @@ async fn who_has_something_to_tell_does_not_say_goodbye() {
     let (fleet, (_dir, spool)) = (Fleet::new().await, spool());
     let job = job();
     spool.begin(&job).unwrap();
-    let side = Side::begin(&fleet, Arc::clone(&spool), slow());
+    let rhythm = Rhythm { heartbeat: Duration::from_millis(50), ..slow() };
+    let side = Side::begin(&fleet, Arc::clone(&spool), rhythm);
     let (mut peer, _) = fleet.welcome().await;
+    assert!(matches!(peer.hears().await, FromDaemon::Heartbeat { .. }));
     side.stop.soon.cancel();
     side.stop.now.cancel();
-    let last = timeout(PATIENCE, peer.0.next()).await.unwrap();
+    let last = loop {
+        match timeout(PATIENCE, peer.0.next()).await.unwrap() {
+            Some(Ok(Message::Text(text))) if text.contains("heartbeat") => {}
+            other => break other,
+        }
+    };
     assert!(matches!(last, Some(Ok(Message::Close(_)))), "{last:?}");
     assert_eq!(side.ending().await, Ending::Stopped);
 }
