@@ -23,6 +23,9 @@ const NOT_TAKEN: &str = "No worker took the session in time";
 const BUSY: &str = "Another job of the project runs, and did not end in time";
 const SLOW: &str = "The session's workspace and server took too long";
 const STOPPING: &str = "The server is stopping";
+/// How long a request may be silent that waits, and how often it says that it does.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SAID: Duration = Duration::from_secs(5);
 /// How much longer its job waits than we do: the dispatcher ends it where this process could not.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,7 @@ pub(super) async fn begin(
         server,
         read_only,
         idle_timeout_s: Some(idle_timeout_s),
+        patience: PATIENCE,
         queue_timeout_s: i32::try_from((wait + MARGIN).as_secs().max(1)).unwrap_or(i32::MAX),
         idempotency,
     };
@@ -64,7 +68,7 @@ pub(super) async fn begin(
         Accepted::NoProject | Accepted::NoDependency => return Err(ApiError::NO_PROJECT),
         Accepted::OverQuota(lacks) => return Err(ApiError::over_quota(&lacks)),
     };
-    let mut begun = Begun { app: app.clone(), tenant, id, key, replayed, settled: replayed };
+    let mut begun = Begun { app: app.clone(), tenant, id, key, replayed, settled: false };
     app.waker.wake_all();
     if !replayed && !room.free {
         begun.give_up(NO_SLOT).await?;
@@ -100,10 +104,16 @@ impl Begun {
         let app = self.app.clone();
         let (taken_by, ready_by) = (Instant::now() + app.config.session_wait, Instant::now() + app.config.wait_limit);
         let mut watch = app.feed.watch();
+        let mut said = Instant::now();
         loop {
+            if said.elapsed() >= SAID {
+                said = Instant::now();
+                session::want(&app.client(self.tenant).await?, self.id, PATIENCE).await?;
+            }
             let row = session::find(&app.client(self.tenant).await?, self.tenant, self.id).await?;
             let row = row.ok_or_else(|| ApiError::Internal(format!("session {} cannot be read", self.id)))?;
             if row.status == SessionStatus::Ready || self.replayed && row.ready_at.is_some() {
+                session::told(&app.client(self.tenant).await?, self.id).await?;
                 self.settled = true;
                 return Ok(row);
             }

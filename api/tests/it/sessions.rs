@@ -87,6 +87,36 @@ async fn a_session_is_answered_when_it_is_ready_and_once_for_each_key() {
     answer.expect(201);
 }
 
+/// Red when the first of two who ask with one key takes the session with it.
+#[tokio::test]
+async fn who_goes_away_leaves_the_session_to_who_asked_for_the_same() {
+    let api = Api::start().await;
+    let (project, worker) = ready_project(&api).await;
+    let asked = json!({"project_id": project, "server": "preview"});
+    let first = api.request(Method::POST, "/sessions").json(&asked).header("idempotency-key", "once").send();
+    let first = tokio::spawn(first);
+    let id = waiting(&api).await;
+    let client = api.database.client().await.unwrap();
+    let waiters = async |expected: i32| {
+        drydock_testing::until(&format!("{expected} wait"), PATIENCE, async || {
+            let sql = "SELECT waiters FROM session WHERE job_id = $1::text::uuid";
+            let waiters: i32 = client.query_one(sql, &[&id]).await.unwrap().get(0);
+            (waiters == expected).then_some(())
+        })
+        .await;
+    };
+    let key = [("idempotency-key", "once")];
+    let second = api.post_with("/sessions", &asked, &key);
+    let others = async {
+        waiters(2).await;
+        first.abort();
+        waiters(1).await;
+        take(&api, &worker).await
+    };
+    let (answer, (taken, _)) = tokio::join!(second, others);
+    assert_eq!((answer.expect(201).text("session_id"), taken), (id.clone(), id));
+}
+
 /// Red when a session that ended otherwise than it was to is answered as one that ended well.
 #[tokio::test]
 async fn changes_that_became_no_version_are_not_passed_over_in_silence() {

@@ -18,6 +18,7 @@ mod relay;
 mod rest;
 mod schedules;
 mod seal;
+mod sessions;
 mod tickets;
 mod usage;
 mod webhook_log;
@@ -69,6 +70,7 @@ pub(crate) fn start(context: &Context, courier: Option<Courier>) -> Vec<JoinHand
         spawn(context, every("usage", repair), usage::run_once),
         spawn(context, every("seal", repair * 10), seal::run_once),
         spawn(context, every("forget", repair * 10), forget::run_once),
+        spawn(context, every("sessions", repair), sessions::run_once),
         spawn(context, every("workspaces", repair), workspaces::run_once),
         tasks::spawn(
             "collect",

@@ -99,6 +99,7 @@ async fn things(api: &Api, admin: &Made) -> Things {
         read_only: false,
         idle_timeout_s: None,
         queue_timeout_s: 600,
+        patience: std::time::Duration::from_secs(60),
         idempotency: None,
     };
     let client = api.database.client().await.unwrap();

@@ -1,5 +1,7 @@
 //! What happens to a session: asked for, ready, released, given up.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 use drydock_domain::{AttemptId, JobId, JobType, ProjectId, TenantId};
 use uuid::Uuid;
@@ -11,10 +13,14 @@ use crate::{
     raw_json::RawJson,
 };
 
-const START: &str = "SELECT outcome, session_id, lacks FROM dd_session_start_v1($1, $2, $3, $4)";
+const START: &str =
+    "SELECT outcome, session_id, lacks FROM dd_session_start_v2($1, $2, $3, $4, make_interval(secs => $5))";
+const WANT: &str = "SELECT dd_session_want_v1($1, make_interval(secs => $2))";
+const TOLD: &str = "SELECT dd_session_told_v1($1)";
+const UNWANTED: &str = "SELECT dd_session_unwanted_v1($1) AS ended";
 const READY: &str = "SELECT dd_session_ready_v1($1, $2, $3, $4) AS ready";
 const RELEASE: &str = "SELECT dd_session_release_v1($1, $2) AS answer";
-const GIVE_UP: &str = "SELECT dd_session_give_up_v1($1, $2, $3, $4) AS answer";
+const GIVE_UP: &str = "SELECT dd_session_give_up_v2($1, $2, $3, $4) AS answer";
 
 /// A session to be started.
 #[derive(Clone, Debug)]
@@ -29,6 +35,8 @@ pub struct NewSession {
     pub idle_timeout_s: Option<i32>,
     /// Longest wait for a worker, in seconds.
     pub queue_timeout_s: i32,
+    /// How long whoever asks waits for it without saying so again.
+    pub patience: Duration,
     /// Makes a repeated request harmless.
     pub idempotency: Option<Idempotency>,
 }
@@ -52,7 +60,9 @@ pub async fn start(conn: &impl GenericClient, tenant: TenantId, new: &NewSession
         ..NewJob::new(new.project, JobType::Session, format!("Session: {}", new.server), String::new())
     };
     let asked = RawJson::of(&job, OPERATION)?;
-    let row = again::row(conn, OPERATION, START, &[&tenant.uuid(), &asked, &new.server, &new.idle_timeout_s]).await?;
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&tenant.uuid(), &asked, &new.server, &new.idle_timeout_s, &new.patience.as_secs_f64()];
+    let row = again::row(conn, OPERATION, START, &parameters).await?;
     let id: Option<Uuid> = row.get("session_id");
     match (row.get::<_, &str>("outcome"), id) {
         ("accepted", Some(id)) => Ok(Accepted::New(id.into())),
@@ -62,6 +72,30 @@ pub async fn start(conn: &impl GenericClient, tenant: TenantId, new: &NewSession
         ("over_quota", _) => Ok(Accepted::OverQuota(row.get("lacks"))),
         (other, _) => Err(DatabaseError::Row { operation: OPERATION, reason: format!("unknown outcome '{other}'") }),
     }
+}
+
+/// Whoever asked for it waits still, and says so again within `patience`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn want(conn: &impl GenericClient, session: JobId, patience: Duration) -> Result<(), DatabaseError> {
+    again::row(conn, "wait for a session", WANT, &[&session.uuid(), &patience.as_secs_f64()]).await.map(drop)
+}
+
+/// Somebody knows of the session: it stands by itself. Repeating the call changes nothing.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn told(conn: &impl GenericClient, session: JobId) -> Result<(), DatabaseError> {
+    again::row(conn, "tell of a session", TOLD, &[&session.uuid()]).await.map(drop)
+}
+
+/// Ends sessions that nobody waits for any more and nobody was told of, at most `most`; answers how many.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn end_unwanted(conn: &impl GenericClient, most: i32) -> Result<i32, DatabaseError> {
+    Ok(again::row(conn, "end sessions that nobody wants", UNWANTED, &[&most]).await?.get("ended"))
 }
 
 /// The attempt's server takes connections at `host` and `port`; `preview` is what its project shows of it. `false`: the attempt is its
@@ -114,11 +148,14 @@ pub async fn release(conn: &impl GenericClient, tenant: TenantId, session: JobId
 pub enum GaveUp {
     /// It is ready: just in time.
     Ready,
+    /// Others wait for it still.
+    Waited,
     /// It will not be.
     Over(Canceled),
 }
 
-/// Nobody waits any more for the tenant's session: unless it is ready it is cancelled, and its `key` is free again.
+/// One of those who wait for the tenant's session does no more. With the last of them it is cancelled, unless it is ready, and its `key` is
+/// free again.
 ///
 /// # Errors
 /// The database does not answer: it may have been cancelled.
@@ -133,6 +170,7 @@ pub async fn give_up(
     let row = again::row(conn, OPERATION, GIVE_UP, &[&tenant.uuid(), &session.uuid(), &key, &reason]).await?;
     match row.get::<_, &str>("answer") {
         "ready" => Ok(GaveUp::Ready),
+        "waited" => Ok(GaveUp::Waited),
         "canceled" => Ok(GaveUp::Over(Canceled::Now)),
         "cancelling" => Ok(GaveUp::Over(Canceled::Soon)),
         "final" => Ok(GaveUp::Over(Canceled::Final)),

@@ -3,7 +3,7 @@
 mod change;
 mod read;
 
-pub use change::{GaveUp, NewSession, Released, Started, give_up, ready, release, start};
+pub use change::{GaveUp, NewSession, Released, Started, end_unwanted, give_up, ready, release, start, told, want};
 pub use read::{Room, SessionFilter, SessionPlan, SessionRow, SessionStatus, find, list, plan, room};
 
 /// What a worker that has a server calls it among its agents. No agent of a job can be named so.

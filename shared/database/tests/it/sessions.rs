@@ -33,6 +33,7 @@ fn new(fleet: &Fleet) -> NewSession {
         read_only: false,
         idle_timeout_s: Some(60),
         queue_timeout_s: 30,
+        patience: Duration::from_secs(60),
         idempotency: None,
     }
 }
@@ -204,6 +205,8 @@ async fn one_that_nobody_waits_for_goes_with_its_key_unless_it_is_ready() {
     let first = start(&fleet, &keyed()).await;
     let replayed = session::start(&fleet.client, TENANT, &keyed()).await.unwrap();
     assert_eq!(replayed, Accepted::Replayed(first));
+    let gave_up = session::give_up(&fleet.client, TENANT, first, Some("k"), "one waits no more").await.unwrap();
+    assert_eq!((gave_up, find(&fleet, first).await.status), (GaveUp::Waited, SessionStatus::Starting));
     let gave_up = session::give_up(&fleet.client, TENANT, first, Some("k"), "nobody waits").await.unwrap();
     assert_eq!(gave_up, GaveUp::Over(job::Canceled::Now));
     assert_eq!(find(&fleet, first).await.status, SessionStatus::Terminated);
@@ -213,6 +216,39 @@ async fn one_that_nobody_waits_for_goes_with_its_key_unless_it_is_ready() {
     session::ready(&fleet.client, attempt, ("h", 1), None).await.unwrap();
     let gave_up = session::give_up(&fleet.client, TENANT, second, Some("k"), "nobody waits").await.unwrap();
     assert_eq!((gave_up, find(&fleet, second).await.status), (GaveUp::Ready, SessionStatus::Ready));
+}
+
+/// Red when a session stays that nobody was told of, and when one goes that somebody was told of or waits for.
+#[tokio::test]
+async fn what_nobody_waits_for_and_nobody_was_told_of_is_ended_by_the_leader() {
+    let database = drydock_testing::database().await;
+    let mut fleet = Fleet::new(&database).await;
+    serving(&mut fleet, 2).await;
+    let silent = || NewSession { patience: Duration::ZERO, read_only: true, ..new(&fleet) };
+    let ready = async |told: bool| {
+        let id = start(&fleet, &silent()).await;
+        let (_, attempt) = fleet.running().await;
+        session::ready(&fleet.client, attempt, ("h", 1), None).await.unwrap();
+        if told {
+            session::told(&fleet.client, id).await.unwrap();
+        }
+        id
+    };
+    let (told, untold) = (ready(true).await, ready(false).await);
+    let keyed =
+        NewSession { idempotency: Some(job::Idempotency { key: "k".to_owned(), fingerprint: [7; 32] }), ..silent() };
+    let waiting = start(&fleet, &keyed).await;
+    session::want(&fleet.client, waiting, Duration::from_secs(60)).await.unwrap();
+    let status = async |id| find(&fleet, id).await.status;
+    assert_eq!(session::end_unwanted(&fleet.client, 9).await.unwrap(), 1);
+    assert_eq!(
+        [status(told).await, status(untold).await, status(waiting).await],
+        [SessionStatus::Ready, SessionStatus::Releasing, SessionStatus::Starting]
+    );
+    session::want(&fleet.client, waiting, Duration::ZERO).await.unwrap();
+    assert_eq!(session::end_unwanted(&fleet.client, 9).await.unwrap(), 1);
+    assert_eq!(status(waiting).await, SessionStatus::Terminated);
+    assert_ne!(start(&fleet, &keyed).await, waiting, "its key is free");
 }
 
 #[tokio::test]
