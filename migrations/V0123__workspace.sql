@@ -27,6 +27,8 @@ CREATE TABLE workspace_token (
   id uuid PRIMARY KEY,
   tenant_id uuid NOT NULL REFERENCES tenant,
   project_id uuid NOT NULL REFERENCES project,
+  -- Who made it: it counts no longer than they do.
+  user_id uuid REFERENCES user_account,
   name text NOT NULL,
   prefix text NOT NULL UNIQUE,
   hash bytea NOT NULL CHECK (length(hash) = 32),
@@ -39,9 +41,13 @@ CREATE INDEX workspace_token_list ON workspace_token (tenant_id, project_id, cre
 ALTER TABLE workspace_token ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant_rows ON workspace_token USING ((SELECT dd_every_tenant_v1()) OR tenant_id = (SELECT dd_tenant_v1()));
 
+-- Whether a daemon may have a job: it gives no isolation, has no labels, and serves nothing.
+CREATE FUNCTION dd_workspace_takes_v1(isolated isolation, kind text, wanted jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT isolated = 'none' AND kind <> 'session' AND wanted = '{}' $$;
+
 -- A daemon of the folder `inst` connects as `conn`. What its folder had in hand stays its own while its lease holds (`w` is for a new
--- worker otherwise); an earlier connection is over. From now on the project's jobs come to it, those that wait included; but none that
--- asks for isolation, and no session.
+-- worker otherwise); an earlier connection is over. From now on the project's jobs come to it, those that wait included, if it may have
+-- them.
 -- Outcomes: connected | no_project | isolation. Locks: project, jobs, workspace, worker.
 CREATE FUNCTION dd_workspace_connect_v1(t uuid, p uuid, inst uuid, conn uuid, w uuid, ag text[], b text, ttl interval)
 RETURNS TABLE (outcome text, worker uuid, head int) LANGUAGE plpgsql AS $$
@@ -51,7 +57,7 @@ BEGIN
   IF NOT FOUND THEN outcome := 'no_project'; RETURN NEXT; RETURN; END IF;
   IF q.min_isolation > 'none' THEN outcome := 'isolation'; RETURN NEXT; RETURN; END IF;
   UPDATE job SET pool = '@workspace'
-   WHERE project_id = p AND state IN ('scheduled', 'pending', 'queued') AND pool <> '@workspace' AND min_isolation = 'none' AND job_type::text <> 'session';
+   WHERE project_id = p AND state IN ('scheduled', 'pending', 'queued') AND pool <> '@workspace' AND dd_workspace_takes_v1(min_isolation, job_type::text, requires);
   SELECT * INTO k FROM workspace WHERE project_id = p FOR UPDATE;
   began := clock_timestamp();
   IF k.instance = inst THEN
@@ -82,16 +88,20 @@ CREATE FUNCTION dd_workspace_seen_v1(p uuid, conn uuid, sync boolean) RETURNS SE
 -- Locks: workspace (FOR SHARE, so that its place is not taken between the check and the claim), jobs.
 CREATE FUNCTION dd_workspace_claim_v1(p uuid, conn uuid, fresh uuid[], in_hand uuid[], path text)
 RETURNS TABLE (attempt_id uuid, job_id uuid, attempt_number smallint, spec jsonb) LANGUAGE plpgsql AS $$
-DECLARE k workspace; wk worker; j job; head int; began timestamptz; n int := 0;
+DECLARE k workspace; wk worker; j job; head int; began timestamptz; n int := 0; room int;
 BEGIN
   SELECT * INTO k FROM workspace WHERE project_id = p AND connection = conn FOR SHARE;
   IF NOT FOUND THEN RETURN; END IF;
   SELECT * INTO wk FROM worker WHERE id = k.worker_id AND ended_at IS NULL AND lease_until > clock_timestamp() FOR SHARE;
   IF NOT FOUND THEN RETURN; END IF;
+  -- Its tenant's limit holds here as well; a disabled tenant has no room.
+  SELECT least(cardinality(fresh), CASE WHEN t.max_running IS NULL THEN cardinality(fresh) ELSE t.max_running - (
+           SELECT count(*) FROM job b WHERE b.tenant_id = t.id AND b.state IN ('dispatched', 'running')) END)
+    INTO room FROM tenant t WHERE t.id = k.tenant_id AND t.disabled_at IS NULL;
   FOR j IN
     SELECT c.* FROM job c
      WHERE c.project_id = p AND c.state = 'queued' AND NOT c.backing_off AND c.cancel_at IS NULL AND dd_suits_v1(wk, c)
-     ORDER BY c.priority DESC, c.queued_at, c.id LIMIT cardinality(fresh) FOR UPDATE SKIP LOCKED
+     ORDER BY c.priority DESC, c.queued_at, c.id LIMIT greatest(coalesce(room, 0), 0) FOR UPDATE SKIP LOCKED
   LOOP
     n := n + 1;
     SELECT head_version INTO STRICT head FROM project WHERE id = p;
@@ -120,7 +130,10 @@ BEGIN
   answer := dd_finish_v5(jid, a, kind, report || jsonb_build_object('log_bytes',
               coalesce((SELECT max(c.byte_offset + c.length) FROM log_chunk c WHERE c.attempt_id = a), 0)), NULL, NULL, NULL, NULL, '[]');
   IF answer = 'ok' AND made IS NOT NULL THEN
-    UPDATE job j SET version = made WHERE j.id = jid AND EXISTS (SELECT FROM version v WHERE v.project_id = j.project_id AND v.number = made);
+    UPDATE job j SET version = made
+     WHERE j.id = jid AND NOT j.read_only AND j.finished_at IS NOT NULL AND EXISTS (
+       SELECT FROM version v JOIN attempt t ON t.id = a
+        WHERE v.project_id = j.project_id AND v.number = made AND v.number > t.base_version AND v.author_kind = 'daemon');
   END IF;
   RETURN answer;
 END $$;
@@ -150,7 +163,7 @@ END $$;
 -- Projects whose daemon is over, and whose jobs are to go home.
 CREATE FUNCTION dd_workspace_orphans_v1(most int) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
   SELECT k.project_id FROM workspace k JOIN worker w ON w.id = k.worker_id JOIN project q ON q.id = k.project_id
-   WHERE w.ended_at IS NOT NULL AND q.pool = '@workspace' LIMIT most $$;
+   WHERE w.ended_at IS NOT NULL AND q.pool = '@workspace' ORDER BY k.project_id LIMIT most $$;
 
 -- A job that would come to a daemon, and must not or cannot: its pool may be one that an older job had.
 CREATE FUNCTION dd_workspace_job_v1() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -158,11 +171,27 @@ DECLARE q project;
 BEGIN
   SELECT * INTO STRICT q FROM project WHERE id = NEW.project_id;
   IF q.pool <> '@workspace' THEN NEW.pool := q.pool;
-  ELSIF NEW.min_isolation > 'none' OR NEW.job_type::text = 'session' THEN NEW.pool := q.home_pool;
+  ELSIF NOT dd_workspace_takes_v1(NEW.min_isolation, NEW.job_type::text, NEW.requires) THEN NEW.pool := q.home_pool;
   END IF;
   RETURN NEW;
 END $$;
 CREATE TRIGGER workspace_job BEFORE INSERT ON job FOR EACH ROW WHEN (NEW.pool = '@workspace') EXECUTE FUNCTION dd_workspace_job_v1();
+
+-- A job that is tried again, or that its batch lets go: it goes where its project's jobs go by now. What runs at the moment of a change
+-- keeps its pool, and what a batch writes may come beside one.
+CREATE FUNCTION dd_workspace_again_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE q project;
+BEGIN
+  SELECT * INTO STRICT q FROM project WHERE id = NEW.project_id;
+  IF q.pool <> '@workspace' THEN
+    IF NEW.pool = '@workspace' THEN NEW.pool := q.pool; END IF;
+  ELSIF dd_workspace_takes_v1(NEW.min_isolation, NEW.job_type::text, NEW.requires) THEN NEW.pool := q.pool;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER workspace_again BEFORE UPDATE OF state ON job FOR EACH ROW
+  WHEN ((OLD.state = 'running' AND NEW.state = 'queued') OR (OLD.on_hold AND NOT NEW.on_hold AND NEW.pool = '@workspace'))
+  EXECUTE FUNCTION dd_workspace_again_v1();
 
 -- Who sets the pool of a project that a daemon has means where its jobs go afterwards.
 CREATE FUNCTION dd_workspace_pool_v1() RETURNS trigger LANGUAGE plpgsql AS $$

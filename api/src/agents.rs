@@ -28,8 +28,9 @@ impl KnownAgents {
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(name) {
             return Ok(Offer::Known);
         }
-        let offered = worker_list::agents(&database.client().await?).await?;
-        let known = offered.iter().any(|offered| offered == name);
+        let client = database.client().await?;
+        let offered = worker_list::agents(&client).await?;
+        let known = offered.iter().any(|offered| offered == name) || worker_list::is_a_daemons(&client, name).await?;
         self.0.write().unwrap_or_else(PoisonError::into_inner).extend(offered.iter().cloned());
         Ok(if known { Offer::Known } else { Offer::Unknown(offered) })
     }

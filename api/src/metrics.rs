@@ -1,5 +1,6 @@
 //! Metrics of the HTTP side: how many requests, how they ended, how long they took, how many streams are open.
 
+use crate::workspaces::ENDS;
 use drydock_runtime::metrics::LATENCY_SECONDS;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -10,6 +11,10 @@ pub(crate) struct ApiMetrics {
     pub(crate) request_seconds: HistogramVec,
     /// Open event and log streams.
     pub(crate) streams: IntGauge,
+    /// Daemons that are connected.
+    pub(crate) daemons: IntGauge,
+    /// Connections of daemons that are over, by how they ended.
+    pub(crate) daemon_connections: IntCounterVec,
     /// Submissions no transaction has taken up yet.
     pub(crate) accept_waiting: IntGauge,
     /// Jobs of one accepting transaction.
@@ -35,6 +40,16 @@ impl ApiMetrics {
         let streams = IntGauge::new("drydock_api_streams", "Open event and log streams.")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(streams.clone()))?;
+        let daemons = IntGauge::new("drydock_api_daemons", "Daemons that are connected.")?;
+        registry.register(Box::new(daemons.clone()))?;
+        let help =
+            "Connections of daemons that are over: gone, bye, refused, replaced, or for the server's own reasons.";
+        let daemon_connections =
+            IntCounterVec::new(Opts::new("drydock_api_daemon_connections_total", help), &["ended"])?;
+        for ended in ENDS {
+            daemon_connections.with_label_values(&[ended]);
+        }
+        registry.register(Box::new(daemon_connections.clone()))?;
         let accept_waiting =
             IntGauge::new("drydock_api_accept_waiting", "Submissions no transaction has taken up yet.")?;
         registry.register(Box::new(accept_waiting.clone()))?;
@@ -70,6 +85,8 @@ impl ApiMetrics {
         Ok(Self {
             request_seconds,
             streams,
+            daemons,
+            daemon_connections,
             accept_waiting,
             accept_batch_jobs,
             accept_again,

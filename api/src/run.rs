@@ -33,6 +33,8 @@ use crate::{
     uploads::Uploads,
 };
 
+/// How long a stop waits for daemons to be told of it.
+const LAST_DAEMONS: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long a stop waits for the last records of the audit log.
 const LAST_RECORDS: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -137,6 +139,7 @@ async fn connect(
         metrics: api_metrics,
         uploads: Uploads::new(config.upload_limit.into()),
         streams: Arc::new(Semaphore::new(config.stream_limit.min(Semaphore::MAX_PERMITS))),
+        daemons: Arc::new(Semaphore::new(usize::from(config.daemon_limit))),
         searches: logs::Door::new(config.search_limit),
         shutdown: shutdown.clone(),
         config,
@@ -182,6 +185,11 @@ async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &S
     tokio::select! {
         served = serving => served.context("serve the API").map_err(Exit::Failure)?,
         () = patience => {}
+    }
+    // Upgraded connections are nobody's requests any more; each tells its daemon to come back elsewhere.
+    let parted = app.daemons.acquire_many(app.config.daemon_limit.into());
+    if tokio::time::timeout(LAST_DAEMONS, parted).await.is_err() {
+        tracing::warn!("daemons were still connected: their silence will tell");
     }
     if tokio::time::timeout(LAST_RECORDS, app.audit.flush()).await.is_err() {
         tracing::error!("the database took too long: outcomes are missing from the audit log");

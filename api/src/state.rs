@@ -57,6 +57,8 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     /// One permit an open stream.
     pub(crate) streams: Arc<Semaphore>,
+    /// One permit a connected daemon.
+    pub(crate) daemons: Arc<Semaphore>,
     /// Who may search in logs.
     pub(crate) searches: logs::Door,
     pub(crate) shutdown: Shutdown,

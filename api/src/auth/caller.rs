@@ -43,6 +43,15 @@ impl Caller {
         }
     }
 
+    /// The person who asks, where one is known.
+    pub(crate) const fn user(&self) -> Option<UserId> {
+        match self.actor {
+            Actor::Key { user, .. } => user,
+            Actor::Token { user, .. } => Some(user),
+            Actor::Anyone | Actor::Daemon { .. } => None,
+        }
+    }
+
     /// Refuses a caller without one of `needed`.
     ///
     /// # Errors

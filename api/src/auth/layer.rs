@@ -100,7 +100,10 @@ async fn daemon(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let workspace: Option<ProjectId> = only(WORKSPACE_HEADER).and_then(|id| id.parse().ok());
     let token: Option<ApiKey> = only(TOKEN_HEADER).and_then(|text| text.parse().ok());
     let (Some(workspace), Some(token)) = (workspace, token) else { return Err(BAD_TOKEN) };
-    let caller = app.keys.verify(&token).await?;
+    let caller = app.keys.verify(&token).await.map_err(|error| match error {
+        ApiError::Unauthorized(_) => BAD_TOKEN,
+        other => other,
+    })?;
     match caller.actor {
         Actor::Daemon { project, .. } if project == workspace => Ok(caller),
         _ => Err(BAD_TOKEN),

@@ -90,6 +90,9 @@ pub struct ApiConfig {
     /// How long the work that a daemon has in hand stays its own, and its project's jobs wait for it, after it was last heard of
     #[arg(long, env = "DRYDOCK_API_DAEMON_LEASE", default_value = "15m", value_parser = positive_duration)]
     pub daemon_lease: Duration,
+    /// Daemons connected at once
+    #[arg(long, env = "DRYDOCK_API_DAEMON_LIMIT", default_value_t = 1000)]
+    pub daemon_limit: u16,
     /// Server of sessions that older clients ask for
     #[arg(long, env = "DRYDOCK_DEFAULT_SESSION_SERVER", default_value = "serena")]
     pub default_session_server: String,

@@ -63,6 +63,13 @@ impl Rate {
         Some(Self { kind, limiter, rate, burst })
     }
 
+    /// Waits until one more of `tenant` is not too soon: for what cannot be refused.
+    pub(crate) async fn wait(&self, tenant: TenantId) {
+        while let Err((wait, _)) = self.take(tenant) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// Counts a request of `tenant`, and tells with which headers to answer.
     ///
     /// # Errors

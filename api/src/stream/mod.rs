@@ -63,7 +63,7 @@ impl Listener {
 }
 
 /// An open stream, as the cap and the gauge count it.
-struct Place {
+pub(crate) struct Place {
     metrics: ApiMetrics,
     _permit: OwnedSemaphorePermit,
 }
@@ -104,16 +104,29 @@ impl Outlet {
     }
 }
 
+/// A place for a stream, or a refusal when all are taken: for who does something before it opens one.
+pub(crate) fn place(app: &App) -> Result<Place, ApiError> {
+    let busy = |_| ApiError::Unavailable { detail: "Too many open streams", cause: None };
+    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
+    app.metrics.streams.inc();
+    Ok(Place { metrics: app.metrics.clone(), _permit: permit })
+}
+
 /// Opens a stream that `produce` fills, or refuses when all places are taken.
 pub(crate) fn open<F, Fut>(app: &Arc<App>, caller: Caller, format: Format, produce: F) -> Result<Response, ApiError>
 where
     F: FnOnce(Outlet) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let busy = |_| ApiError::Unavailable { detail: "Too many open streams", cause: None };
-    let permit = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
-    app.metrics.streams.inc();
-    let place = Place { metrics: app.metrics.clone(), _permit: permit };
+    Ok(open_at(place(app)?, app, caller, format, produce))
+}
+
+/// Opens a stream that `produce` fills.
+pub(crate) fn open_at<F, Fut>(place: Place, app: &Arc<App>, caller: Caller, format: Format, produce: F) -> Response
+where
+    F: FnOnce(Outlet) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
     let (sender, receiver) = mpsc::channel(AHEAD);
     let quiet_until = Instant::now() + HEARTBEAT;
     let look_at = Instant::now() + app.config.key_cache;
@@ -124,7 +137,7 @@ where
     let head = stream::iter(Some(Ok::<_, std::convert::Infallible>(format.encode(&Frame::Retry))));
     let body = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|bytes| (Ok(bytes), receiver)));
     let body = Body::from_stream(stream::StreamExt::chain(head, body));
-    Ok((headers(format), body).into_response())
+    (headers(format), body).into_response()
 }
 
 fn headers(format: Format) -> HeaderMap {

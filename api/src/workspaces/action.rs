@@ -50,7 +50,7 @@ pub(crate) struct ActionBody {
     ),
     request_body = ActionBody,
     responses(
-        (status = 200, description = "The job, again and again", content((crate::jobs::JobView = "text/event-stream"))),
+        (status = 200, description = "The job, again and again", headers(("X-Job-Id" = uuid::Uuid, description = "The job")), content((crate::jobs::JobView = "text/event-stream"))),
         (status = 404),
     )
 )]
@@ -68,10 +68,12 @@ pub(crate) async fn ai_action(
     let mut new = NewJob::new(project, JobType::Edit, action, instruction);
     new.idempotency = idempotency(&headers, &format!("POST /workspaces/{project}/ai-action"), &raw)?;
     new.audit = Some(draft.accepted(new.id));
+    // Before the job is made: where nobody can watch it, nothing is done.
+    let place = stream::place(&app)?;
     let job = jobs::accept(&app, caller.tenant, new, raw.len()).await?;
     let source = Arc::clone(&app);
-    let mut response =
-        stream::open(&app, caller, stream::Format::Sse, move |outlet| follow(source, outlet, caller.tenant, job))?;
+    let produce = move |outlet| follow(source, outlet, caller.tenant, job);
+    let mut response = stream::open_at(place, &app, caller, stream::Format::Sse, produce);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.extend(
@@ -83,8 +85,11 @@ pub(crate) async fn ai_action(
 /// The action, and the instruction made of it.
 fn read(body: Value) -> Result<(String, String), ApiError> {
     let mut fields = Fields::body(body)?;
-    let action = fields.required("action", rules::text(1, MAX_ACTION));
-    let context = fields.optional("context", |value| Ok(value.clone()));
+    let action = fields.required("action", action);
+    let context = fields.optional("context", |value| match value.to_string().contains("\\u0000") {
+        true => Err(Fault::value("it holds U+0000, which no instruction can")),
+        false => Ok(value.clone()),
+    });
     let instruction = action.as_ref().map(|action| instruct(action, context.as_ref()));
     let instruction = instruction.and_then(|text| match Instruction::for_job(&text) {
         Ok(instruction) => Some(instruction),
@@ -94,6 +99,11 @@ fn read(body: Value) -> Result<(String, String), ApiError> {
         }
     });
     fields.finish(|| Some((action?, instruction?.as_str().to_owned())))
+}
+
+fn action(value: &Value) -> Result<String, Fault> {
+    let text = rules::text(1, MAX_ACTION)(value)?;
+    if text.trim().is_empty() { Err(Fault::value("Input should say what to do")) } else { Ok(text) }
 }
 
 fn instruct(action: &str, context: Option<&Value>) -> String {
@@ -139,6 +149,10 @@ mod tests {
         assert_eq!(of(json!({"file": "a.rs"})), "Fix it\n\nContext:\n{\n  \"file\": \"a.rs\"\n}");
         assert_eq!((of(Value::Null), of(json!("  "))), ("Fix it".to_owned(), "Fix it".to_owned()));
         assert!(matches!(read(json!({"action": "Fix it", "context": "x".repeat(2000)})), Err(ApiError::Invalid(_))));
-        assert!(matches!(read(json!({"context": "x"})), Err(ApiError::Invalid(_))));
+        for refused in
+            [json!({"context": "x"}), json!({"action": "  "}), json!({"action": "x", "context": {"a": "b\u{0}"}})]
+        {
+            assert!(matches!(read(refused), Err(ApiError::Invalid(_))));
+        }
     }
 }

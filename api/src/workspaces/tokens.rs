@@ -112,8 +112,15 @@ pub(crate) async fn create_token(
     let lifetime = fields.optional("expires_in_s", rules::number::<u64>(MIN_LIFE, MAX_LIFE));
     let (name, lifetime) = fields.finish(|| Some((name?, lifetime.map(Duration::from_secs))))?;
     let token = ApiKey::generate();
-    let new =
-        NewToken { id: ApiKeyId::generate(), project, name, prefix: token.prefix(), hash: token.hash(), lifetime };
+    let new = NewToken {
+        id: ApiKeyId::generate(),
+        project,
+        user: caller.user(),
+        name,
+        prefix: token.prefix(),
+        hash: token.hash(),
+        lifetime,
+    };
     let made = workspace::create_token(&app.client(caller.tenant).await?, caller.tenant, &new).await?;
     let (created_at, expires_at) = made.ok_or(ApiError::NO_PROJECT)?;
     // A prefix that was asked for and not there is remembered as such.
@@ -129,7 +136,7 @@ pub(crate) async fn create_token(
         revoked_at: None,
         token: Some(token.text().expose_secret().to_owned()),
     };
-    Ok(secret_response(&format!("/api/v1/workspaces/{project}/tokens/{}", new.id), &view))
+    Ok(secret_response(&format!("/api/v1/workspaces/{project}/tokens"), &view))
 }
 
 /// List a workspace's tokens

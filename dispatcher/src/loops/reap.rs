@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use drydock_database::{Client, DatabaseError, attempt, worker};
 use drydock_runtime::{
     Shutdown,
+    exit::chain,
     periodic::{self, Next, Schedule},
 };
 use tokio::{sync::Mutex, time::Instant};
@@ -65,7 +66,14 @@ impl Reaper {
         }
         let orphaned = attempt::orphaned(&client, BATCH).await?;
         for attempt in &orphaned {
-            let answer = attempt::reap(&client, *attempt, grace).await?;
+            let answer = match attempt::reap(&client, *attempt, grace).await {
+                Err(error) if !error.is_unavailable() => {
+                    // One that cannot be taken back must not keep the others.
+                    tracing::error!(%attempt, "failed to take back an attempt: {}", chain(&error));
+                    continue;
+                }
+                answer => answer?,
+            };
             tracing::info!(attempt = %attempt, answer, "took back an attempt");
             context.metrics.reaped.with_label_values(&[&answer]).inc();
         }

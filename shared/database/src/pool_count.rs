@@ -29,7 +29,7 @@ const LIST: &str = "WITH busy AS MATERIALIZED (SELECT a.worker_id, count(*) AS j
          coalesce(f.lost, 0) AS lost, coalesce(f.total, 0) AS total, coalesce(f.busy, 0) AS busy, coalesce(f.isolation, '{}') AS isolation,
          coalesce(o.agents, '{}') AS agents, c.*
     FROM pool_count c FULL JOIN fleet f USING (pool) LEFT JOIN offered o USING (pool)
-   WHERE $1::text IS NULL OR pool = $1 ORDER BY name LIMIT $2";
+   WHERE pool <> '@workspace' AND ($1::text IS NULL OR pool = $1) ORDER BY name LIMIT $2";
 
 /// What a pool has, as counted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,13 @@ const LIST: &str =
     w.lease_until, w.lease_until > clock_timestamp() AS leased, w.started_at,
     (SELECT count(*) FROM attempt a WHERE a.worker_id = w.id AND a.state = 'running') AS busy,
     (SELECT count(*) FROM held_tree h WHERE h.worker_id = w.id) AS held_trees
-  FROM worker w WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) AND ($3::uuid IS NULL OR w.id = $3)
+  FROM worker w
+ WHERE w.ended_at IS NULL AND ($1::text IS NULL OR w.pool = $1) AND (w.id = $3 OR $3::uuid IS NULL AND w.pool <> '@workspace')
   ORDER BY w.started_at, w.id LIMIT $2";
 const AGENTS: &str = "SELECT DISTINCT u.agent FROM worker w CROSS JOIN unnest(w.agents) AS u (agent)
-  WHERE u.agent NOT LIKE 'session/%' ORDER BY 1";
+  WHERE u.agent NOT LIKE 'session/%' AND w.pool <> '@workspace' ORDER BY 1";
+const OF_DAEMON: &str =
+    "SELECT EXISTS (SELECT FROM workspace k JOIN worker w ON w.id = k.worker_id WHERE $1 = ANY (w.agents)) AS offered";
 
 /// A worker that has not ended.
 #[derive(Clone, Debug)]
@@ -104,7 +107,17 @@ fn row(row: &Row) -> WorkerRow {
     }
 }
 
-/// Every agent any worker has ever offered, sorted.
+/// Whether a daemon has the agent. What daemons call theirs is nobody else's business, so they are in no list.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn is_a_daemons(conn: &impl GenericClient, agent: &str) -> Result<bool, DatabaseError> {
+    let failed = || DatabaseError::query("look for an agent of daemons");
+    let statement = conn.prepare_cached(OF_DAEMON).await.map_err(failed())?;
+    Ok(conn.query_one(&statement, &[&agent]).await.map_err(failed())?.get("offered"))
+}
+
+/// Every agent any worker of the fleet has ever offered, sorted.
 ///
 /// # Errors
 /// The database does not answer.

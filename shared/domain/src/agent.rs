@@ -172,7 +172,8 @@ impl AgentResult {
     }
 }
 
-fn is_web_address(url: &str) -> bool {
+/// Whether a browser may be sent to `url`.
+pub fn is_web_address(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty())
         && url.len() <= MAX_PREVIEW_URL

@@ -21,6 +21,10 @@ pub const SLOTS: i32 = 3;
 pub const MAX_FRAME: usize = 4 << 20;
 /// Most bytes of text in a [`FromDaemon::Log`].
 pub const MAX_LOG: usize = 32 * 1024;
+/// Most bytes of one attempt's log (1 TiB).
+pub const MAX_LOG_BYTES: i64 = 1 << 40;
+/// Most attempts, and most agents, of a [`FromDaemon::Hello`].
+pub const MAX_NAMED: usize = 64;
 /// The header with the workspace's id.
 pub const WORKSPACE_HEADER: &str = "x-workspace-id";
 /// The header with the daemon's token.
@@ -85,6 +89,9 @@ pub enum FromDaemon {
         attempt: AttemptId,
         /// What was to be run.
         argv: Vec<String>,
+        /// Whether it was not run at all.
+        #[serde(default)]
+        refused: bool,
         /// Its exit status; none where it did not run to an end.
         exit_code: Option<i32>,
         /// Why it was refused or ended, where that was not by itself.

@@ -10,12 +10,15 @@ use super::{hold::Held, line::End};
 
 impl Held<'_> {
     /// Renews the daemon's lease, tells it of attempts that are to stop, and hands it jobs while it has room.
-    pub(super) async fn hand_over(&mut self) -> Result<(), End> {
+    pub(super) async fn renew(&mut self) -> Result<(), End> {
         let phases: Vec<(AttemptId, Phase)> =
             self.phases.iter().filter(|(attempt, _)| self.in_hand.contains(attempt)).copied().collect();
-        let client = self.client().await?;
-        let renewed = worker::renew(&client, self.worker, self.app.config.daemon_lease, &phases).await?;
+        let lease = self.app.config.daemon_lease;
+        let renewed = worker::renew(&self.client().await?, self.worker, lease, &phases).await?;
         if !renewed.live {
+            // Most likely since another folder has taken its place.
+            let found = workspace::head(&self.client().await?, self.project, self.connection).await?;
+            self.stands(found).await?;
             return Err(End::come_back("the lease of this daemon is over"));
         }
         let lost: Vec<AttemptId> =
@@ -24,12 +27,28 @@ impl Held<'_> {
             self.forget(attempt);
             self.line.send(&ToDaemon::Lost { attempt }).await?;
         }
-        for (attempt, _) in renewed.owned.into_iter().filter(|(_, cancelled)| *cancelled) {
+        let cancelled = renewed.owned.into_iter().filter(|(_, cancelled)| *cancelled).map(|(attempt, _)| attempt);
+        self.cancel(cancelled.collect()).await?;
+        self.claim().await
+    }
+
+    /// There may be news of the project's jobs.
+    pub(super) async fn hand_over(&mut self) -> Result<(), End> {
+        if !self.in_hand.is_empty() {
+            let in_hand: Vec<AttemptId> = self.in_hand.iter().copied().collect();
+            let cancelled = workspace::cancelled(&self.client().await?, &in_hand).await?;
+            self.cancel(cancelled).await?;
+        }
+        self.claim().await
+    }
+
+    async fn cancel(&mut self, attempts: Vec<AttemptId>) -> Result<(), End> {
+        for attempt in attempts {
             if self.in_hand.contains(&attempt) && self.cancelled.insert(attempt) {
                 self.line.send(&ToDaemon::Cancel { attempt }).await?;
             }
         }
-        self.claim().await
+        Ok(())
     }
 
     async fn claim(&mut self) -> Result<(), End> {

@@ -1,9 +1,15 @@
 //! `Line`: the WebSocket as frames; and why it ends.
 
+use std::time::Duration;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use drydock_database::DatabaseError;
 use drydock_domain::daemon::{FromDaemon, ToDaemon, close};
 use drydock_runtime::exit::chain;
+use tokio::time::timeout;
+
+/// How long a daemon may take nothing of what it is sent.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -16,7 +22,21 @@ pub(super) enum End {
     Cut(u16, String),
 }
 
+/// The words of the metric that counts ends.
+pub(crate) const ENDS: [&str; 5] = ["gone", "bye", "refused", "replaced", "server"];
+
 impl End {
+    /// Which of [`ENDS`] it is.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Bye => "bye",
+            Self::Cut(close::REPLACED, _) => "replaced",
+            Self::Cut(close_code::RESTART | close_code::AGAIN, _) => "server",
+            Self::Cut(..) => "refused",
+        }
+    }
+
     pub(super) fn protocol(what: impl Into<String>) -> Self {
         Self::Cut(close::PROTOCOL, what.into())
     }
@@ -60,7 +80,8 @@ impl Line {
 
     pub(super) async fn send(&mut self, frame: &ToDaemon) -> Result<(), End> {
         let text = serde_json::to_string(frame).map_err(|error| End::protocol(error.to_string()))?;
-        self.0.send(Message::Text(text.into())).await.map_err(|_| End::Gone)
+        let sent = timeout(PATIENCE, self.0.send(Message::Text(text.into()))).await;
+        sent.map_err(|_| End::Gone)?.map_err(|_| End::Gone)
     }
 
     /// Says why, where the other side is still there.
@@ -72,6 +93,7 @@ impl Line {
         };
         // A close frame has room for 123 bytes of reason (RFC 6455 §5.5).
         let reason = reason[..reason.floor_char_boundary(123)].to_owned();
-        let _gone = self.0.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+        let close = self.0.send(Message::Close(Some(CloseFrame { code, reason: reason.into() })));
+        let _gone = timeout(PATIENCE, close).await;
     }
 }

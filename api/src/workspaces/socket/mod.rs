@@ -3,19 +3,25 @@
 mod hand;
 mod hold;
 mod line;
+mod note;
 mod take;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    Extension,
+    extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::Response,
 };
 use drydock_domain::daemon::MAX_FRAME;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub(crate) use self::line::ENDS;
 
 use crate::{
     auth::{Actor, Caller},
     error::ApiError,
+    metrics::ApiMetrics,
     state::Shared,
 };
 
@@ -30,11 +36,12 @@ use crate::{
         ("x-workspace-id" = uuid::Uuid, Header, description = "The project's id"),
         ("x-daemon-token" = String, Header, description = "A token of `POST /workspaces/{id}/tokens`"),
     ),
-    responses((status = 101, description = "From here on frames"), (status = 400), (status = 503, description = "Too many open streams"))
+    responses((status = 101, description = "From here on frames"), (status = 400), (status = 503, description = "Too many daemons are connected"))
 )]
 pub(crate) async fn open_socket(
     State(app): State<Shared>,
     caller: Caller,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let Actor::Daemon { project, .. } = caller.actor else {
@@ -45,13 +52,33 @@ pub(crate) async fn open_socket(
             "This is a WebSocket: ask for an upgrade (Upgrade: websocket, Sec-WebSocket-Version: 13)".into(),
         )
     })?;
-    let busy = |_| ApiError::Unavailable { detail: "Too many open streams", cause: None };
-    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(busy)?;
+    let busy = |_| ApiError::Unavailable { detail: "Too many daemons are connected", cause: None };
+    let permit = Arc::clone(&app.daemons).try_acquire_owned().map_err(busy)?;
+    let place = Place::take(app.metrics.clone(), permit);
+    let ip = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
     let upgrade = upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
     Ok(upgrade.on_upgrade(async move |socket| {
-        app.metrics.streams.inc();
-        hold::hold(&app, caller, project, socket).await;
-        app.metrics.streams.dec();
+        let ended = hold::hold(&app, (caller, project), ip, socket).await;
+        app.metrics.daemon_connections.with_label_values(&[ended]).inc();
         drop(place);
     }))
+}
+
+/// A connected daemon, as the cap and the gauge count it.
+struct Place {
+    metrics: ApiMetrics,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(metrics: ApiMetrics, permit: OwnedSemaphorePermit) -> Self {
+        metrics.daemons.inc();
+        Self { metrics, _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.daemons.dec();
+    }
 }

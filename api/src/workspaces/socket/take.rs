@@ -1,8 +1,6 @@
 //! What a daemon says: it is written before it is acknowledged, and what is not acknowledged comes again.
 
-use chrono::Utc;
 use drydock_database::{
-    audit::{Actor as AuditActor, Asked, AuditRecord, AuditResult, Changes, Origin, Outcome as AuditOutcome},
     log_chunk::{self, Body},
     report::Report,
     wake::Channel,
@@ -10,18 +8,26 @@ use drydock_database::{
 };
 use drydock_domain::{
     AttemptId, JobId, Outcome,
-    daemon::{FromDaemon, MAX_LOG, ToDaemon},
+    agent::{MAX_RESULT_BYTES, Tokens, is_web_address},
+    daemon::{FromDaemon, MAX_LOG, MAX_LOG_BYTES, ToDaemon},
 };
-use serde_json::json;
-use uuid::Uuid;
+use serde_json::Value;
 
-use super::{hold::Held, line::End};
-use crate::auth::Actor;
+use super::{
+    hold::Held,
+    line::End,
+    note::{self, Command},
+};
 
 /// Paths listed per job and kind of change, as workers list them.
 const LISTED: usize = 10_000;
-/// Bytes of a job's last words.
-const OUTPUT: usize = 4096;
+/// Bytes of a job's last words, of its detail and of one error; and how many errors.
+const TEXT: usize = 4096;
+const ERRORS: usize = 100;
+/// Bytes of a summary.
+const SUMMARY: usize = 64 * 1024;
+/// More seconds than anything takes.
+const SECONDS: f64 = 1e9;
 
 impl Held<'_> {
     pub(super) async fn take(&mut self, frame: FromDaemon) -> Result<(), End> {
@@ -32,11 +38,13 @@ impl Held<'_> {
                 let found =
                     workspace::seen(&self.client().await?, self.project, self.connection, Some(syncing)).await?;
                 self.stands(found).await?;
-                self.hand_over().await
+                self.renew().await
             }
             FromDaemon::Log { attempt, seq, offset, text } => self.log(attempt, seq, offset, &text).await,
-            FromDaemon::Command { id, attempt, argv, exit_code, detail } => {
-                self.command(id, attempt, argv, exit_code, detail).await
+            FromDaemon::Command { id, attempt, argv, refused, exit_code, detail } => {
+                let command = Command { id, attempt, argv, refused, exit_code, detail };
+                note::command(self.app, &self.caller, self.project, command).await?;
+                self.line.send(&ToDaemon::Noted { id }).await
             }
             FromDaemon::Result { attempt, job, outcome, version, report } => {
                 let report = serde_json::from_value(report);
@@ -48,8 +56,9 @@ impl Held<'_> {
     }
 
     async fn log(&mut self, attempt: AttemptId, seq: i32, offset: i64, text: &str) -> Result<(), End> {
-        if seq < 0 || offset < 0 || text.len() > MAX_LOG {
-            return Err(End::protocol(format!("a part of a log has at most {MAX_LOG} bytes, and no place below 0")));
+        if seq < 0 || !(0..MAX_LOG_BYTES).contains(&offset) || text.len() > MAX_LOG {
+            let rule = format!("a part of a log has at most {MAX_LOG} bytes, and a place from 0 to {MAX_LOG_BYTES}");
+            return Err(End::protocol(rule));
         }
         if !self.in_hand.contains(&attempt) {
             return self.line.send(&ToDaemon::Lost { attempt }).await;
@@ -61,54 +70,18 @@ impl Held<'_> {
         self.line.send(&ToDaemon::Logged { attempt, seq }).await
     }
 
-    /// What ran on somebody's machine in the fleet's name is in the audit log, refused or not.
-    async fn command(
-        &mut self,
-        id: Uuid,
-        attempt: AttemptId,
-        argv: Vec<String>,
-        exit_code: Option<i32>,
-        detail: Option<String>,
-    ) -> Result<(), End> {
-        let Actor::Daemon { id: token, .. } = self.caller.actor else {
-            return Err(End::protocol("only a daemon tells of commands"));
-        };
-        let asked = Asked {
-            id,
-            tenant_id: self.caller.tenant,
-            at: Utc::now(),
-            action: "command.run",
-            actor: AuditActor::Daemon { token },
-            target: Some(self.project.uuid()),
-            origin: Origin::default(),
-        };
-        let outcome = match exit_code {
-            Some(0) => AuditOutcome::Done,
-            Some(_) => AuditOutcome::Failed,
-            None => AuditOutcome::Refused,
-        };
-        let told = json!({"argv": argv, "attempt": attempt, "exit_code": exit_code, "detail": detail});
-        let changes = Changes::to(&told, &["argv", "attempt", "exit_code", "detail"]);
-        let result = Some(AuditResult { outcome, status: None, created: None, changes });
-        let written = self.app.audit.write(AuditRecord::Asked { asked, result }).await;
-        written.map_err(|_| End::come_back("the audit log cannot be written"))?;
-        self.line.send(&ToDaemon::Noted { id }).await
-    }
-
     async fn finish(
         &mut self,
         (job, attempt): (JobId, AttemptId),
         outcome: Outcome,
-        mut report: Report,
+        report: Report,
         version: Option<i32>,
     ) -> Result<(), End> {
+        if matches!(outcome, Outcome::Lost | Outcome::Conflict) {
+            return Err(End::protocol(format!("'{outcome}' is not for a daemon to say")));
+        }
         if self.in_hand.contains(&attempt) {
-            for list in [&mut report.created_files, &mut report.modified_files, &mut report.deleted_files] {
-                list.truncate(LISTED);
-            }
-            if let Some(output) = &mut report.output {
-                output.truncate(output.floor_char_boundary(OUTPUT));
-            }
+            let report = bounded(report);
             let answer = workspace::finish(&self.client().await?, (job, attempt), outcome, &report, version).await?;
             tracing::info!(%job, %attempt, %outcome, ?answer, "a daemon's attempt is over");
             self.forget(attempt);
@@ -116,5 +89,51 @@ impl Held<'_> {
         }
         self.line.send(&ToDaemon::Done { attempt }).await?;
         self.hand_over().await
+    }
+}
+
+/// A report as a worker could have made it: whatever a daemon says, nobody who reads it later is harmed.
+fn bounded(mut report: Report) -> Report {
+    for list in [&mut report.created_files, &mut report.modified_files, &mut report.deleted_files] {
+        list.truncate(LISTED);
+    }
+    report.errors.truncate(ERRORS);
+    let texts = report.errors.iter_mut().chain(&mut report.output).chain(&mut report.detail);
+    texts.for_each(|text| text.truncate(text.floor_char_boundary(TEXT)));
+    if let Some(summary) = &mut report.summary {
+        summary.truncate(summary.floor_char_boundary(SUMMARY));
+    }
+    for seconds in [&mut report.agent_start_s, &mut report.materialize_s, &mut report.run_s, &mut report.push_s] {
+        *seconds = seconds.filter(|seconds| (0.0..SECONDS).contains(seconds));
+    }
+    let small = |value: &Value| value.to_string().len() <= MAX_RESULT_BYTES;
+    report.request = report.request.filter(small);
+    report.result = report.result.filter(small);
+    report.preview_url = report.preview_url.filter(|url| is_web_address(url));
+    report.tokens = report.tokens.map(|tokens| tokens.max(Tokens::default()));
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_held_to_what_workers_say() {
+        let report: Report = serde_json::from_value(json!({
+            "summary": "s".repeat(100_000), "output": "é".repeat(4000), "detail": "d".repeat(5000), "errors": vec!["e".repeat(5000); 200],
+            "created_files": vec!["f"; 20_000], "modified_files": [], "deleted_files": [], "preview_url": "javascript:alert(1)",
+            "run_s": 1e300, "push_s": 2.5, "log_bytes": 0, "result": "r".repeat(2_000_000),
+            "tokens": {"input_tokens": u64::MAX, "cached_input_tokens": 0, "output_tokens": 7}
+        }))
+        .unwrap();
+        let report = bounded(report);
+        assert_eq!((report.summary.unwrap().len(), report.output.unwrap().len()), (SUMMARY, TEXT));
+        assert_eq!((report.errors.len(), report.errors[0].len(), report.created_files.len()), (ERRORS, TEXT, LISTED));
+        assert_eq!((report.preview_url, report.run_s, report.push_s, report.result), (None, None, Some(2.5), None));
+        let tokens = report.tokens.unwrap();
+        assert!(tokens.input < 1 << 50 && tokens.output == 7, "{tokens:?}");
     }
 }

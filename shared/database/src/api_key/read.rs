@@ -35,7 +35,7 @@ const PRESENTED: &str = "SELECT k.id, k.tenant_id, k.user_id, k.project_id, k.ha
   FROM (SELECT a.id, a.tenant_id, a.user_id, NULL::uuid AS project_id, a.prefix, a.hash, a.role, a.scopes, a.revoked_at, a.expires_at, a.last_used_at
           FROM api_key a WHERE a.prefix = $1
         UNION ALL
-        SELECT d.id, d.tenant_id, NULL, d.project_id, d.prefix, d.hash, 'member', '{projects:read,projects:write}', d.revoked_at, d.expires_at, d.last_used_at
+        SELECT d.id, d.tenant_id, d.user_id, d.project_id, d.prefix, d.hash, 'member', '{projects:read,projects:write}', d.revoked_at, d.expires_at, d.last_used_at
           FROM workspace_token d WHERE d.prefix = $1) k
   JOIN tenant t ON t.id = k.tenant_id LEFT JOIN user_account u ON u.id = k.user_id";
 

@@ -15,6 +15,8 @@ use crate::{
 };
 
 const CLAIM: &str = "SELECT attempt_id, job_id, attempt_number, spec FROM dd_workspace_claim_v1($1, $2, $3, $4, $5)";
+const CANCELLED: &str = "SELECT a.id FROM attempt a JOIN job j ON j.id = a.job_id
+  WHERE a.id = ANY ($1) AND a.state = 'running' AND j.cancel_at IS NOT NULL";
 const FINISH: &str = "SELECT dd_workspace_finish_v1($1, $2, $3, $4, $5) AS answer";
 
 /// A job to be handed to a daemon.
@@ -57,6 +59,18 @@ pub async fn claim(
         })
     });
     handed.collect()
+}
+
+/// Which of these attempts are to be stopped.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn cancelled(conn: &impl GenericClient, attempts: &[AttemptId]) -> Result<Vec<AttemptId>, DatabaseError> {
+    let failed = || DatabaseError::query("look for cancelled attempts");
+    let ids: Vec<Uuid> = attempts.iter().map(|id| id.uuid()).collect();
+    let statement = conn.prepare_cached(CANCELLED).await.map_err(failed())?;
+    let rows = conn.query(&statement, &[&ids]).await.map_err(failed())?;
+    Ok(rows.iter().map(|row| row.get::<_, Uuid>("id").into()).collect())
 }
 
 /// Ends an attempt of a daemon's; `version` has its changes, if it made any. Repeating the call is safe.

@@ -8,5 +8,5 @@ mod token;
 pub const POOL: &str = "@workspace";
 
 pub use hold::{Connect, Connected, WorkspaceRow, connect, find, head, home, left, orphans, seen};
-pub use jobs::{Handed, claim, finish};
+pub use jobs::{Handed, cancelled, claim, finish};
 pub use token::{NewToken, TokenRow, create_token, list_tokens, revoke_token};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
-use drydock_domain::{ApiKeyId, KeyPrefix, ProjectId, SecretHash, TenantId};
+use drydock_domain::{ApiKeyId, KeyPrefix, ProjectId, SecretHash, TenantId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 const CREATE: &str =
-    "INSERT INTO workspace_token (id, tenant_id, project_id, name, prefix, hash, created_at, expires_at)
-  SELECT $1, $2, p.id, $4, $5, $6, now(), now() + make_interval(secs => $7::float8)
+    "INSERT INTO workspace_token (id, tenant_id, project_id, user_id, name, prefix, hash, created_at, expires_at)
+  SELECT $1, $2, p.id, $8, $4, $5, $6, now(), now() + make_interval(secs => $7::float8)
     FROM project p WHERE p.id = $3 AND p.tenant_id = $2 AND p.deleted_at IS NULL
   RETURNING created_at, expires_at";
 const REVOKE: &str = "UPDATE workspace_token SET revoked_at = coalesce(revoked_at, clock_timestamp())
@@ -30,6 +30,8 @@ pub struct NewToken {
     pub id: ApiKeyId,
     /// Whose workspace it opens.
     pub project: ProjectId,
+    /// Who makes it; it counts no longer than they do.
+    pub user: Option<UserId>,
     /// For lists.
     pub name: String,
     /// What it is found by.
@@ -70,7 +72,7 @@ pub async fn create_token(
 ) -> Result<Option<(DateTime<Utc>, Option<DateTime<Utc>>)>, DatabaseError> {
     let failed = || DatabaseError::query("create a daemon's token");
     let statement = conn.prepare_cached(CREATE).await.map_err(failed())?;
-    let parameters: [&(dyn ToSql + Sync); 7] = [
+    let parameters: [&(dyn ToSql + Sync); 8] = [
         &new.id.uuid(),
         &tenant.uuid(),
         &new.project.uuid(),
@@ -78,6 +80,7 @@ pub async fn create_token(
         &new.prefix.to_string(),
         &new.hash.as_bytes().as_slice(),
         &new.lifetime.map(|lifetime| lifetime.as_secs_f64()),
+        &new.user.map(UserId::uuid),
     ];
     let row = conn.query_opt(&statement, &parameters).await.map_err(failed())?;
     Ok(row.map(|row| (row.get("created_at"), row.get("expires_at"))))
