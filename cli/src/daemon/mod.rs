@@ -11,6 +11,8 @@ mod speaker;
 mod spool;
 mod state;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod token;
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};

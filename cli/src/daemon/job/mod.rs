@@ -213,3 +213,6 @@ impl Jobs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ impl Jobs {
         let (folder, mut backoff) = (&self.0.workshop.folder, Backoff::new(RETRY.0, RETRY.1));
         let end = Instant::now() + BEFORE;
         while let Err(error) = folder.sync(Look::Newest).await {
-            if Instant::now() >= end {
+            if error.is_final() || Instant::now() >= end {
                 return Err(chain(&error));
             }
             sleep(RETRY.0 / 2 + backoff.next_delay()).await;
@@ -268,11 +268,18 @@ impl Jobs {
     pub(super) async fn finish(&self, job: &DaemonJob, ended: Ended) {
         let workshop = &self.0.workshop;
         let began = Instant::now();
-        let Ended { outcome, mut report } = ended;
+        let Ended { mut outcome, mut report } = ended;
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let synced = loop {
             match workshop.folder.sync(Look::Known).await {
-                Ok(version) => break version,
+                Ok(version) => break Some(version),
+                Err(error) if error.is_final() => {
+                    let detail = format!("the changed files could not be stored: {}", chain(&error));
+                    outcome = Outcome::Infra;
+                    report.errors.push(detail.clone());
+                    report.detail = Some(detail);
+                    break None;
+                }
                 Err(_) if !workshop.spool.in_hand().contains(&job.attempt) => return,
                 // The loop that keeps the folder in step says why.
                 Err(_) => drop(timeout(RETRY.0 / 2 + backoff.next_delay(), workshop.folder.moved()).await),
@@ -282,7 +289,7 @@ impl Jobs {
             [&report.created_files, &report.modified_files, &report.deleted_files].iter().any(|list| !list.is_empty());
         report.push_s = Some(began.elapsed().as_secs_f64());
         report.log_bytes = workshop.spool.log_bytes(job.attempt);
-        let version = is_changed.then(|| i32::try_from(synced).ok()).flatten();
+        let version = synced.filter(|_| is_changed).and_then(|version| i32::try_from(version).ok());
         self.tell(job, outcome, version, report);
     }
 

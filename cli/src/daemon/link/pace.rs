@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(pace.lost(Duration::from_secs(60)), Duration::ZERO);
         let mut told = Vec::new();
         for number in 0..12 {
-            let (delay, whole) = (pace.failed(), (1 << number).min(60) as f64);
+            let (delay, whole) = (pace.failed(), f64::from((1 << number).min(60)));
             assert!((whole / 2.0..=whole).contains(&delay.as_secs_f64()), "{number}: {delay:?}");
             told.push(pace.to_tell());
         }

@@ -53,7 +53,7 @@ impl Spool {
             let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let found = id.map(|id| Attempt::load(entry.path()).map(|found| (id, found)));
             // Half made when the daemon was killed, so never begun; or nothing of ours.
-            let Some((id, Some(found))) = found.transpose()?.map(|(id, found)| (id, found)) else { continue };
+            let Some((id, Some(found))) = found.transpose()? else { continue };
             attempts.insert(id, found);
         }
         Ok(Self { path, attempts: Mutex::new(attempts), news: Notify::new(), over: Notify::new() })

@@ -306,6 +306,13 @@ pub(crate) enum SyncError {
     Unsettled,
 }
 
+impl SyncError {
+    /// Whether the server refuses what is sent, and will as long as the folder is as it is.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Refused(refusal)) if matches!(refusal.status.as_u16(), 400 | 403 | 413 | 415 | 422))
+    }
+}
+
 impl From<DownError> for SyncError {
     fn from(error: DownError) -> Self {
         match error {

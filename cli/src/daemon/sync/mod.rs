@@ -17,3 +17,6 @@ pub(crate) use self::{
     folder::{Folder, Look, RETRY, Snapshot},
     keep::keep,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::{Folder, Look};
+use crate::daemon::testing::Project;
+
+struct Place {
+    top: tempfile::TempDir,
+    project: Project,
+}
+
+impl Place {
+    /// A folder and a project, and nothing in common yet.
+    async fn new(local: &[(&str, &str)], head: &[(&str, &str)]) -> Self {
+        let place = Self { top: tempfile::tempdir().unwrap(), project: Project::serve(head).await };
+        fs_err::create_dir_all(place.root()).unwrap();
+        local.iter().for_each(|(path, text)| place.write(path, text));
+        place
+    }
+
+    fn root(&self) -> std::path::PathBuf {
+        self.top.path().join("dir")
+    }
+
+    fn folder(&self) -> Folder {
+        self.project.folder(&self.root(), &self.top.path().join("index"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    fn has(&self, path: &str) -> Option<String> {
+        fs_err::read_to_string(self.root().join(path)).ok()
+    }
+
+    fn head(&self) -> Vec<(String, String)> {
+        self.project.files()
+    }
+}
+
+fn files(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn the_first_time_each_gets_what_it_lacks() {
+    let local = [("a/mine", "m"), ("both", "b"), ("other", "here"), (".env", "secret"), ("node_modules/x", "x")];
+    let place = Place::new(&local, &[("both", "b"), ("other", "there"), ("b/theirs", "t"), (".gitignore", "g")]).await;
+    assert_eq!(place.folder().sync(Look::Newest).await.unwrap(), 2);
+    let all = [(".gitignore", "g"), ("a/mine", "m"), ("b/theirs", "t"), ("both", "b"), ("other", "here")];
+    assert_eq!(place.head(), files(&all));
+    assert_eq!((place.has("b/theirs"), place.has(".gitignore")), (Some("t".to_owned()), Some("g".to_owned())));
+    assert_eq!(place.folder().sync(Look::Newest).await.unwrap(), 2);
+    assert_eq!(place.project.fleet().asked, 1, "and nothing is sent twice");
+}
+
+#[tokio::test]
+async fn changes_of_either_side_come_to_the_other() {
+    let place = Place::new(&[], &[("a", "1"), ("b", "1"), ("c", "1"), ("d/e", "1"), ("both", "1")]).await;
+    let folder = place.folder();
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 1);
+    place.write("a", "2");
+    fs_err::remove_file(place.root().join("b")).unwrap();
+    place.write("both", "here");
+    place.project.by_others(&[
+        ("c", Some("2")),
+        ("d/e", None),
+        ("d", None),
+        ("new", Some("n")),
+        ("both", Some("there")),
+    ]);
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 3);
+    assert_eq!(place.head(), files(&[("a", "2"), ("both", "here"), ("c", "2"), ("new", "n")]));
+    assert_eq!((place.has("c"), place.has("new")), (Some("2".to_owned()), Some("n".to_owned())));
+    assert!(!place.root().join("d").exists());
+}
+
+#[tokio::test]
+async fn an_empty_project_gets_its_first_version() {
+    let place = Place::new(&[("a", "1")], &[]).await;
+    assert_eq!(place.folder().sync(Look::Newest).await.unwrap(), 1);
+    assert_eq!(place.head(), files(&[("a", "1")]));
+    let nothing = Place::new(&[], &[]).await;
+    assert_eq!(nothing.folder().sync(Look::Newest).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_changed_offline_goes_up_once() {
+    let place = Place::new(&[("a", "1"), ("gone", "1")], &[]).await;
+    let folder = place.folder();
+    folder.sync(Look::Newest).await.unwrap();
+    place.project.fleet().is_away = true;
+    place.write("a", "2");
+    for _ in 0..3 {
+        assert!(folder.sync(Look::Known).await.is_err());
+    }
+    // The daemon ends, the folder changes, and another daemon starts.
+    drop(folder);
+    fs_err::remove_file(place.root().join("gone")).unwrap();
+    place.write("new", "n");
+    place.project.fleet().is_away = false;
+    let folder = place.folder();
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 2);
+    assert_eq!(place.head(), files(&[("a", "2"), ("new", "n")]));
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 2);
+    assert_eq!(place.project.version(), 2);
+}
+
+#[tokio::test]
+async fn a_version_that_came_first_is_followed() {
+    let place = Place::new(&[], &[("a", "1")]).await;
+    let folder = place.folder();
+    folder.sync(Look::Newest).await.unwrap();
+    place.write("b", "1");
+    place.project.fleet().meanwhile = Some(("c".to_owned(), "1".to_owned()));
+    assert_eq!(folder.sync(Look::Known).await.unwrap(), 3);
+    assert_eq!(place.head(), files(&[("a", "1"), ("b", "1"), ("c", "1")]));
+    assert_eq!(place.has("c").as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn an_empty_folder_in_its_place_removes_nothing() {
+    let place = Place::new(&[], &[("a", "1")]).await;
+    place.folder().sync(Look::Newest).await.unwrap();
+    // As a disk that is not mounted leaves it.
+    fs_err::rename(place.root(), place.top.path().join("away")).unwrap();
+    fs_err::create_dir_all(place.root()).unwrap();
+    assert_eq!(place.folder().sync(Look::Newest).await.unwrap(), 1);
+    assert_eq!((place.has("a").as_deref(), place.project.version()), (Some("1"), 1));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_removes_nothing() {
+    let place = Place::new(&[], &[("a", "1")]).await;
+    let folder = place.folder();
+    folder.sync(Look::Newest).await.unwrap();
+    fs_err::remove_dir_all(place.root()).unwrap();
+    assert!(folder.sync(Look::Newest).await.is_err());
+    assert_eq!(place.project.version(), 1);
+}
