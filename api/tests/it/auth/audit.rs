@@ -125,6 +125,16 @@ async fn the_same_request_again_is_in_the_log_once_and_its_job_too() {
 async fn what_cannot_be_recorded_is_not_done() {
     let api = Api::start().await;
     let (project, _) = api.project().await;
+    let counted = async |outcome: &str, number: usize| {
+        let line = format!("drydock_api_audit_records_total{{outcome=\"{outcome}\"}} {number}\n");
+        drydock_testing::until(&format!("{number} records are {outcome}"), PATIENCE, async || {
+            let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
+            metrics.contains(&line).then_some(())
+        })
+        .await;
+    };
+    // The outcome of the project's is written after its answer.
+    counted("written", 2).await;
     let client = api.database.client().await.unwrap();
     client.batch_execute("ALTER TABLE audit_record ADD CONSTRAINT broken CHECK (false) NOT VALID").await.unwrap();
     let count = async |table: &str| -> i64 {
@@ -132,11 +142,8 @@ async fn what_cannot_be_recorded_is_not_done() {
     };
     let before = (count("api_key").await, count("job").await);
     api.post("/keys", &json!({"name": "unseen", "role": "admin"})).await.expect(500);
-    drydock_testing::until("the record and its outcome are counted", PATIENCE, async || {
-        let metrics = String::from_utf8(api.get("//metrics").await.expect(200).body).unwrap();
-        metrics.contains("drydock_api_audit_records_total{outcome=\"failed\"} 2").then_some(())
-    })
-    .await;
+    // The record and its outcome.
+    counted("failed", 2).await;
     api.post(&format!("/projects/{project}/jobs"), &job()).await.expect(500);
     assert_eq!((count("api_key").await, count("job").await), before);
 }

@@ -132,3 +132,80 @@ async fn a_project_that_asks_for_isolation_or_is_deleted_has_no_daemon() {
     Answer::of(api.request(Method::DELETE, &format!("/projects/{project}"))).await.expect(204);
     assert_eq!(daemon.cut().await.0, 4404);
 }
+
+/// Red when two folders of one project take it from each other for ever: the older one is told that it was replaced, and stays away.
+#[tokio::test]
+async fn another_folder_takes_the_place_of_the_first() {
+    let api = Api::start().await;
+    let (project, job) = api.project().await;
+    let token = token(&api, &project).await;
+    let of = (project.as_str(), token.as_str());
+    let mut first = Daemon::connect(api.address, of, Uuid::now_v7(), &[]).await;
+    let (attempt, _) = first.job().await;
+    let mut second = Daemon::connect(api.address, of, Uuid::now_v7(), &[]).await;
+    // Something happens, so that the first one looks.
+    api.job(&project, json!({"job_type": "edit", "instruction": "look", "read_only": true})).await;
+    assert_eq!(first.cut().await.0, 4409);
+    let (reader, _) = second.job().await;
+    assert_ne!(reader, attempt, "what the first had in hand is not the second's");
+    let client = api.database.client().await.unwrap();
+    // The second leaves before anybody took back what the first had: the job goes home all the same when it is.
+    second.result(&reader, &second_job(&client, &reader).await, "succeeded", None).await;
+    second.say(json!({"type": "bye"})).await;
+    assert_eq!(second.cut().await.0, 1000);
+    drydock_testing::until("its jobs go home", PATIENCE, async || {
+        let shown = api.get(&format!("/workspaces/{project}")).await.expect(200).json();
+        (shown["takes_jobs"] == false).then_some(())
+    })
+    .await;
+    let answer = drydock_database::attempt::reap(&client, attempt.parse().unwrap(), std::time::Duration::ZERO).await;
+    assert_eq!(answer.unwrap(), "queued");
+    let sql = "SELECT pool FROM job WHERE id = $1::text::uuid";
+    assert_eq!(client.query_one(sql, &[&job]).await.unwrap().get::<_, &str>(0), "default");
+}
+
+async fn second_job(client: &drydock_database::Client, attempt: &str) -> String {
+    let sql = "SELECT job_id::text FROM attempt WHERE id = $1::text::uuid";
+    client.query_one(sql, &[&attempt]).await.unwrap().get(0)
+}
+
+/// Red when a daemon can say what harms others: endless hellos, places in logs beyond all numbers, ends that only the fleet tells.
+#[tokio::test]
+async fn a_daemon_that_says_what_none_says_is_cut_off() {
+    let api = Api::start().await;
+    let (project, job) = api.project().await;
+    let token = token(&api, &project).await;
+    let of = (project.as_str(), token.as_str());
+    let hello = |agents: serde_json::Value, build: &str, running: usize| {
+        let running: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(running).collect();
+        json!({"type": "hello", "protocol": 1, "instance": Uuid::nil(), "build": build, "agents": agents, "running": running})
+    };
+    let headers = [("x-workspace-id", of.0), ("x-daemon-token", of.1)];
+    for frame in [
+        hello(json!(["dummy"]), "b", 65),
+        hello(json!(vec!["a"; 65]), "b", 0),
+        hello(json!(["session/x"]), "b", 0),
+        hello(json!(["a\u{0}"]), "b", 0),
+        hello(json!([]), &"b".repeat(101), 0),
+        hello(json!([]), "b\u{0}", 0),
+    ] {
+        let mut daemon = Daemon::open(api.address, &headers).await.unwrap();
+        daemon.say(frame.clone()).await;
+        let (code, reason) = daemon.cut().await;
+        assert!(code == 4400 && !reason.is_empty(), "{code} {reason}: {frame}");
+    }
+    for frame in [
+        json!({"type": "log", "seq": 0, "offset": i64::MAX, "text": "x"}),
+        json!({"type": "log", "seq": -1, "offset": 0, "text": "x"}),
+        json!({"type": "log", "seq": 0, "offset": 0, "text": "x".repeat(32 * 1024 + 1)}),
+        json!({"type": "result", "job": job, "outcome": "lost", "report": {"created_files": [], "modified_files": [], "deleted_files": [], "errors": [], "log_bytes": 0}}),
+        json!({"type": "result", "job": job, "outcome": "succeeded", "report": {"created_files": 7}}),
+    ] {
+        let mut daemon = Daemon::connect(api.address, of, Uuid::nil(), &[]).await;
+        let (attempt, _) = daemon.job().await;
+        let mut frame = frame;
+        frame["attempt"] = attempt.into();
+        daemon.say(frame.clone()).await;
+        assert_eq!(daemon.cut().await.0, 4400, "{frame}");
+    }
+}

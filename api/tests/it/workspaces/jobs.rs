@@ -108,10 +108,10 @@ async fn commands_are_in_the_audit_log() {
     let (done, refused) = (Uuid::now_v7(), Uuid::now_v7());
     for (id, argv, exit_code, detail) in [
         (done, json!(["ls", "-l"]), json!(0), json!(null)),
-        (refused, json!(["rm", "-rf", "/"]), json!(null), json!("command 'rm' not allowed")),
+        (refused, json!(["rm", "-rf", "/\u{0}"]), json!(null), json!("command 'rm' not allowed")),
         (done, json!(["ls", "-l"]), json!(0), json!(null)),
     ] {
-        daemon.say(json!({"type": "command", "id": id, "attempt": attempt, "argv": argv, "exit_code": exit_code, "detail": detail})).await;
+        daemon.say(json!({"type": "command", "id": id, "attempt": attempt, "argv": argv, "refused": id == refused, "exit_code": exit_code, "detail": detail})).await;
         assert_eq!(daemon.hear().await, json!({"type": "noted", "id": id}));
     }
     let client = api.database.client().await.unwrap();
@@ -123,8 +123,32 @@ async fn commands_are_in_the_audit_log() {
         .iter()
         .map(|one| json!([one["target"], one["outcome"], one["changes"]["argv"]["to"], one["actor"]["kind"]]))
         .collect();
+    let sql =
+        "SELECT count(*) FROM audit_record WHERE record ->> 'action' = 'workspace.connect' AND target = $1::text::uuid";
+    assert_eq!(client.query_one(sql, &[&project]).await.unwrap().get::<_, i64>(0), 1);
     assert_eq!(
         told,
-        [json!([project, "done", ["ls", "-l"], "daemon"]), json!([project, "refused", ["rm", "-rf", "/"], "daemon"])]
+        [
+            json!([project, "done", ["ls", "-l"], "daemon"]),
+            json!([project, "refused", ["rm", "-rf", "/\u{fffd}"], "daemon"])
+        ]
     );
+}
+
+/// Red when a daemon takes more than its tenant may run, or a job whose labels no daemon has.
+#[tokio::test]
+async fn a_tenants_limit_holds_and_labels_are_the_fleets() {
+    let api = Api::start().await;
+    let (project, _, first, mut daemon, attempt) = held(&api).await;
+    let client = api.database.client().await.unwrap();
+    client.execute("UPDATE tenant SET max_running = 1", &[]).await.unwrap();
+    let read = |requires: serde_json::Value| json!({"job_type": "edit", "instruction": "look", "read_only": true, "requires": requires});
+    let waiting = api.job(&project, read(json!({}))).await;
+    let labelled = api.job(&project, read(json!({"gpu": "yes"}))).await;
+    daemon.result(&attempt, &first, "succeeded", None).await;
+    let (_, frame) = daemon.job().await;
+    assert_eq!(frame["job"], waiting.as_str());
+    let sql = "SELECT pool, state::text FROM job WHERE id = $1::text::uuid";
+    let row = client.query_one(sql, &[&labelled]).await.unwrap();
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("default", "queued"));
 }

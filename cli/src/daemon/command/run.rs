@@ -66,6 +66,8 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     /// Why it was refused or ended, where that was not well and by itself.
     pub(crate) detail: Option<String>,
+    /// Whether it was not run at all.
+    pub(crate) refused: bool,
     /// For whoever asked.
     pub(crate) answer: Answer,
 }
@@ -80,7 +82,7 @@ pub(crate) async fn run(run: Run<'_>) -> Result<Ran, AgentError> {
         Ok(allowed) => allowed,
         Err(refused) => {
             let detail = Some(refused.to_string());
-            return Ok(Ran { outcome: Outcome::Failed, detail, answer: Answer::default() });
+            return Ok(Ran { outcome: Outcome::Failed, detail, refused: true, answer: Answer::default() });
         }
     };
     let mut line = allowed.line;
@@ -110,7 +112,12 @@ pub(crate) async fn run(run: Run<'_>) -> Result<Ran, AgentError> {
     };
     let truncated = exit.stdout.len() > ANSWERED || exit.stderr.len() > ANSWERED;
     let (stdout, stderr) = (text(&exit.stdout), text(&exit.stderr));
-    Ok(Ran { outcome, detail, answer: Answer { success: exit_code == Some(0), stdout, stderr, exit_code, truncated } })
+    Ok(Ran {
+        outcome,
+        detail,
+        refused: false,
+        answer: Answer { success: exit_code == Some(0), stdout, stderr, exit_code, truncated },
+    })
 }
 
 fn judge(ending: &PlainEnding, timeout: Duration, most: usize) -> (Outcome, Option<String>) {

@@ -221,7 +221,8 @@ impl Jobs {
             log.line(format!("[worker] {detail}"));
         }
         let (exit_code, detail) = (ran.answer.exit_code, ran.detail.clone().filter(|_| ran.answer.exit_code.is_none()));
-        let told = FromDaemon::Command { id: Uuid::now_v7(), attempt: job.attempt, argv, exit_code, detail };
+        let (id, attempt, refused) = (Uuid::now_v7(), job.attempt, ran.refused);
+        let told = FromDaemon::Command { id, attempt, argv, refused, exit_code, detail };
         workshop.spool.command(job.attempt, &told).map_err(|error| format!("the command cannot be noted: {error}"))?;
         Ok(ran)
     }

@@ -22,7 +22,14 @@ fn job() -> DaemonJob {
 }
 
 fn command(attempt: AttemptId) -> FromDaemon {
-    FromDaemon::Command { id: Uuid::now_v7(), attempt, argv: vec!["ls".to_owned()], exit_code: Some(0), detail: None }
+    FromDaemon::Command {
+        id: Uuid::now_v7(),
+        attempt,
+        argv: vec!["ls".to_owned()],
+        refused: false,
+        exit_code: Some(0),
+        detail: None,
+    }
 }
 
 fn end(spool: &Spool, job: &DaemonJob) {
