@@ -13,6 +13,8 @@ mod state;
 mod sync;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};

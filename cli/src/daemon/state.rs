@@ -46,9 +46,14 @@ impl StateDir {
     /// # Errors
     /// It lies in the folder, another daemon has it, or the disk fails.
     pub(crate) fn open(path: &Path, folder: &Path) -> Result<Self, StateError> {
+        let is_new = fs_err::symlink_metadata(path).is_err();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StateError::Disk)?;
         let path = fs_err::canonicalize(path).map_err(StateError::Disk)?;
         if path.starts_with(folder) || folder.starts_with(&path) {
+            if is_new {
+                // Empty still.
+                let _left = fs_err::remove_dir(&path);
+            }
             return Err(StateError::Inside { state: path });
         }
         let lock = fs_err::File::create(path.join("lock")).map_err(StateError::Disk)?;
@@ -164,6 +169,7 @@ mod tests {
         for inside in [root.join("state"), root.clone()] {
             assert!(matches!(StateDir::open(&inside, &root), Err(StateError::Inside { .. })), "{}", inside.display());
         }
+        assert_eq!(fs_err::read_dir(&root).unwrap().count(), 0, "nor is anything made there");
         let sibling = tempfile::Builder::new().prefix(root.file_name().unwrap()).tempdir_in(root.parent().unwrap());
         assert!(StateDir::open(sibling.unwrap().path(), &root).is_ok(), "a longer name is another place");
     }

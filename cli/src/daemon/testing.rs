@@ -9,13 +9,19 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{any, get},
 };
 use drydock_client::Client;
-use drydock_domain::ProjectId;
+use drydock_domain::{
+    ProjectId,
+    daemon::{DaemonJob, FromDaemon, TOKEN_HEADER, ToDaemon, WORKSPACE_HEADER},
+};
 use drydock_runtime::tasks;
 use serde_json::json;
 use tar::EntryType;
@@ -34,6 +40,10 @@ pub(crate) struct Fleet {
     pub(crate) meanwhile: Option<(String, String)>,
     /// Changes that arrived, refused ones too.
     pub(crate) asked: usize,
+    /// Sent to the next daemon that connects.
+    pub(crate) jobs: Vec<DaemonJob>,
+    /// What daemons said, but for heartbeats.
+    pub(crate) told: Vec<FromDaemon>,
 }
 
 #[derive(Clone)]
@@ -51,6 +61,7 @@ impl Project {
             .route("/api/v1/projects/{id}", get(show))
             .route("/api/v1/projects/{id}/files", get(list).patch(change))
             .route("/api/v1/projects/{id}/files/{*path}", get(read))
+            .route("/api/v1/workspaces/ws", any(connect))
             .with_state(Arc::clone(&fleet));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
@@ -197,4 +208,40 @@ async fn change(
     fleet.versions.push(tree);
     let change = json!({"version": head + 1, "parent": head, "created": 0, "modified": 0, "deleted": 0});
     (StatusCode::CREATED, Json(change)).into_response()
+}
+
+async fn connect(State(fleet): Shared, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    assert!(headers.contains_key(WORKSPACE_HEADER));
+    if headers[TOKEN_HEADER] != "good" {
+        let body = json!({"error": "unauthorized", "message": "Unauthorized", "detail": "Invalid token", "code": 401});
+        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+    }
+    upgrade.on_upgrade(move |socket| speak(fleet, socket))
+}
+
+async fn speak(fleet: Arc<Mutex<Fleet>>, mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let Message::Text(text) = message else { continue };
+        let said: FromDaemon = serde_json::from_str(&text).unwrap();
+        let answers = match &said {
+            FromDaemon::Hello { .. } => {
+                let fleet = fleet.lock().unwrap();
+                let head = i32::try_from(fleet.versions.len()).unwrap();
+                let welcome = ToDaemon::Welcome { connection: uuid::Uuid::now_v7(), head };
+                let jobs = fleet.jobs.iter().map(|job| ToDaemon::Job(Box::new(job.clone())));
+                [welcome].into_iter().chain(jobs).collect()
+            }
+            FromDaemon::Log { attempt, seq, .. } => vec![ToDaemon::Logged { attempt: *attempt, seq: *seq }],
+            FromDaemon::Command { id, .. } => vec![ToDaemon::Noted { id: *id }],
+            FromDaemon::Result { attempt, .. } => vec![ToDaemon::Done { attempt: *attempt }],
+            FromDaemon::Heartbeat { .. } | FromDaemon::Bye => Vec::new(),
+        };
+        if !matches!(said, FromDaemon::Heartbeat { .. }) {
+            fleet.lock().unwrap().told.push(said);
+        }
+        for answer in answers {
+            let text = serde_json::to_string(&answer).unwrap();
+            socket.send(Message::Text(text.into())).await.unwrap();
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Jobs in hand: taken, run in the folder, stopped, told. Each is told once, however often the daemon or the connection breaks.
 
 mod changes;
+mod finish;
 mod log;
 mod report;
 mod run;
+mod work;
 
 use std::{
     collections::HashMap,

@@ -80,4 +80,18 @@ impl Index {
     pub(crate) fn seen(&self) -> HashMap<String, Seen> {
         self.base.iter().map(|(path, seen)| (path.clone(), seen.clone())).collect()
     }
+
+    /// Both sides have this at a path; answers whether that is news.
+    pub(crate) fn agree(&mut self, path: &str, known: Option<&Known>, seen: Option<&Seen>) -> bool {
+        let Some(known) = known else {
+            return self.base.remove(path).is_some();
+        };
+        let stat = seen.and_then(|seen| seen.stat);
+        let now = Seen { known: known.clone(), stat };
+        if self.base.get(path) == Some(&now) {
+            return false;
+        }
+        self.base.insert(path.to_owned(), now);
+        true
+    }
 }

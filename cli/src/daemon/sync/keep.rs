@@ -19,7 +19,7 @@ const UNWATCHED: Duration = Duration::from_secs(2);
 
 /// Keeps the folder like the newest version until `stop`.
 pub(crate) async fn keep(folder: &Folder, events: &Events, stop: &CancellationToken) {
-    let mut watch = Watch::begin(folder.root());
+    let mut watch = begin(folder).await;
     let (mut look, mut backoff) = (Look::Newest, Backoff::new(RETRY.0, RETRY.1));
     let mut told = String::new();
     loop {
@@ -52,7 +52,14 @@ pub(crate) async fn keep(folder: &Folder, events: &Events, stop: &CancellationTo
             () = stop.cancelled() => return,
         };
         if watch.is_stale(folder.root()) {
-            watch = Watch::begin(folder.root());
+            watch = begin(folder).await;
         }
     }
+}
+
+/// A large tree takes its time.
+async fn begin(folder: &Folder) -> Watch {
+    let root = folder.root().to_owned();
+    let begun = tokio::task::spawn_blocking(move || Watch::begin(&root)).await;
+    begun.unwrap_or_else(|error| Watch::none(error.to_string()))
 }

@@ -3,12 +3,14 @@
 
 mod decide;
 mod down;
+mod error;
 mod folder;
 mod ignored;
 mod index;
 mod keep;
 mod place;
 mod plan;
+mod round;
 mod scan;
 mod up;
 mod watch;

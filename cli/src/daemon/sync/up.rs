@@ -11,7 +11,7 @@ use drydock_client::{Client, ClientError, views::FilesChange};
 use futures_util::StreamExt as _;
 use reqwest::{Body, StatusCode, header};
 
-use super::{folder::SyncError, plan::Plan};
+use super::{error::SyncError, plan::Plan};
 use crate::archive::{self, Known};
 
 /// How long the upload may take; the server has a limit of its own.

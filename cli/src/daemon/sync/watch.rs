@@ -49,6 +49,11 @@ impl Watch {
         }
     }
 
+    /// Nothing is watched, for this reason.
+    pub(crate) fn none(failure: String) -> Self {
+        Self { changed: Arc::default(), inode: None, _watcher: None, failure: Some(failure) }
+    }
+
     /// Whether another folder is in its place by now.
     pub(crate) fn is_stale(&self, root: &Path) -> bool {
         inode(root) != self.inode
