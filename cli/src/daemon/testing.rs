@@ -15,7 +15,7 @@ use axum::{
     },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use drydock_client::Client;
 use drydock_domain::{
@@ -40,6 +40,8 @@ pub(crate) struct Fleet {
     pub(crate) meanwhile: Option<(String, String)>,
     /// Changes that arrived, refused ones too.
     pub(crate) asked: usize,
+    /// Names of tokens that were made.
+    pub(crate) tokens: Vec<String>,
     /// Sent to the next daemon that connects.
     pub(crate) jobs: Vec<DaemonJob>,
     /// What daemons said, but for heartbeats.
@@ -62,6 +64,7 @@ impl Project {
             .route("/api/v1/projects/{id}/files", get(list).patch(change))
             .route("/api/v1/projects/{id}/files/{*path}", get(read))
             .route("/api/v1/workspaces/ws", any(connect))
+            .route("/api/v1/workspaces/{id}/tokens", post(token))
             .with_state(Arc::clone(&fleet));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
@@ -128,8 +131,21 @@ fn away() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "away", "message": "Away", "code": 503}))).into_response()
 }
 
-async fn show(State(fleet): Shared, Path(id): Path<String>) -> Response {
+fn unauthorized() -> Response {
+    let body = json!({"error": "unauthorized", "message": "Unauthorized", "detail": "Invalid token", "code": 401});
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+}
+
+async fn token(State(fleet): Shared, Json(body): Json<serde_json::Value>) -> Response {
+    fleet.lock().unwrap().tokens.push(body["name"].as_str().unwrap().to_owned());
+    (StatusCode::CREATED, Json(json!({"id": uuid::Uuid::nil(), "token": "good", "name": body["name"]}))).into_response()
+}
+
+async fn show(State(fleet): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let fleet = fleet.lock().unwrap();
+    if headers.get("authorization").is_some_and(|key| key != "Bearer good") {
+        return unauthorized();
+    }
     if fleet.is_away {
         return away();
     }
@@ -213,8 +229,7 @@ async fn change(
 async fn connect(State(fleet): Shared, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     assert!(headers.contains_key(WORKSPACE_HEADER));
     if headers[TOKEN_HEADER] != "good" {
-        let body = json!({"error": "unauthorized", "message": "Unauthorized", "detail": "Invalid token", "code": 401});
-        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+        return unauthorized();
     }
     upgrade.on_upgrade(move |socket| speak(fleet, socket))
 }

@@ -83,3 +83,24 @@ async fn a_token_that_is_refused_ends_it_with_a_remedy() {
     assert!(matches!(&error, DaemonError::Ended(Final::Unauthorized(why)) if why == "Invalid token"), "{error}");
     assert!(error.exit() == crate::Exit::Config && error.remedy().is_some());
 }
+
+#[tokio::test]
+async fn a_token_that_it_made_and_that_counts_no_more_is_made_anew_once() {
+    let (top, project) = (tempfile::tempdir().unwrap(), Project::serve(&[]).await);
+    let kept = top.path().join("state/token");
+    fs_err::create_dir_all(top.path().join("state")).unwrap();
+    fs_err::write(&kept, "old").unwrap();
+    for hellos in 1..=2 {
+        let daemon = run(Settings { token: None, ..settings(&project, top.path(), "") }, Arc::default());
+        let scene = async {
+            let is_hello = |said: &&FromDaemon| matches!(said, FromDaemon::Hello { .. });
+            until(|| project.fleet().told.iter().filter(is_hello).count() == hellos).await;
+            kill_process(getpid(), Signal::TERM).unwrap();
+        };
+        let (ended, ()) = timeout(PATIENCE * 2, async { tokio::join!(daemon, scene) }).await.unwrap();
+        ended.unwrap();
+    }
+    assert_eq!(fs_err::read_to_string(&kept).unwrap(), "good");
+    let tokens = project.fleet().tokens.clone();
+    assert!(matches!(&tokens[..], [name] if name.ends_with("/dir")), "{tokens:?}");
+}
