@@ -1,8 +1,9 @@
 //! Metrics of the HTTP side: how many requests, how they ended, how long they took, how many streams are open.
 
-use crate::workspaces::ENDS;
 use drydock_runtime::metrics::LATENCY_SECONDS;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::workspaces::ENDS;
 
 /// Request metrics. The route is the pattern, never the path.
 #[derive(Clone, Debug)]
@@ -40,16 +41,7 @@ impl ApiMetrics {
         let streams = IntGauge::new("drydock_api_streams", "Open event and log streams.")?;
         registry.register(Box::new(request_seconds.clone()))?;
         registry.register(Box::new(streams.clone()))?;
-        let daemons = IntGauge::new("drydock_api_daemons", "Daemons that are connected.")?;
-        registry.register(Box::new(daemons.clone()))?;
-        let help =
-            "Connections of daemons that are over: gone, bye, refused, replaced, or for the server's own reasons.";
-        let daemon_connections =
-            IntCounterVec::new(Opts::new("drydock_api_daemon_connections_total", help), &["ended"])?;
-        for ended in ENDS {
-            daemon_connections.with_label_values(&[ended]);
-        }
-        registry.register(Box::new(daemon_connections.clone()))?;
+        let (daemons, daemon_connections) = register_daemons(registry)?;
         let accept_waiting =
             IntGauge::new("drydock_api_accept_waiting", "Submissions no transaction has taken up yet.")?;
         registry.register(Box::new(accept_waiting.clone()))?;
@@ -96,4 +88,16 @@ impl ApiMetrics {
             issuer_fetches,
         })
     }
+}
+
+fn register_daemons(registry: &Registry) -> prometheus::Result<(IntGauge, IntCounterVec)> {
+    let daemons = IntGauge::new("drydock_api_daemons", "Daemons that are connected.")?;
+    registry.register(Box::new(daemons.clone()))?;
+    let help = "Connections of daemons that are over: gone, bye, refused, replaced, or for the server's own reasons.";
+    let connections = IntCounterVec::new(Opts::new("drydock_api_daemon_connections_total", help), &["ended"])?;
+    for ended in ENDS {
+        connections.with_label_values(&[ended]);
+    }
+    registry.register(Box::new(connections.clone()))?;
+    Ok((daemons, connections))
 }

@@ -35,7 +35,7 @@ impl Laptop {
         arguments.extend([text(folder), "--state-dir".to_owned(), text(home.path().join("state"))]);
         arguments.extend(["--server".to_owned(), stack.client.bases()[0].clone()]);
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let path = std::env::var("PATH").unwrap();
+        let path = drydock_testing::setting("PATH");
         let settings = [("PATH", path), ("HOME", text(home.path().to_owned()))];
         let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let daemon = Process::spawn_with("drydock", "daemon", arguments, settings, home.path());

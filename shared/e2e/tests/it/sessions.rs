@@ -287,7 +287,7 @@ async fn a_worker_that_stops_keeps_what_its_sessions_changed() {
     refused(&session).await;
 }
 
-/// The real Serena of PyPI, as the worker has it built in: an MCP client reaches it and is told who answers.
+/// The real Serena, as the worker has it built in: an MCP client reaches it and is told who answers.
 #[tokio::test]
 async fn serena_answers_an_mcp_client() {
     let programs = drydock_testing::setting("DRYDOCK_TEST_SERENA_BIN");
