@@ -94,7 +94,7 @@ async fn who_goes_away_leaves_the_session_to_who_asked_for_the_same() {
     let (project, worker) = ready_project(&api).await;
     let asked = json!({"project_id": project, "server": "preview"});
     let first = api.request(Method::POST, "/sessions").json(&asked).header("idempotency-key", "once").send();
-    let first = tokio::spawn(first);
+    let first = drydock_runtime::tasks::spawn("a client", first);
     let id = waiting(&api).await;
     let client = api.database.client().await.unwrap();
     let waiters = async |expected: i32| {
