@@ -248,7 +248,7 @@ fn is(path: &Path, found: &std::fs::Metadata, known: Option<&Known>) -> io::Resu
 
 /// BLAKE3 of a file's content, hex.
 pub(crate) fn hash(path: &Path) -> io::Result<String> {
-    let (mut file, mut hasher, mut block) = (fs_err::File::open(path)?, blake3::Hasher::new(), vec![0; 256 << 10]);
+    let (mut file, mut hasher, mut block) = (super::open(path)?, blake3::Hasher::new(), vec![0; 256 << 10]);
     loop {
         match file.read(&mut block)? {
             0 => return Ok(hasher.finalize().to_hex().to_string()),

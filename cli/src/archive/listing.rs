@@ -7,6 +7,8 @@ use drydock_client::{
     views::{FileEntry, Files},
 };
 
+use drydock_domain::RelativePath;
+
 use super::Known;
 
 const PAGE: u32 = 10_000;
@@ -42,7 +44,9 @@ pub async fn listing(
 
 /// What the fleet writes itself is not the version's.
 fn entry(file: FileEntry) -> Option<(String, Known)> {
-    if [".codex/request.json", ".codex/result.json"].contains(&file.path.as_str()) {
+    // What is no path of a version is no server's of ours to name.
+    let path = RelativePath::new(file.path.as_bytes()).ok()?;
+    if path.is_protocol_file() {
         return None;
     }
     let known = match (file.link_target, file.blake3) {

@@ -19,6 +19,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::OFlags;
 use tar::{Builder, EntryType, Header};
 
 pub use self::{
@@ -65,12 +67,22 @@ fn put(builder: &mut Builder<impl Write>, entry: &walk::Entry) -> io::Result<(u6
         let target = symlink(builder, entry)?;
         return Ok((0, Known::Symlink(target.to_string_lossy().into_owned())));
     }
-    let file = fs_err::File::open(&entry.absolute)?;
+    let file = open(&entry.absolute)?;
     let size = file.metadata()?.len();
     let mut data = Exact { file, left: size, hasher: blake3::Hasher::new() };
     append(builder, entry, EntryType::Regular, size, &mut data)?;
     let blake3 = data.hasher.finalize().to_hex().to_string();
     Ok((size, Known::File { size, mode: entry.metadata.permissions().mode() & 0o777, blake3 }))
+}
+
+/// Opens a regular file. It was one when it was looked at; by now it may be a link to somewhere else, or a pipe that nobody writes to.
+fn open(path: &Path) -> io::Result<fs_err::File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = fs_err::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!("'{}' is no file any more", path.display())))
 }
 
 fn header(entry: &walk::Entry, kind: EntryType, size: u64) -> Header {

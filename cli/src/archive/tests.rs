@@ -128,3 +128,14 @@ fn a_file_that_shrinks_is_an_error() {
     let error = exact.read_to_end(&mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("shorter"), "{error}");
 }
+
+/// Red when what a swapped link leads to is read, and when a pipe is waited for.
+#[test]
+fn what_is_no_file_any_more_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, link, pipe) = (dir.path().join("file"), dir.path().join("link"), dir.path().join("pipe"));
+    fs_err::write(&file, "secret").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(open(&file).is_ok() && open(&link).is_err() && open(&pipe).is_err() && open(dir.path()).is_err());
+}

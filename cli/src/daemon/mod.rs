@@ -48,7 +48,7 @@ pub use link::{AddressError, Final};
 pub use state::StateError;
 
 /// Of the 10 s that a stop may take: for jobs to end, for a last comparison, and for all of it.
-const JOBS_END: Duration = Duration::from_secs(6);
+const JOBS_END: Duration = Duration::from_secs(5);
 const LAST_SYNC: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 

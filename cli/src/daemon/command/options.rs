@@ -28,7 +28,7 @@ const GIT_TAKES: [&str; 5] = ["-C", "--git-dir", "--work-tree", "--namespace", "
 /// Git commands that run what they are given.
 const GIT_RUNS: [&str; 4] = ["filter-branch", "difftool", "mergetool", "daemon"];
 /// Options of node(1) by which it takes code from the command line.
-const NODE_CODE: [&str; 4] = ["-e", "--eval", "-p", "--print"];
+const NODE_CODE: [&str; 5] = ["-e", "--eval", "-p", "-pe", "--print"];
 
 /// The word of `argv` that is not let through, if there is one.
 pub(crate) fn forbidden(argv: &[String]) -> Option<&str> {
@@ -39,7 +39,10 @@ pub(crate) fn forbidden(argv: &[String]) -> Option<&str> {
         // As -r, but it follows links.
         "grep" => rest_words
             .take_while(|word| *word != "--")
-            .find(|word| *word == "--dereference-recursive" || is_short_with(word, 'R')),
+            .find(|word| is_short_for(word, "--dereference-recursive") || is_short_with(word, 'R')),
+        "ls" => rest_words
+            .take_while(|word| *word != "--")
+            .find(|word| word.starts_with("--de") || is_cluster_with(word, 'L') || is_cluster_with(word, 'H')),
         "git" => git(rest),
         _ => None,
     }
@@ -53,8 +56,19 @@ fn is_short_with(word: &str, letter: char) -> bool {
     })
 }
 
+/// Whether a letter is among those of a single dash. What follows one that takes a value is taken for letters too: better once too often.
+fn is_cluster_with(word: &str, letter: char) -> bool {
+    word.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
+}
+
+/// `--name` cut short, as getopt_long(3) and git take it, with a value or without.
+fn is_short_for(word: &str, name: &str) -> bool {
+    let head = word.split('=').next().unwrap_or_default();
+    head.starts_with("--") && head.len() > 3 && name.starts_with(head)
+}
+
 fn git(words: &[String]) -> Option<&str> {
-    let named = |word: &str, names: &[&str]| names.iter().any(|name| is_option(word, name));
+    let named = |word: &str, names: &[&str]| names.iter().any(|name| is_option(word, name) || is_short_for(word, name));
     let mut words = words.iter().map(String::as_str);
     let command = loop {
         let word = words.next()?;
@@ -71,9 +85,9 @@ fn git(words: &[String]) -> Option<&str> {
         return Some(command);
     }
     let runs = |word: &str| match command {
-        "grep" => word.starts_with("-O"),
-        "rebase" => word.starts_with("-x"),
-        "clone" | "init" => word.starts_with("-c") || word.starts_with("-u"),
+        "grep" => is_cluster_with(word, 'O'),
+        "rebase" => is_cluster_with(word, 'x'),
+        "clone" | "init" => is_cluster_with(word, 'c') || is_cluster_with(word, 'u'),
         "bisect" => word == "run",
         "submodule" => word == "foreach",
         _ => false,
@@ -89,26 +103,37 @@ fn is_option(word: &str, name: &str) -> bool {
 /// Whether `argv` is a snippet of JavaScript or TypeScript on the command line.
 pub(crate) fn is_snippet(argv: &[String]) -> bool {
     let of_node = argv.first().is_some_and(|name| name == "node");
-    of_node
-        && argv.iter().any(|word| NODE_CODE.iter().any(|name| is_option(word, name)) || is_option(word, "--input-type"))
+    let (code, own) = code_and_options(argv);
+    of_node && (!code.is_empty() || own.iter().any(|word| is_option(word, "--input-type")))
 }
 
 /// Which words of `argv` are code, and name no paths.
 pub(crate) fn code(argv: &[String]) -> Vec<usize> {
+    code_and_options(argv).0
+}
+
+/// Only among the options of the program itself: what follows a script's name is the script's.
+fn code_and_options(argv: &[String]) -> (Vec<usize>, Vec<&str>) {
     let names: &[&str] = match argv.first().map(String::as_str) {
         Some("node") => &NODE_CODE,
         Some("python") => &["-c"],
-        _ => return Vec::new(),
+        _ => &[],
     };
-    let mut words = Vec::new();
-    for (at, word) in argv.iter().enumerate().skip(1) {
+    let (mut code, mut options) = (Vec::new(), Vec::new());
+    let mut words = argv.iter().enumerate().skip(1);
+    while let Some((at, word)) = words.next() {
+        if !word.starts_with('-') {
+            break;
+        }
+        options.push(word.as_str());
         if names.contains(&word.as_str()) {
-            words.push(at + 1);
+            code.push(at + 1);
+            words.next();
         } else if names.iter().any(|name| is_option(word, name)) {
-            words.push(at);
+            code.push(at);
         }
     }
-    words
+    (code, options)
 }
 
 #[cfg(test)]
@@ -136,6 +161,13 @@ mod tests {
             ("git rebase --exec=make", "--exec=make"),
             ("git submodule foreach ls", "foreach"),
             ("grep -nR x .", "-nR"),
+            ("grep --deref x .", "--deref"),
+            ("ls -LR .", "-LR"),
+            ("ls --dereference .", "--dereference"),
+            ("git grep -nOsh x", "-nOsh"),
+            ("git grep --open-files-in=sh x", "--open-files-in=sh"),
+            ("git clone --upload-p=x y", "--upload-p=x"),
+            ("git rebase -ix make", "-ix"),
         ] {
             assert_eq!(forbidden(&argv(line)), Some(word), "{line}");
         }
@@ -160,6 +192,9 @@ mod tests {
         assert_eq!(code(&argv("node --eval=1/2 a")), [1]);
         assert_eq!(code(&argv("python -c x")), [2]);
         assert!(code(&argv("cat -e /etc")).is_empty());
+        assert!(code(&argv("python tool.py -c /etc")).is_empty() && code(&argv("node a.js -e /etc")).is_empty());
+        assert_eq!(code(&argv("node --no-warnings -pe 1")), [3]);
+        assert!(is_snippet(&argv("node -pe 1")) && !is_snippet(&argv("node a.js -e 1")));
         assert!(is_snippet(&argv("node --input-type=module -")) && is_snippet(&argv("node -p 1")));
         assert!(!is_snippet(&argv("node a.js")) && !is_snippet(&argv("python -c 1")));
     }

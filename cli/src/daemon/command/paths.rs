@@ -71,16 +71,14 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// What of an argument may be a path: the whole, what follows a short option's letter, and what follows `=`, `:`, `,` or `@`, but for
+/// What of an argument may be a path: the whole, what follows the letters of short options, and what follows `=`, `:`, `,` or `@`, but for
 /// the rest of an address like `https://…`.
 fn parts(argument: &str) -> Vec<&str> {
     let mut parts = vec![argument];
     let bytes = argument.as_bytes();
-    if let [b'-', letter, ..] = bytes
-        && *letter != b'-'
-        && argument.is_char_boundary(2)
-    {
-        parts.push(&argument[2..]);
+    if argument.starts_with('-') && !argument.starts_with("--") {
+        // The value may follow the last letter of several.
+        parts.extend(argument.char_indices().skip(2).map(|(at, _)| &argument[at..]));
     }
     for (at, _) in argument.match_indices(['=', ':', ',', '@']) {
         let (before, rest) = (&argument[..at], &argument[at + 1..]);
@@ -135,7 +133,7 @@ mod tests {
     fn what_leads_outside_is_not() {
         let (_dir, inside, path) = inside();
         let given = "/etc/passwd .. ../dir2/secret sub/../../dir2 out out/secret dangling in/../../dir2 out/../file \
-                     --file=/etc/passwd if=/etc/passwd -f/etc/passwd -I../dir2 HEAD:../dir2/secret @/etc/passwd //etc \
+                     --file=/etc/passwd if=/etc/passwd -f/etc/passwd -rf/etc/passwd -I../dir2 HEAD:../dir2/secret @/etc/passwd //etc \
                      file:///etc/passwd --a=b,/etc/passwd --mount=src:/etc --x=out/secret";
         for bad in given.split_ascii_whitespace() {
             assert!(inside.breach(bad).is_some(), "{bad}");

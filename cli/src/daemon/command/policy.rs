@@ -64,6 +64,10 @@ impl Policy {
         let mut line = argv.to_vec();
         if !self.allowed.contains(name) {
             let runner = script(name, inside)?.ok_or_else(|| Refused::Program(name.clone()))?;
+            // Never an option of the runner.
+            if name.starts_with('-') {
+                line[0] = format!("./{name}");
+            }
             line.insert(0, runner.to_owned());
         }
         if let Some(option) = forbidden(&line) {
@@ -102,7 +106,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = fs_err::canonicalize(dir.path()).unwrap().join("dir");
         fs_err::create_dir_all(root.join("tools")).unwrap();
-        for script in ["tools/a.sh", "b.ts", "c.py", "d.rb"] {
+        for script in ["tools/a.sh", "b.ts", "c.py", "d.rb", "-c.sh"] {
             fs_err::write(root.join(script), "").unwrap();
         }
         fs_err::write(root.parent().unwrap().join("outside.sh"), "").unwrap();
@@ -130,6 +134,7 @@ mod tests {
         assert_eq!(check(&[], &["tools/a.sh", "x"]).unwrap(), ["sh", "tools/a.sh", "x"]);
         assert_eq!(check(&[], &["./b.ts"]).unwrap(), ["node", "./b.ts"]);
         assert_eq!(check(&[], &["c.py"]).unwrap(), ["python", "c.py"]);
+        assert_eq!(check(&[], &["-c.sh"]).unwrap(), ["sh", "./-c.sh"]);
         assert_eq!(check(&[], &["../outside.sh"]).unwrap_err(), "path '../outside.sh' is outside the workspace");
     }
 

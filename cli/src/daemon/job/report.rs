@@ -1,7 +1,10 @@
 //! What is reported of an attempt, in the words that workers use, and small enough for a frame.
 
 use drydock_database::report::Report;
-use drydock_domain::{agent::AgentRequest, daemon::MAX_FRAME};
+use drydock_domain::{
+    agent::{AgentRequest, MAX_RESULT_BYTES},
+    daemon::MAX_FRAME,
+};
 use drydock_worker::agent::AgentExit;
 
 use super::{super::command::Answer, changes::Changes};
@@ -37,8 +40,21 @@ pub(crate) fn of_command(answer: &Answer, detail: Option<&str>, request: &AgentR
         output: Some(cut(answer.stdout.clone(), OUTPUT)).filter(|output| !output.is_empty()),
         errors: detail.map(str::to_owned).into_iter().collect(),
         request: serde_json::to_value(request).ok(),
-        result: serde_json::to_value(answer).ok(),
+        result: Some(small(answer.clone())),
         ..with(changes)
+    }
+}
+
+/// The answer as a document the fleet keeps: of one that is too long, ever less of its longer output.
+fn small(mut answer: Answer) -> serde_json::Value {
+    loop {
+        let value = serde_json::to_value(&answer).unwrap_or_default();
+        if value.to_string().len() <= MAX_RESULT_BYTES || answer.stdout.len() + answer.stderr.len() < 2 {
+            return value;
+        }
+        let longer = if answer.stdout.len() < answer.stderr.len() { &mut answer.stderr } else { &mut answer.stdout };
+        longer.truncate(longer.floor_char_boundary(longer.len() / 2));
+        answer.truncated = true;
     }
 }
 
@@ -94,10 +110,11 @@ mod tests {
         assert!(value.to_string().len() < MAX_FRAME);
         assert_eq!(value["detail"], "why");
         assert!(value["created_files"].as_array().unwrap().len() > 1000);
-        let answer = Answer { stdout: "\u{1}".repeat(512 << 10), ..Answer::default() };
-        let value = fit(Report { result: serde_json::to_value(&answer).ok(), ..Report::default() });
-        assert!(value.to_string().len() < MAX_FRAME);
-        let kept: Report = serde_json::from_value(value).unwrap();
-        assert_eq!(kept.result.unwrap()["stdout"].as_str().unwrap().len(), 512 << 10);
+        let output = "\u{1}".repeat(512 << 10);
+        let answer = Answer { stdout: output.clone(), stderr: output, exit_code: Some(3), ..Answer::default() };
+        let kept = small(answer);
+        assert!(kept.to_string().len() <= MAX_RESULT_BYTES);
+        assert_eq!((&kept["exit_code"], &kept["truncated"]), (&serde_json::json!(3), &serde_json::json!(true)));
+        assert!(kept["stdout"].as_str().unwrap().len() > 50_000 && kept["stderr"].as_str().unwrap().len() > 50_000);
     }
 }

@@ -37,6 +37,9 @@ pub enum Final {
     Address(String),
 }
 
+/// What the API gives every answer.
+const REQUEST_ID: &str = "x-request-id";
+
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -78,12 +81,17 @@ impl Ending {
     fn of_response(response: &http::Response<Option<Vec<u8>>>) -> Self {
         let status = response.status();
         let body = response.body().as_deref().and_then(said).unwrap_or_else(|| format!("HTTP {status}"));
+        // The API marks whatever it answers; a proxy without it, or a wall that asks for money, may change its mind.
+        let lost = || Self::Lost(format!("the server answered HTTP {status}: {body}"));
+        if !response.headers().contains_key(REQUEST_ID) {
+            return lost();
+        }
         match status.as_u16() {
             401 | 403 => Self::Final(Final::Unauthorized(body)),
             404 => Self::Final(Final::NoProject(body)),
             412 => Self::Final(Final::Isolation(body)),
             400 | 426 => Self::Final(Final::Protocol(body)),
-            _ => Self::Lost(format!("the server answered HTTP {status}: {body}")),
+            _ => lost(),
         }
     }
 }
@@ -123,9 +131,14 @@ mod tests {
     fn refusals_keep_the_servers_words() {
         let refused = |status: u16| {
             let body = br#"{"message":"m","detail":"Invalid token"}"#.to_vec();
-            Ending::of_response(&http::Response::builder().status(status).body(Some(body)).unwrap())
+            let answer = http::Response::builder().status(status).header(REQUEST_ID, "r");
+            Ending::of_response(&answer.body(Some(body)).unwrap())
         };
         assert_eq!(refused(401), Ending::Final(Final::Unauthorized("Invalid token".to_owned())));
+        for status in [401, 403, 404] {
+            let of_a_proxy = http::Response::builder().status(status).body(None).unwrap();
+            assert!(matches!(Ending::of_response(&of_a_proxy), Ending::Lost(_)), "{status}");
+        }
         for status in [429, 500, 502, 503] {
             assert!(matches!(refused(status), Ending::Lost(text) if text.contains("Invalid token")), "{status}");
         }

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{address::Address, ending::Ending, session::Rhythm};
 pub use self::{address::AddressError, ending::Final};
-use self::{pace::Pace, session::Session};
+use self::{
+    pace::Pace,
+    session::{GOODBYE, Session},
+};
 use super::{events::Events, spool::Spool};
 
 /// What a connection speaks for.
@@ -94,7 +97,15 @@ impl<S: Speaker> Link<'_, S> {
         let began = Instant::now();
         self.events.connected(self.address.server(), head);
         self.speaker.hears(ToDaemon::Heartbeat { head });
-        let ending = session.run(self).await;
+        // A send may be stuck in a connection that is half open, and sees no stop.
+        let overdue = async {
+            self.stop.now.cancelled().await;
+            tokio::time::sleep(GOODBYE * 2).await;
+        };
+        let ending = tokio::select! {
+            ending = session.run(self) => ending,
+            () = overdue => Ending::Stopped,
+        };
         (ending, Some(began.elapsed()))
     }
 }

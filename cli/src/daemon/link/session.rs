@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Frames under way that are not known to have arrived.
 const AHEAD: usize = 32;
 /// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(500);
+pub(super) const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How often both sides say that they are there.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,7 @@ impl Session {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {
+            // Outside of the select, whose other branches would cut a frame in two.
             self.send_open(link).await?;
             tokio::select! {
                 biased;

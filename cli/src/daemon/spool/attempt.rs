@@ -160,25 +160,46 @@ impl Attempt {
     }
 
     /// What the fleet does not know, in the order in which it goes.
-    pub(super) fn open(&self, id: AttemptId) -> Vec<Key> {
-        let mut keys: Vec<Key> = self.parts.keys().map(|seq| Key::Log(id, *seq)).collect();
-        keys.extend(self.commands.values().map(|id| Key::Command(*id)));
-        if keys.is_empty() && self.result {
-            keys.push(Key::Result(id));
+    pub(super) fn open(&self, id: AttemptId) -> impl Iterator<Item = Key> + '_ {
+        let result = self.is_told_but_for_its_result().then_some(Key::Result(id));
+        let parts = self.parts.keys().map(move |seq| Key::Log(id, *seq));
+        parts.chain(self.commands.values().map(|id| Key::Command(*id))).chain(result)
+    }
+
+    /// Whether the fleet does not know this.
+    pub(super) fn holds(&self, key: Key) -> bool {
+        match key {
+            Key::Log(_, seq) => self.parts.contains_key(&seq),
+            Key::Command(id) => self.commands.values().any(|known| *known == id),
+            Key::Result(_) => self.is_told_but_for_its_result(),
         }
-        keys
+    }
+
+    fn is_told_but_for_its_result(&self) -> bool {
+        self.parts.is_empty() && self.commands.is_empty() && self.result
     }
 
     pub(super) fn frame(&self, key: Key) -> Option<FromDaemon> {
         match key {
             Key::Log(attempt, seq) => {
                 let offset = *self.parts.get(&seq)?;
-                let text = fs_err::read_to_string(self.part(seq, offset)).ok()?;
+                // A part that the disk has lost is told as an empty one: its attempt has to end.
+                let text = fs_err::read_to_string(self.part(seq, offset)).unwrap_or_default();
                 Some(FromDaemon::Log { attempt, seq, offset, text })
             }
             Key::Command(id) => {
                 let (number, _) = self.commands.iter().find(|(_, known)| **known == id)?;
-                read(&self.path.join(format!("command.{number}.json")))
+                let told = read(&self.path.join(format!("command.{number}.json")));
+                // One that the disk has lost is told as far as it is known.
+                let detail = || Some("what is known of this command was lost".to_owned());
+                Some(told.unwrap_or_else(|| FromDaemon::Command {
+                    id,
+                    attempt: self.job.attempt,
+                    argv: self.job.argv.clone().unwrap_or_default(),
+                    refused: false,
+                    exit_code: None,
+                    detail: detail(),
+                }))
             }
             Key::Result(_) => read(&self.path.join("result.json")),
         }

@@ -99,6 +99,9 @@ impl Spool {
     /// # Errors
     /// The disk fails.
     pub(crate) fn log(&self, id: AttemptId, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
         self.change(id, |attempt| attempt.log(text))
     }
 
@@ -176,14 +179,17 @@ impl Spool {
 
     /// Whether something is still to be told.
     pub(crate) fn holds(&self, key: Key) -> bool {
-        self.attempts().iter().any(|(id, attempt)| attempt.open(*id).contains(&key))
+        let attempts = self.attempts();
+        match key {
+            Key::Log(id, _) | Key::Result(id) => attempts.get(&id).is_some_and(|attempt| attempt.holds(key)),
+            Key::Command(_) => attempts.values().any(|attempt| attempt.holds(key)),
+        }
     }
 
     /// What is to be sent next, of what is not in `sent`: in order within each attempt, at most `most` frames.
     pub(crate) fn next(&self, sent: &HashSet<Key>, most: usize) -> Vec<(Key, FromDaemon)> {
         let attempts = self.attempts();
-        let open =
-            attempts.iter().flat_map(|(id, attempt)| attempt.open(*id).into_iter().map(move |key| (attempt, key)));
+        let open = attempts.iter().flat_map(|(id, attempt)| attempt.open(*id).map(move |key| (attempt, key)));
         let new = open.filter(|(_, key)| !sent.contains(key)).take(most);
         new.filter_map(|(attempt, key)| Some((key, attempt.frame(key)?))).collect()
     }
