@@ -133,7 +133,7 @@ fn away() -> Response {
 
 fn unauthorized() -> Response {
     let body = json!({"error": "unauthorized", "message": "Unauthorized", "detail": "Invalid token", "code": 401});
-    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+    (StatusCode::UNAUTHORIZED, [("x-request-id", "r")], Json(body)).into_response()
 }
 
 async fn token(State(fleet): Shared, Json(body): Json<serde_json::Value>) -> Response {
