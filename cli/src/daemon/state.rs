@@ -208,7 +208,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, project) = (fs_err::canonicalize(folder.path()).unwrap(), ProjectId::generate());
         for inside in [root.join("state"), root.clone()] {
-            assert!(matches!(StateDir::open(&inside, &root, project), Err(StateError::Inside { .. })), "{}", inside.display());
+            assert!(
+                matches!(StateDir::open(&inside, &root, project), Err(StateError::Inside { .. })),
+                "{}",
+                inside.display()
+            );
         }
         assert_eq!(fs_err::read_dir(&root).unwrap().count(), 0, "nor is anything made there");
         let sibling = tempfile::Builder::new().prefix(root.file_name().unwrap()).tempdir_in(root.parent().unwrap());

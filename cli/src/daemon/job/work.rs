@@ -197,7 +197,8 @@ impl Jobs {
         let spool = &self.0.workshop.spool;
         // Made before the command runs, gone when it was noted.
         let has_run = job.job_type == JobType::Command && spool.scratch(job.attempt).exists();
-        let is_its = |frame: &FromDaemon| matches!(frame, FromDaemon::Command { attempt, .. } if *attempt == job.attempt);
+        let is_its =
+            |frame: &FromDaemon| matches!(frame, FromDaemon::Command { attempt, .. } if *attempt == job.attempt);
         if has_run && !spool.next(&HashSet::new(), usize::MAX).iter().any(|(_, frame)| is_its(frame)) {
             self.note(job, false, None, Some(detail.to_owned())).await;
         }

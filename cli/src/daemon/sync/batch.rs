@@ -48,7 +48,8 @@ impl Batch {
         let middle = self.puts.len() / 2;
         let is_one = if self.removals.is_empty() { middle == 0 } else { self.puts.is_empty() };
         let (before, after) = self.puts.split_at(middle);
-        let half = |removals: &[String], puts: &[PathBuf]| Self { removals: removals.to_owned(), puts: puts.to_owned() };
+        let half =
+            |removals: &[String], puts: &[PathBuf]| Self { removals: removals.to_owned(), puts: puts.to_owned() };
         (!is_one).then(|| (half(&self.removals, before), half(&[], after)))
     }
 
