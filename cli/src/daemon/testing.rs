@@ -31,6 +31,8 @@ use super::{events::Events, sync::Folder};
 /// A file's content; `None` is a directory.
 type Tree = BTreeMap<String, Option<Vec<u8>>>;
 
+type Act = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 pub(crate) struct Fleet {
     versions: Vec<Tree>,
@@ -43,7 +45,7 @@ pub(crate) struct Fleet {
     /// Reading this path fails.
     pub(crate) broken: Option<&'static str>,
     /// When this path is read, this is done first.
-    pub(crate) on_read: Option<(&'static str, Box<dyn FnOnce() + Send>)>,
+    pub(crate) on_read: Option<(&'static str, Act)>,
     /// Changes that arrived, refused ones too.
     pub(crate) asked: usize,
     /// Names of tokens that were made.
