@@ -197,7 +197,7 @@ async fn what_came_down_before_the_rest_failed_is_not_taken_for_a_change_here() 
         if restarts {
             folder = place.folder();
         }
-        place.project.by_others(&[("a", Some("1")), ("gone", Some("1"))]);
+        place.project.by_others(&[("a", Some("1")), ("b", Some("1")), ("gone", Some("1"))]);
         place.project.fleet().broken = None;
         let version = place.project.version();
         folder.sync(Look::Newest).await.unwrap();
