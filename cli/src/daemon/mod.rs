@@ -90,7 +90,7 @@ pub async fn run(settings: Settings, output: Arc<Output>) -> Result<(), DaemonEr
         Some(path) => path.clone(),
         None => StateDir::default_path(project, &root)?,
     };
-    let state = StateDir::open(&state_path, &root)?;
+    let state = StateDir::open(&state_path, &root, project)?;
     // Before a token goes anywhere.
     Address::new(&settings.login, project, String::new().into(), settings.insecure)?;
     let agents = Agents::load(&settings.agents)?;

@@ -44,8 +44,8 @@ impl StateDir {
     /// Makes it where it is missing, and takes it.
     ///
     /// # Errors
-    /// It lies in the folder, another daemon has it, or the disk fails.
-    pub(crate) fn open(path: &Path, folder: &Path) -> Result<Self, StateError> {
+    /// It lies in the folder, another daemon has it, it is another project's, or the disk fails.
+    pub(crate) fn open(path: &Path, folder: &Path, project: ProjectId) -> Result<Self, StateError> {
         let is_new = fs_err::symlink_metadata(path).is_err();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StateError::Disk)?;
         let path = fs_err::canonicalize(path).map_err(StateError::Disk)?;
@@ -59,6 +59,10 @@ impl StateDir {
         let lock = fs_err::File::create(path.join("lock")).map_err(StateError::Disk)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(StateError::Held { folder: folder.to_owned(), state: path });
+        }
+        let kept = whose(&path.join("project"), project).map_err(StateError::Disk)?;
+        if kept != project {
+            return Err(StateError::Others { state: path, kept, project });
         }
         let instance = instance(&path.join("instance")).map_err(StateError::Disk)?;
         Ok(Self { path, _lock: lock, instance })
@@ -90,6 +94,18 @@ impl StateDir {
     }
 }
 
+/// Which project it is of: the first it was used for.
+fn whose(path: &Path, project: ProjectId) -> io::Result<ProjectId> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_whole(path, project.to_string().as_bytes())?;
+            Ok(project)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn instance(path: &Path) -> io::Result<Uuid> {
     if let Some(known) = fs_err::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()) {
         return Ok(known);
@@ -107,7 +123,15 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = fs_err::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
+    // Parts of a log come many a second; what is lost of them with the machine is only said.
+    if !is_part(path) {
+        file.sync_data()?;
+    }
     fs_err::rename(&beside, path)
+}
+
+fn is_part(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"log."))
 }
 
 /// Why the state cannot be used.
@@ -133,6 +157,19 @@ pub enum StateError {
         /// Its state.
         state: PathBuf,
     },
+    /// Its token and all it keeps say nothing of this one.
+    #[error(
+        "the state directory '{}' is project {kept}'s, not {project}'s: name another one with --state-dir",
+        state.display()
+    )]
+    Others {
+        /// Where it is.
+        state: PathBuf,
+        /// Whose it is.
+        kept: ProjectId,
+        /// Who it was to be used for.
+        project: ProjectId,
+    },
     /// The disk fails.
     #[error("cannot keep the daemon's state")]
     Disk(#[source] io::Error),
@@ -147,9 +184,9 @@ mod tests {
     #[test]
     fn one_daemon_holds_it_and_is_the_same_ever_after() {
         let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let path = state.path().join("a/b");
-        let first = StateDir::open(&path, folder.path()).unwrap();
-        let second = StateDir::open(&path, folder.path()).unwrap_err();
+        let (path, project) = (state.path().join("a/b"), ProjectId::generate());
+        let first = StateDir::open(&path, folder.path(), project).unwrap();
+        let second = StateDir::open(&path, folder.path(), project).unwrap_err();
         assert!(matches!(second, StateError::Held { .. }), "{second}");
         assert!(second.to_string().contains("stop that one first"), "{second}");
         let instance = first.instance;
@@ -157,20 +194,28 @@ mod tests {
         let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&first.join("token"))), (0o700, 0o600));
         drop(first);
-        let again = StateDir::open(&path, folder.path()).unwrap();
+        let again = StateDir::open(&path, folder.path(), project).unwrap();
         assert_eq!(again.instance, instance);
         assert_eq!(again.token().unwrap().unwrap().expose_secret(), "secret");
+        drop(again);
+        let other = StateDir::open(&path, folder.path(), ProjectId::generate()).unwrap_err();
+        assert!(matches!(&other, StateError::Others { kept, .. } if *kept == project), "{other}");
+        assert!(StateDir::open(&path, folder.path(), project).is_ok());
     }
 
     #[test]
     fn it_never_lies_in_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let root = fs_err::canonicalize(folder.path()).unwrap();
+        let (root, project) = (fs_err::canonicalize(folder.path()).unwrap(), ProjectId::generate());
         for inside in [root.join("state"), root.clone()] {
-            assert!(matches!(StateDir::open(&inside, &root), Err(StateError::Inside { .. })), "{}", inside.display());
+            assert!(
+                matches!(StateDir::open(&inside, &root, project), Err(StateError::Inside { .. })),
+                "{}",
+                inside.display()
+            );
         }
         assert_eq!(fs_err::read_dir(&root).unwrap().count(), 0, "nor is anything made there");
         let sibling = tempfile::Builder::new().prefix(root.file_name().unwrap()).tempdir_in(root.parent().unwrap());
-        assert!(StateDir::open(sibling.unwrap().path(), &root).is_ok(), "a longer name is another place");
+        assert!(StateDir::open(sibling.unwrap().path(), &root, project).is_ok(), "a longer name is another place");
     }
 }

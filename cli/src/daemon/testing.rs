@@ -31,6 +31,8 @@ use super::{events::Events, sync::Folder};
 /// A file's content; `None` is a directory.
 type Tree = BTreeMap<String, Option<Vec<u8>>>;
 
+type Act = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 pub(crate) struct Fleet {
     versions: Vec<Tree>,
@@ -38,6 +40,12 @@ pub(crate) struct Fleet {
     pub(crate) is_away: bool,
     /// Put into a version of its own when the next change arrives, before it.
     pub(crate) meanwhile: Option<(String, String)>,
+    /// Changes that hold this path are refused, with this status and detail.
+    pub(crate) refuses: Option<(&'static str, u16, &'static str)>,
+    /// Reading this path fails.
+    pub(crate) broken: Option<&'static str>,
+    /// When this path is read, this is done first.
+    pub(crate) on_read: Option<(&'static str, Act)>,
     /// Changes that arrived, refused ones too.
     pub(crate) asked: usize,
     /// Names of tokens that were made.
@@ -113,6 +121,11 @@ impl Project {
 }
 
 impl Fleet {
+    /// As an older backup has it.
+    pub(crate) fn goes_back(&mut self, version: usize) {
+        self.versions.truncate(version);
+    }
+
     fn head(&self) -> Tree {
         self.versions.last().cloned().unwrap_or_default()
     }
@@ -174,10 +187,13 @@ async fn read(
     Path((_, path)): Path<(String, String)>,
     Query(query): Query<HashMap<String, usize>>,
 ) -> Response {
-    let fleet = fleet.lock().unwrap();
+    let mut fleet = fleet.lock().unwrap();
+    if let Some((_, act)) = fleet.on_read.take_if(|(on, _)| *on == path) {
+        act();
+    }
     let tree = &fleet.versions[query["version"] - 1];
     match tree.get(&path).cloned().flatten() {
-        Some(bytes) if !fleet.is_away => bytes.into_response(),
+        Some(bytes) if !fleet.is_away && fleet.broken != Some(path.as_str()) => bytes.into_response(),
         _ => away(),
     }
 }
@@ -210,6 +226,10 @@ async fn change(
         let mut entry = entry.unwrap();
         let removes = entry.pax_extensions().unwrap().is_some();
         let path = entry.path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned();
+        if let Some((_, status, detail)) = fleet.refuses.filter(|(refused, ..)| *refused == path) {
+            let body = json!({"error": "refused", "message": "Refused", "detail": detail, "code": status});
+            return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
+        }
         if removes {
             let below = format!("{path}/");
             tree.retain(|known, _| *known != path && !known.starts_with(&below));

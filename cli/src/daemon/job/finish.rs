@@ -1,6 +1,6 @@
 //! The end of an attempt: judged, its changes made a version, told.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use drydock_database::report::Report;
 use drydock_domain::{
@@ -10,7 +10,7 @@ use drydock_domain::{
 };
 use drydock_runtime::{Backoff, exit::chain};
 use drydock_worker::agent::{AgentExit, Ending};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Jobs, Why,
@@ -64,19 +64,18 @@ impl Jobs {
     }
 
     /// Makes a version of what was changed, then the result. Where that has to wait, it does; a restart goes on with it.
-    pub(super) async fn finish(&self, job: &DaemonJob, ended: Ended) {
+    /// `base` is the version that it began with, as far as that is known.
+    pub(super) async fn finish(&self, job: &DaemonJob, base: Option<u64>, ended: Ended) {
         let workshop = &self.0.workshop;
         let began = Instant::now();
-        let Ended { mut outcome, mut report } = ended;
+        let Ended { outcome, mut report } = ended;
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let synced = loop {
             match workshop.folder.sync(Look::Known).await {
                 Ok(version) => break Some(version),
                 Err(error) if error.is_final() => {
-                    let detail = format!("the changed files could not be stored: {}", chain(&error));
-                    outcome = Outcome::Infra;
-                    report.errors.push(detail.clone());
-                    report.detail = Some(detail);
+                    // What was done stays done: nobody is to do it once more for that.
+                    report.errors.push(format!("the changed files could not be stored: {}", chain(&error)));
                     break None;
                 }
                 Err(_) if !workshop.spool.in_hand().contains(&job.attempt) => return,
@@ -86,27 +85,55 @@ impl Jobs {
         };
         let is_changed =
             [&report.created_files, &report.modified_files, &report.deleted_files].iter().any(|list| !list.is_empty());
+        let put = report.created_files.iter().chain(&report.modified_files);
+        for path in workshop.folder.left_out(put).await {
+            report.errors.push(format!("'{path}' is in no version: the server does not take it"));
+        }
         report.push_s = Some(began.elapsed().as_secs_f64());
         report.log_bytes = workshop.spool.log_bytes(job.attempt);
-        let version = synced.filter(|_| is_changed).and_then(|version| i32::try_from(version).ok());
-        self.tell(job, outcome, version, report);
+        let version = match synced.filter(|_| is_changed) {
+            // Somebody else may have made the newest since.
+            Some(newest) => {
+                let ours = workshop.folder.made().await.filter(|made| base.is_none_or(|base| *made > base));
+                i32::try_from(ours.unwrap_or(newest)).ok()
+            }
+            None => None,
+        };
+        self.tell(job, outcome, version, report).await;
     }
 
     /// Tells that it came to nothing, and why.
-    pub(super) fn fail(&self, job: &DaemonJob, outcome: Outcome, detail: &str) {
+    pub(super) async fn fail(&self, job: &DaemonJob, outcome: Outcome, detail: &str) {
         let workshop = &self.0.workshop;
         let log = Log::new(&workshop.spool, &workshop.events, job.attempt);
         log.line(format!("[worker] Not finished: {detail}"));
         log.flush();
         let report = Report { log_bytes: workshop.spool.log_bytes(job.attempt), ..of_fault(detail.to_owned()) };
-        self.tell(job, outcome, None, report);
+        self.tell(job, outcome, None, report).await;
     }
 
-    fn tell(&self, job: &DaemonJob, outcome: Outcome, version: Option<i32>, report: Report) {
+    async fn tell(&self, job: &DaemonJob, outcome: Outcome, version: Option<i32>, report: Report) {
+        let (workshop, report) = (&self.0.workshop, fit(report));
+        let result = || workshop.spool.result(job.attempt, job.job, outcome, version, report.clone());
+        if self.keep(job, "result", result).await {
+            workshop.events.job_finished(job.job, job.attempt, outcome);
+        }
+    }
+
+    /// Tries until it is on disk, as nobody else can tell it; `false`: it is not to be told any more.
+    pub(super) async fn keep(&self, job: &DaemonJob, what: &str, put: impl Fn() -> io::Result<()>) -> bool {
         let workshop = &self.0.workshop;
-        match workshop.spool.result(job.attempt, job.job, outcome, version, fit(report)) {
-            Ok(()) => workshop.events.job_finished(job.job, job.attempt, outcome),
-            Err(error) => workshop.events.warn(&format!("cannot keep the result of job {}: {error}", job.job)),
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            match put() {
+                Ok(()) => return true,
+                Err(_) if !workshop.spool.in_hand().contains(&job.attempt) => return false,
+                Err(error) => {
+                    let text = format!("cannot keep the {what} of job {}, trying again: {error}", job.job);
+                    workshop.events.once(&text);
+                }
+            }
+            sleep(RETRY.0 / 2 + backoff.next_delay()).await;
         }
     }
 }

@@ -31,6 +31,8 @@ use super::{
 
 /// Between two looks whether jobs have ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// Of an attempt that an earlier run left.
+const STOPPED: &str = "the daemon stopped while it ran";
 
 /// What jobs run with.
 #[derive(Debug)]
@@ -75,6 +77,7 @@ pub(crate) struct Task {
 enum From {
     Start(CancellationToken),
     Ended(Box<Ended>),
+    Interrupted,
 }
 
 /// An attempt that runs.
@@ -126,7 +129,11 @@ impl Jobs {
     async fn carry_on(&self, Task { job, from }: Task) {
         match from {
             From::Start(cancel) => self.run(job, cancel).await,
-            From::Ended(ended) => self.finish(&job, *ended).await,
+            From::Ended(ended) => self.finish(&job, None, *ended).await,
+            From::Interrupted => {
+                self.note_interrupted(&job, STOPPED).await;
+                self.fail(&job, Outcome::Interrupted, STOPPED).await;
+            }
         }
     }
 
@@ -142,10 +149,7 @@ impl Jobs {
     /// Tells of what an earlier run left: interrupted where it had not ended, else as it had.
     pub(crate) fn resume(&self) {
         for (job, ended) in self.0.workshop.spool.unfinished() {
-            match ended {
-                Some(ended) => self.send(job, From::Ended(Box::new(ended))),
-                None => self.fail(&job, Outcome::Interrupted, "the daemon stopped while it ran"),
-            }
+            self.send(job, ended.map_or(From::Interrupted, |ended| From::Ended(Box::new(ended))));
         }
     }
 

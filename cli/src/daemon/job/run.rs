@@ -8,10 +8,10 @@ use drydock_runtime::{Backoff, exit::chain};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Jobs, Why, changes::Changes, log::Log, report::of_fault};
+use super::{Jobs, Why, changes::Changes, log::Log, report::of_fault, work::Fault};
 use crate::daemon::{
     spool::Ended,
-    sync::{Look, RETRY, Snapshot},
+    sync::{Before, Look, RETRY},
 };
 
 /// How long the comparison before a job may be tried.
@@ -26,18 +26,26 @@ impl Jobs {
         };
         let workshop = &self.0.workshop;
         let log = Log::new(&workshop.spool, &workshop.events, job.attempt);
-        let ended = log.during(self.carry_out(&job, cancel, &log)).await;
+        let mut base = None;
+        let ended = log.during(self.carry_out(&job, cancel, &log, &mut base)).await;
         if self.why(job.attempt) != Some(Why::Lost) {
             if let Err(error) = workshop.spool.ended(job.attempt, &ended) {
                 workshop.events.warn(&format!("cannot keep the result of job {}: {error}", job.job));
             }
             self.enters(job.attempt, Phase::Pushing);
-            self.finish(&job, ended).await;
+            self.finish(&job, base, ended).await;
         }
         self.running().remove(&job.attempt);
     }
 
-    async fn carry_out(&self, job: &DaemonJob, cancel: CancellationToken, log: &Log<'_>) -> Ended {
+    /// Tells the version that it began with as soon as that is known.
+    async fn carry_out(
+        &self,
+        job: &DaemonJob,
+        cancel: CancellationToken,
+        log: &Log<'_>,
+        base: &mut Option<u64>,
+    ) -> Ended {
         let began = Instant::now();
         let root = self.0.workshop.folder.root();
         log.line(format!("[worker] Workspace: {} (live folder)", root.display()));
@@ -46,7 +54,10 @@ impl Jobs {
             () = cancel.cancelled() => return self.stopped(job),
         };
         let before = match before {
-            Ok(before) => before,
+            Ok((version, before)) => {
+                *base = Some(version);
+                before
+            }
             Err(reason) => return fault(log, &format!("the folder cannot be made like the newest version: {reason}")),
         };
         let synced = began.elapsed().as_secs_f64();
@@ -55,29 +66,36 @@ impl Jobs {
         let done = match self.perform(job, &request, cancel, log).await {
             Ok(Some(done)) => done,
             Ok(None) => return self.stopped(job),
-            Err(reason) => return fault(log, &reason),
+            Err(Fault::Idle(reason)) => return fault(log, &reason),
+            // The fleet would run it once more, on top of what it did.
+            Err(Fault::AtWork(reason)) => {
+                return Ended { outcome: Outcome::Failed, ..fault(log, &reason) };
+            }
         };
         log.line("[worker] Generation complete");
-        let changes = match self.0.workshop.folder.snapshot().await {
-            Ok(after) => Changes::between(&before, &after),
-            Err(error) => return fault(log, &format!("the folder cannot be read: {error}")),
+        let (changes, unread) = match self.0.workshop.folder.since(&before).await {
+            Ok((before, after)) => (Changes::between(&before, &after), None),
+            Err(error) => (Changes::default(), Some(format!("what was changed cannot be read: {error}"))),
         };
         changes.say(root, log);
-        let ended = self.judge(job, done, &request, &changes);
+        let mut ended = self.judge(job, done, &request, &changes);
+        ended.report.errors.extend(unread);
         Ended { report: Report { materialize_s: Some(synced), agent_start_s: Some(synced), ..ended.report }, ..ended }
     }
 
     /// The folder as it is before, like the newest version.
-    async fn before(&self) -> Result<Snapshot, String> {
+    async fn before(&self) -> Result<(u64, Before), String> {
         let (folder, mut backoff) = (&self.0.workshop.folder, Backoff::new(RETRY.0, RETRY.1));
         let end = Instant::now() + BEFORE;
-        while let Err(error) = folder.sync(Look::Newest).await {
-            if error.is_final() || Instant::now() >= end {
-                return Err(chain(&error));
+        let version = loop {
+            match folder.sync(Look::Newest).await {
+                Ok(version) => break version,
+                Err(error) if error.is_final() || Instant::now() >= end => return Err(chain(&error)),
+                Err(_) => sleep(RETRY.0 / 2 + backoff.next_delay()).await,
             }
-            sleep(RETRY.0 / 2 + backoff.next_delay()).await;
-        }
-        folder.snapshot().await.map_err(|error| error.to_string())
+        };
+        let before = folder.before().await.map_err(|error| error.to_string())?;
+        Ok((version, before))
     }
 }
 

@@ -32,7 +32,13 @@ impl Bench {
             format!("[[agent]]\nname='{name}'\nargv=['/bin/sh','-c','''{script}''']\nprotocol='{protocol}'\n")
         };
         let result = "echo '{\"status\":\"completed\",\"summary\":\"done\"}' > .codex/result.json";
-        let text = [agent("plain", script, "exit"), agent("slow", "sleep 300", "exit"), agent("exact", result, "file")];
+        let waits = "echo made > made; while test ! -e .go; do sleep 0.05; done";
+        let text = [
+            agent("waits", waits, "exit"),
+            agent("plain", script, "exit"),
+            agent("slow", "sleep 300", "exit"),
+            agent("exact", result, "file"),
+        ];
         fs_err::write(&file, text.concat()).unwrap();
         let agents = Agents::load(&AgentsConfig {
             file: Some(file),
@@ -266,4 +272,93 @@ async fn what_ended_while_the_fleet_was_away_is_told_after_a_restart_with_its_ve
         (&serde_json::json!("done"), &serde_json::json!(["by-hand"]))
     );
     assert_eq!(bench.project.version(), 2);
+}
+
+async fn until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_down_meanwhile_is_not_the_jobs_nor_is_the_version_of_others() {
+    let mut bench = Bench::new().await;
+    bench.jobs.start(bench.job("waits"));
+    let (jobs, project, spool) = (bench.jobs.clone(), bench.project.clone(), Arc::clone(&bench.spool));
+    let (made, go) = (bench.path("made"), bench.path(".go"));
+    let told = bench
+        .work(async {
+            until(|| fs_err::read(&made).is_ok_and(|text| text == b"made\n")).await;
+            project.by_others(&[("theirs", Some("t")), ("a", None)]);
+            let folder = &jobs.0.workshop.folder;
+            assert_eq!(folder.sync(crate::daemon::sync::Look::Newest).await.unwrap(), 3);
+            project.by_others(&[("later", Some("l"))]);
+            assert_eq!(folder.sync(crate::daemon::sync::Look::Newest).await.unwrap(), 4);
+            fs_err::write(go, "").unwrap();
+            Bench::told(&spool, 1).await
+        })
+        .await;
+    let (outcome, version, report) = told.result();
+    assert_eq!((outcome, version), (Outcome::Succeeded, Some(3)));
+    let lists = [&report["created_files"], &report["modified_files"], &report["deleted_files"]];
+    assert_eq!(lists, [&serde_json::json!(["made"]), &serde_json::json!([]), &serde_json::json!([])]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_done_again() {
+    let mut bench = Bench::new().await;
+    bench.project.fleet().refuses = Some(("made", 403, "No"));
+    let told = bench.run(bench.job("plain")).await;
+    let (outcome, version, report) = told.result();
+    assert_eq!((outcome, version), (Outcome::Succeeded, None));
+    assert_eq!(report["errors"], serde_json::json!(["the changed files could not be stored: No"]));
+}
+
+#[tokio::test]
+async fn what_is_in_no_version_is_named() {
+    let mut bench = Bench::new().await;
+    bench.project.fleet().refuses = Some(("made", 413, "No"));
+    let told = bench.run(bench.job("plain")).await;
+    let (outcome, _, report) = told.result();
+    assert_eq!(outcome, Outcome::Succeeded);
+    assert_eq!(report["errors"], serde_json::json!(["'made' is in no version: the server does not take it"]));
+}
+
+#[tokio::test]
+async fn a_result_is_kept_as_soon_as_the_disk_takes_it() {
+    let mut bench = Bench::new().await;
+    let job = bench.command(&["cat", "a"]);
+    let attempt = bench.top.path().join("attempts").join(job.attempt.to_string());
+    bench.jobs.start(job);
+    let blocks = ["result.new", "command.0.new"].map(|name| attempt.join(name));
+    blocks.iter().for_each(|path| fs_err::create_dir(path).unwrap());
+    let spool = Arc::clone(&bench.spool);
+    let told = bench
+        .work(async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            blocks.iter().for_each(|path| fs_err::remove_dir(path).unwrap());
+            Bench::told(&spool, 1).await
+        })
+        .await;
+    assert_eq!((told.result().0, told.commands.len()), (Outcome::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_command_that_a_killed_daemon_ran_is_noted() {
+    for has_run in [true, false] {
+        let bench = Bench::new().await;
+        let job = bench.command(&["cat", "a"]);
+        bench.spool.begin(&job).unwrap();
+        if has_run {
+            fs_err::create_dir_all(bench.spool.scratch(job.attempt)).unwrap();
+        }
+        let Bench { top, project, .. } = bench;
+        let mut bench = Bench::begin(top, project);
+        bench.jobs.resume();
+        let spool = Arc::clone(&bench.spool);
+        let told = bench.work(Bench::told(&spool, 1)).await;
+        assert_eq!(told.result().0, Outcome::Interrupted);
+        let is_it = |frame: &FromDaemon| matches!(frame, FromDaemon::Command { refused: false, exit_code: None, detail: Some(why), .. } if why == STOPPED);
+        assert_eq!(told.commands.iter().filter(|frame| is_it(frame)).count(), usize::from(has_run));
+    }
 }

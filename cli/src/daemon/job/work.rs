@@ -1,6 +1,6 @@
 //! What a job does in the folder: an agent, or a command.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{collections::HashSet, io, path::PathBuf, time::Duration};
 
 use drydock_domain::{
     JobType,
@@ -8,7 +8,7 @@ use drydock_domain::{
     daemon::{DaemonJob, FromDaemon},
 };
 use drydock_runtime::exit::chain;
-use drydock_worker::agent::{self, AgentExit, AgentOutput, Launch, Protocol};
+use drydock_worker::agent::{self, AgentError, AgentExit, AgentOutput, Launch, Protocol};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,6 +32,27 @@ pub(super) enum Done {
     Command(command::Ran),
 }
 
+/// Why it was not done, or not to its end.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Nothing has run.
+    Idle(String),
+    /// Something may have run, and changed what it will.
+    AtWork(String),
+}
+
+impl Fault {
+    fn of(error: &AgentError) -> Self {
+        let reason = chain(error);
+        match error {
+            AgentError::Prepare { .. } | AgentError::NoArgv(_) | AgentError::Spawn { .. } => Self::Idle(reason),
+            AgentError::Processes { .. } | AgentError::Survivors { .. } | AgentError::WriteResult(_) => {
+                Self::AtWork(reason)
+            }
+        }
+    }
+}
+
 impl Jobs {
     pub(super) fn request(&self, job: &DaemonJob) -> AgentRequest {
         AgentRequest {
@@ -52,9 +73,9 @@ impl Jobs {
         request: &AgentRequest,
         cancel: CancellationToken,
         log: &Log<'_>,
-    ) -> Result<Option<Done>, String> {
+    ) -> Result<Option<Done>, Fault> {
         let scratch = Scratch::make(self.0.workshop.spool.scratch(job.attempt))
-            .map_err(|error| format!("no private directory can be made: {error}"))?;
+            .map_err(|error| Fault::Idle(format!("no private directory can be made: {error}")))?;
         match job.job_type {
             JobType::Command => {
                 self.command(job, request, cancel, log, &scratch).await.map(|ran| Some(Done::Command(ran)))
@@ -62,7 +83,7 @@ impl Jobs {
             JobType::InitialProject | JobType::Edit => {
                 self.agent(job, request, cancel, log, &scratch).await.map(|exit| exit.map(Done::Agent))
             }
-            JobType::Session => Err("a daemon holds no sessions: start it on a worker".to_owned()),
+            JobType::Session => Err(Fault::Idle("a daemon holds no sessions: start it on a worker".to_owned())),
         }
     }
 
@@ -73,11 +94,11 @@ impl Jobs {
         cancel: CancellationToken,
         log: &Log<'_>,
         scratch: &Scratch,
-    ) -> Result<Option<AgentExit>, String> {
+    ) -> Result<Option<AgentExit>, Fault> {
         let workshop = &self.0.workshop;
         let spec = workshop.agents.get(&job.agent).ok_or_else(|| {
             let known = workshop.agents.names().join(", ");
-            format!("agent '{}' is not there for this daemon, which has {known}", job.agent)
+            Fault::Idle(format!("agent '{}' is not there for this daemon, which has {known}", job.agent))
         })?;
         let turn = async {
             match spec.protocol() {
@@ -116,7 +137,7 @@ impl Jobs {
             }
         };
         let (exit, ()) = tokio::join!(agent::run(launch), hearing);
-        exit.map(Some).map_err(|error| chain(&error))
+        exit.map(Some).map_err(|error| Fault::of(&error))
     }
 
     async fn command(
@@ -126,7 +147,7 @@ impl Jobs {
         cancel: CancellationToken,
         log: &Log<'_>,
         scratch: &Scratch,
-    ) -> Result<command::Ran, String> {
+    ) -> Result<command::Ran, Fault> {
         let workshop = &self.0.workshop;
         let argv = job.argv.clone().unwrap_or_default();
         let (output, mut said) = mpsc::channel(BACKLOG);
@@ -149,15 +170,38 @@ impl Jobs {
             }
         };
         let (ran, ()) = tokio::join!(command::run(run), hearing);
-        let ran = ran.map_err(|error| chain(&error))?;
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => {
+                self.note(job, false, None, Some(chain(&error))).await;
+                return Err(Fault::of(&error));
+            }
+        };
         if let Some(detail) = &ran.detail {
             log.line(format!("[worker] {detail}"));
         }
         let (exit_code, detail) = (ran.answer.exit_code, ran.detail.clone().filter(|_| ran.answer.exit_code.is_none()));
-        let (id, attempt, refused) = (Uuid::now_v7(), job.attempt, ran.refused);
-        let told = FromDaemon::Command { id, attempt, argv, refused, exit_code, detail };
-        workshop.spool.command(job.attempt, &told).map_err(|error| format!("the command cannot be noted: {error}"))?;
+        self.note(job, ran.refused, exit_code, detail).await;
         Ok(ran)
+    }
+
+    /// For the audit log: what has run is in it, whatever came of it.
+    async fn note(&self, job: &DaemonJob, refused: bool, exit_code: Option<i32>, detail: Option<String>) {
+        let (id, attempt, argv) = (Uuid::now_v7(), job.attempt, job.argv.clone().unwrap_or_default());
+        let told = FromDaemon::Command { id, attempt, argv, refused, exit_code, detail };
+        self.keep(job, "command", || self.0.workshop.spool.command(attempt, &told)).await;
+    }
+
+    /// A command of an earlier run that nobody can tell the end of.
+    pub(super) async fn note_interrupted(&self, job: &DaemonJob, detail: &str) {
+        let spool = &self.0.workshop.spool;
+        // Made before the command runs, gone when it was noted.
+        let has_run = job.job_type == JobType::Command && spool.scratch(job.attempt).exists();
+        let is_its =
+            |frame: &FromDaemon| matches!(frame, FromDaemon::Command { attempt, .. } if *attempt == job.attempt);
+        if has_run && !spool.next(&HashSet::new(), usize::MAX).iter().any(|(_, frame)| is_its(frame)) {
+            self.note(job, false, None, Some(detail.to_owned())).await;
+        }
     }
 }
 

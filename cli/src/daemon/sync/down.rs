@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::{
     index::{Seen, Stat},
     place::{Place, set_mode},
-    scan::Scan,
+    scan::{Scan, is_reached},
 };
 use crate::archive::{self, Known};
 
@@ -26,6 +26,10 @@ pub(crate) struct Brought {
     pub(crate) done: Vec<String>,
     /// What people should know.
     pub(crate) notes: Vec<String>,
+    /// Whether something was changed here meanwhile, and is not as the version has it.
+    pub(crate) is_stale: bool,
+    /// Why something could not be written that nothing is in the way of.
+    pub(crate) failed: Option<io::Error>,
 }
 
 /// Which version comes down, and where.
@@ -58,14 +62,15 @@ impl Source<'_> {
             if stays {
                 continue;
             }
-            let removed = relative(path).and_then(|name| match is_still(self.root, path, Some(local)) {
-                true => place.remove(&name, is_dir),
-                false => Ok(false),
-            });
-            match removed {
+            if !is_still(self.root, path, Some(local)) {
+                brought.is_stale = true;
+                continue;
+            }
+            match relative(path).and_then(|name| place.remove(&name, is_dir)) {
                 Ok(true) if !self.head.contains_key(path) => brought.done.push(path.clone()),
+                // A directory that has something of its own stays.
                 Ok(_) => {}
-                Err(error) => brought.notes.push(format!("cannot remove '{path}': {error}")),
+                Err(error) => brought.fails("remove", path, error),
             }
         }
         let mut files = Vec::new();
@@ -92,7 +97,7 @@ impl Source<'_> {
         let name = relative(path)?;
         match known {
             Known::Dir => place.make_dir(&name).map(|()| true),
-            Known::Symlink(target) if self.may_write(path, scan) => place.symlink(&name, target).map(|()| true),
+            Known::Symlink(target) if self.may_write(path, scan)? => place.symlink(&name, target).map(|()| true),
             _ => Ok(false),
         }
     }
@@ -116,11 +121,13 @@ impl Source<'_> {
                 file.write_all(&part).await?;
             }
             file.flush().await?;
+            // A name is never ahead of what it names, even if the machine fails.
+            file.sync_data().await?;
             set_mode(&file.into_std().await, mode)?;
             if hasher.finalize().to_hex().as_str() != blake3 {
                 return Err(io::Error::other("what came is not what the version lists").into());
             }
-            if !self.may_write(path, scan) {
+            if !self.may_write(path, scan)? {
                 return Ok(false);
             }
             beside.put(&name)?;
@@ -130,10 +137,14 @@ impl Source<'_> {
     }
 
     /// Whether the folder still has what was seen there, or what was there has just been removed.
-    fn may_write(&self, path: &str, scan: &Scan) -> bool {
+    fn may_write(&self, path: &str, scan: &Scan) -> io::Result<bool> {
         let seen = scan.seen.get(path);
-        is_still(self.root, path, seen)
-            || seen.is_some_and(|seen| seen.known == Known::Dir) && is_still(self.root, path, None)
+        let may = is_still(self.root, path, seen)
+            || seen.is_some_and(|seen| seen.known == Known::Dir) && is_still(self.root, path, None);
+        if !may && seen.is_none() && !can_be_seen(self.root, path) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "what is no file of the folder is in its place"));
+        }
+        Ok(may)
     }
 }
 
@@ -141,14 +152,36 @@ impl Brought {
     fn take(&mut self, path: &str, done: io::Result<bool>) {
         match done {
             Ok(true) => self.done.push(path.to_owned()),
-            Ok(false) => {}
-            Err(error) => self.notes.push(format!("cannot write '{path}': {error}")),
+            Ok(false) => self.is_stale = true,
+            Err(error) => self.fails("write", path, error),
+        }
+    }
+
+    fn fails(&mut self, what: &str, path: &str, error: io::Error) {
+        self.notes.push(format!("cannot {what} '{path}': {error}"));
+        if !is_in_the_way(&error) {
+            self.failed.get_or_insert(error);
         }
     }
 }
 
 fn relative(path: &str) -> io::Result<RelativePath> {
-    RelativePath::new(path).map_err(io::Error::other)
+    RelativePath::new(path).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// Whether it is what the folder has that does not let a version's take its place: that stays as it is, and the rest goes on.
+fn is_in_the_way(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::DirectoryNotEmpty | Kind::InvalidInput
+    )
+}
+
+/// Whether a scan tells of what is at a path.
+fn can_be_seen(root: &Path, path: &str) -> bool {
+    let is_seen = |meta: std::fs::Metadata| meta.is_dir() || meta.is_file() || meta.is_symlink();
+    is_reached(root, path) && fs_err::symlink_metadata(root.join(path)).is_ok_and(is_seen)
 }
 
 /// Whether a path still is what was seen there.
@@ -161,7 +194,7 @@ fn is_still(root: &Path, path: &str, seen: Option<&Seen>) -> bool {
         None => false,
         Some((Known::Dir, _)) => meta.is_dir(),
         Some((Known::Symlink(target), _)) => {
-            fs_err::read_link(&absolute).is_ok_and(|found| found.to_str() == Some(target))
+            fs_err::read_link(&absolute).is_ok_and(|found| found.to_string_lossy() == *target)
         }
         Some((Known::File { .. }, Some(stat))) => meta.is_file() && Stat::of(&meta) == stat,
         Some((Known::File { blake3, .. }, None)) => {

@@ -2,9 +2,12 @@
 
 use std::io;
 
-use drydock_client::ClientError;
+use drydock_client::{ClientError, Refusal};
 
 use super::down::DownError;
+
+/// How the API says that an archive took longer than it may.
+const LATE: &str = "did not arrive within";
 
 /// Why they are not alike.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +26,25 @@ pub(crate) enum SyncError {
 impl SyncError {
     /// Whether the server refuses what is sent, and will as long as the folder is as it is.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Client(ClientError::Refused(refusal)) if matches!(refusal.status.as_u16(), 400 | 403 | 413 | 415 | 422))
+        let status = self.refusal().map(|refusal| refusal.status.as_u16());
+        matches!(status, Some(400 | 403 | 413 | 415 | 422)) && !self.is_late()
+    }
+
+    /// Whether less of what was sent may be taken.
+    pub(crate) fn is_of_content(&self) -> bool {
+        self.refusal().is_some_and(|refusal| matches!(refusal.status.as_u16(), 400 | 413 | 422))
+    }
+
+    /// Whether it came too slowly, which says nothing of what it is.
+    pub(crate) fn is_late(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.status.as_u16() == 400 && refusal.to_string().contains(LATE))
+    }
+
+    const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Client(ClientError::Refused(refusal)) => Some(refusal),
+            _ => None,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use drydock_client::Client;
 use tokio::sync::{Mutex, Notify};
 
 use super::{
+    before::{Before, Befores},
     error::SyncError,
     index::{Index, Seen},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Folder {
     /// The newest version that was heard of.
     pub(super) heard: AtomicU64,
     pub(super) moved: Notify,
+    pub(super) befores: Befores,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(super) struct State {
     /// What was seen last, which spares reading it again.
     pub(super) seen: HashMap<String, Seen>,
     pub(super) head: Option<Head>,
+    /// What the server took in no version, as it was: not sent again before it is otherwise.
+    pub(super) refused: HashMap<String, Known>,
     /// Told once each.
     pub(super) notes: HashSet<String>,
 }
@@ -78,7 +82,7 @@ impl Folder {
     ) -> io::Result<Self> {
         let index = Index::load(&index_path)?;
         let heard = AtomicU64::new(index.version.unwrap_or_default());
-        let state = State { seen: index.seen(), index, head: None, notes: HashSet::new() };
+        let state = State { seen: index.seen(), index, head: None, refused: HashMap::new(), notes: HashSet::new() };
         Ok(Self {
             root,
             project,
@@ -89,6 +93,7 @@ impl Folder {
             sending: AtomicBool::new(false),
             heard,
             moved: Notify::new(),
+            befores: Befores::default(),
         })
     }
 
@@ -121,7 +126,6 @@ impl Folder {
     pub(crate) async fn sync(&self, look: Look) -> Result<u64, SyncError> {
         let mut state = self.state.lock().await;
         let outcome = self.rounds(&mut state, look).await;
-        self.sending.store(false, Ordering::Relaxed);
         if outcome.is_err() {
             // What was sent may have arrived all the same.
             state.head = None;
@@ -129,13 +133,34 @@ impl Folder {
         outcome
     }
 
-    /// What the folder has now, without what does not go up.
+    /// The last version that was made of changes in the folder.
+    pub(crate) async fn made(&self) -> Option<u64> {
+        self.state.lock().await.index.made
+    }
+
+    /// What the folder has now, for [`Self::since`].
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(crate) async fn snapshot(&self) -> io::Result<Snapshot> {
+    pub(crate) async fn before(&self) -> io::Result<Before> {
         let mut state = self.state.lock().await;
-        let scan = self.scan(&mut state, HashSet::new()).await?;
+        Ok(self.befores.begin(self.snapshot(&mut state).await?))
+    }
+
+    /// What the folder had before, with what came down since, and what it has now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) async fn since(&self, before: &Before) -> io::Result<(Snapshot, Snapshot)> {
+        // Nothing comes down between the two.
+        let mut state = self.state.lock().await;
+        let now = self.snapshot(&mut state).await?;
+        Ok((before.snapshot(), now))
+    }
+
+    /// Without what does not go up.
+    async fn snapshot(&self, state: &mut State) -> io::Result<Snapshot> {
+        let scan = self.scan(state, HashSet::new()).await?;
         let files = scan.seen.iter().filter(|(_, seen)| seen.known != Known::Dir);
         Ok(files.map(|(path, seen)| (path.clone(), seen.known.clone())).collect())
     }

@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use crate::archive::Known;
 pub(crate) struct Stat {
     size: u64,
     mtime: i64,
+    /// Nobody sets it back.
+    ctime: i64,
     mode: u32,
     inode: u64,
 }
@@ -25,13 +28,14 @@ pub(crate) struct Stat {
 impl Stat {
     /// As the file system tells it.
     pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
-        let mtime = meta.mtime().wrapping_mul(1_000_000_000).wrapping_add(meta.mtime_nsec());
-        Self { size: meta.len(), mtime, mode: meta.permissions().mode() & 0o777, inode: meta.ino() }
+        let nanos = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
+        let (mtime, ctime) = (nanos(meta.mtime(), meta.mtime_nsec()), nanos(meta.ctime(), meta.ctime_nsec()));
+        Self { size: meta.len(), mtime, ctime, mode: meta.permissions().mode() & 0o777, inode: meta.ino() }
     }
 
-    /// Nanoseconds since 1970.
-    pub(crate) const fn mtime(&self) -> i64 {
-        self.mtime
+    /// When it last changed in any way, in nanoseconds since 1970.
+    pub(crate) fn changed(&self) -> i64 {
+        self.mtime.max(self.ctime)
     }
 }
 
@@ -44,15 +48,43 @@ pub(crate) struct Seen {
     pub(crate) stat: Option<Stat>,
 }
 
+/// A folder as itself, whatever is in it: an inode's number is given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Root {
+    inode: u64,
+    /// `None` where the file system does not tell.
+    born: Option<SystemTime>,
+}
+
+impl Root {
+    /// As the file system tells it.
+    pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
+        Self { inode: meta.ino(), born: meta.created().ok() }
+    }
+}
+
+/// What a base is of: of anything else it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Whose {
+    /// The project.
+    pub(crate) project: String,
+    /// The folder.
+    pub(crate) root: Root,
+}
+
 /// The state of the folder when it was last like a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Index {
     /// Which version; `None`: none yet.
     pub(crate) version: Option<u64>,
-    /// The folder's inode: another folder in its place has no base.
-    pub(crate) root: u64,
+    /// `None`: of nothing yet.
+    pub(crate) whose: Option<Whose>,
     /// What both had.
     pub(crate) base: BTreeMap<String, Seen>,
+    /// What was about to come down, and as what: kept before the first of it comes, as some may be there when the rest fails.
+    pub(crate) coming: BTreeMap<String, Option<Known>>,
+    /// The last version that was made of the folder's changes.
+    pub(crate) made: Option<u64>,
 }
 
 impl Index {

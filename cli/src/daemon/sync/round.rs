@@ -8,12 +8,11 @@ use super::{
     down::Source,
     error::SyncError,
     folder::{Folder, Head, Look, State},
-    index::{Index, Seen},
+    index::{Index, Root, Whose},
     plan::Plan,
     scan::{Scan, scan},
-    up::{self, Sent},
 };
-use crate::archive;
+use crate::archive::{self, Known};
 
 /// Comparisons in one go, each of which found that something had changed meanwhile.
 const ROUNDS: u32 = 8;
@@ -60,9 +59,7 @@ impl Folder {
         let scan = scan.inspect_err(|_| state.seen = before)?;
         state.seen.clone_from(&scan.seen);
         for note in &scan.notes {
-            if state.notes.insert(note.clone()) {
-                self.events.warn(note);
-            }
+            self.note(state, note);
         }
         Ok(scan)
     }
@@ -70,80 +67,129 @@ impl Folder {
     /// Compares once, and does what is to be done. `None`: the version has changed meanwhile, or the folder.
     async fn round(&self, state: &mut State) -> Result<Option<u64>, SyncError> {
         let Some(head) = state.head.take() else { return Ok(None) };
-        let also: HashSet<String> = head.tree.keys().chain(state.index.base.keys()).cloned().collect();
+        let Index { base, coming, .. } = &state.index;
+        let also: HashSet<String> = head.tree.keys().chain(base.keys()).chain(coming.keys()).cloned().collect();
         let scan = self.scan(state, also).await?;
-        if state.index.root != scan.root {
-            // Another folder is in its place: what the one before had says nothing of this one.
-            state.index = Index { root: scan.root, ..Index::default() };
+        if self.is_strange(state, scan.root, head.version) {
+            state.head = Some(head);
+            return Ok(None);
         }
-        let plan = Plan::make(&scan, &state.index.base, &head.tree);
-        let before = (state.index.base.len(), state.index.version);
-        let mut changed = false;
+        let was = state.index.version;
+        let mut changed = self.recall(state, &scan);
+        let mut plan = Plan::make(&scan, &state.index.base, &head.tree);
+        self.leave_out(state, &mut plan, &scan);
+        let before = state.index.base.len();
         for path in &plan.same {
             changed |= state.index.agree(path, head.tree.get(path), scan.seen.get(path));
         }
-        let version = if plan.downs.is_empty() {
-            head.version
-        } else {
-            changed |= self.bring(state, &head, &plan, &scan).await?;
-            head.version
+        changed |= before != state.index.base.len();
+        let failed = match self.bring(state, &head, &plan, &scan).await? {
+            Fetched::All => None,
+            Fetched::Failed(error) => Some(error),
+            Fetched::Stale => {
+                state.head = Some(head);
+                return Ok(None);
+            }
         };
-        state.index.version = Some(version);
-        let sent = if plan.sends() { self.send(state, head, &plan).await? } else { Some(head) };
-        changed |= before != (state.index.base.len(), state.index.version) || plan.sends();
-        let Some(head) = sent else {
-            return Ok(None);
-        };
-        let now = head.version;
-        state.index.version = Some(now);
-        state.head = Some(head);
-        if changed {
+        if changed && plan.sends() {
+            // Both agree on it, whatever becomes of the rest.
             state.index.save(&self.index_path)?;
         }
-        if before.1 != Some(now) {
+        let Some(head) = self.send(state, head, &plan, &scan).await? else { return Ok(None) };
+        let now = head.version;
+        state.head = Some(head);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        state.index.version = Some(now);
+        if changed || was != Some(now) || plan.sends() || !plan.downs.is_empty() {
+            state.index.save(&self.index_path)?;
+        }
+        if was != Some(now) {
             self.heard.store(now, Ordering::Relaxed);
             self.events.synced(now);
         }
         Ok(Some(now))
     }
 
-    async fn bring(&self, state: &mut State, head: &Head, plan: &Plan, scan: &Scan) -> Result<bool, SyncError> {
+    /// Whether what is known is of another folder, another project or another course of its versions; it is forgotten then. Without a
+    /// base nothing is removed on either side.
+    fn is_strange(&self, state: &mut State, root: Root, head: u64) -> bool {
+        let whose = Some(Whose { project: self.project.clone(), root });
+        let went_back = state.index.version > Some(head);
+        if state.index.whose == whose && !went_back {
+            return false;
+        }
+        if went_back {
+            self.events.warn(&format!(
+                "the newest version is {head}, where it was {} before: what is in the folder stays and goes up where it differs",
+                state.index.version.unwrap_or_default()
+            ));
+        }
+        let knew = std::mem::replace(&mut state.index, Index { whose, ..Index::default() });
+        // What was seen there says nothing of this one either.
+        state.seen.clear();
+        knew != Index::default()
+    }
+
+    /// What came down although not all of it did: both had it. Whoever changed it there since changed nothing here.
+    fn recall(&self, state: &mut State, scan: &Scan) -> bool {
+        let coming = std::mem::take(&mut state.index.coming);
+        for (path, known) in &coming {
+            let seen = scan.seen.get(path);
+            if seen.map(|seen| &seen.known) == known.as_ref() && !scan.is_unclear(path) {
+                state.index.agree(path, known.as_ref(), seen);
+                self.came(path, known.as_ref(), scan);
+            }
+        }
+        !coming.is_empty()
+    }
+
+    fn came(&self, path: &str, known: Option<&Known>, scan: &Scan) {
+        if !scan.ignored.covers(path, known == Some(&Known::Dir)) {
+            self.befores.came(path, known);
+        }
+    }
+
+    async fn bring(&self, state: &mut State, head: &Head, plan: &Plan, scan: &Scan) -> Result<Fetched, SyncError> {
+        if plan.downs.is_empty() {
+            return Ok(Fetched::All);
+        }
         let Head { version, tree } = head;
+        state.index.coming = plan.downs.iter().map(|path| (path.clone(), tree.get(path).cloned())).collect();
+        state.index.save(&self.index_path)?;
         let source =
             Source { client: &self.client, project: &self.project, version: *version, head: tree, root: &self.root };
         let brought = source.bring(&plan.downs, scan).await?;
+        state.index.coming.clear();
         for path in &brought.done {
             state.index.agree(path, tree.get(path), None);
+            self.came(path, tree.get(path), scan);
         }
-        for note in brought.notes {
-            if state.notes.insert(note.clone()) {
-                self.events.warn(&note);
-            }
+        for note in &brought.notes {
+            self.note(state, note);
         }
-        Ok(!brought.done.is_empty())
+        state.index.save(&self.index_path)?;
+        Ok(match brought.failed {
+            Some(error) => Fetched::Failed(error),
+            None if brought.is_stale => Fetched::Stale,
+            None => Fetched::All,
+        })
     }
 
-    /// Sends what is to go up; the version that came of it. `None`: it did not follow the newest.
-    async fn send(&self, state: &mut State, head: Head, plan: &Plan) -> Result<Option<Head>, SyncError> {
-        self.sending.store(true, Ordering::Relaxed);
-        for path in &plan.over {
-            self.events.warn(&format!(
-                "'{path}' was changed here and in version {}: what is here goes up, the other stays in the history",
-                head.version
-            ));
+    pub(super) fn note(&self, state: &mut State, note: &str) {
+        if state.notes.insert(note.to_owned()) {
+            self.events.warn(note);
         }
-        let sent = up::send(&self.client, &self.project, &self.root, head.version, plan).await?;
-        let Sent::Made { version, put } = sent else { return Ok(None) };
-        let Head { mut tree, .. } = head;
-        for gone in &plan.removals {
-            let below = format!("{gone}/");
-            tree.retain(|path, _| path != gone && !path.starts_with(&below));
-            state.index.base.retain(|path, _| path != gone && !path.starts_with(&below));
-        }
-        for (path, known) in put {
-            state.index.base.insert(path.clone(), Seen { known: known.clone(), stat: None });
-            tree.insert(path, known);
-        }
-        Ok(Some(Head { version, tree }))
     }
+}
+
+/// What became of what was to come down.
+enum Fetched {
+    /// It is there, but for what cannot be: that was told.
+    All,
+    /// Something was changed here meanwhile.
+    Stale,
+    /// The disk fails.
+    Failed(io::Error),
 }

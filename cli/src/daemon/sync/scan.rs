@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ffi::OsString,
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 
 use super::{
     ignored::{Ignored, is_own},
-    index::{Seen, Stat},
+    index::{Root, Seen, Stat},
 };
 use crate::archive::{self, Known};
 
@@ -28,8 +29,8 @@ pub(crate) struct Scan {
     pub(crate) notes: Vec<String>,
     /// The folder's rules.
     pub(crate) ignored: Ignored,
-    /// The folder's inode.
-    pub(crate) root: u64,
+    /// The folder itself.
+    pub(crate) root: Root,
 }
 
 impl Scan {
@@ -51,15 +52,12 @@ pub(crate) fn scan(root: &Path, before: &HashMap<String, Seen>, also: &HashSet<S
         unclear: HashSet::new(),
         notes: flaws.iter().map(ToString::to_string).collect(),
         ignored,
-        root: fs_err::symlink_metadata(root)?.ino(),
+        root: Root::of(&fs_err::symlink_metadata(root)?),
     };
     let mut stack = vec![(root.to_owned(), fs_err::read_dir(root)?, String::new())];
     while let Some((at, entries, above)) = stack.pop() {
         for entry in entries {
-            let Ok(name) = entry.map(|entry| entry.file_name()) else {
-                scan.unclear.insert(above.trim_end_matches('/').to_owned());
-                continue;
-            };
+            let Some(name) = scan.name(entry.map(|entry| entry.file_name()), &above)? else { continue };
             let Some(name) = name.to_str() else {
                 let path = at.join(&name);
                 scan.notes.push(format!("left out '{}': its name is not UTF-8", path.display()));
@@ -115,6 +113,18 @@ impl Scan {
         }
     }
 
+    /// The name of an entry below `above`. What was not listed is not gone.
+    fn name(&mut self, listed: io::Result<OsString>, above: &str) -> io::Result<Option<OsString>> {
+        match listed {
+            Ok(name) => Ok(Some(name)),
+            Err(error) if above.is_empty() => Err(error),
+            Err(error) => {
+                self.fails(above.trim_end_matches('/'), &error);
+                Ok(None)
+            }
+        }
+    }
+
     fn fails(&mut self, path: &str, error: &io::Error) {
         self.notes.push(format!("left as it is: {error}"));
         self.unclear.insert(path.to_owned());
@@ -137,7 +147,7 @@ fn read(path: &Path, meta: &std::fs::Metadata, before: Option<&Seen>) -> io::Res
         return Ok(Some(before.clone()));
     }
     let settled = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos())
-        .is_ok_and(|now| stat.mtime() < now - i64::try_from(TICK.as_nanos()).unwrap_or_default());
+        .is_ok_and(|now| stat.changed() < now - i64::try_from(TICK.as_nanos()).unwrap_or_default());
     let blake3 = archive::hash(path)?;
     let after = Stat::of(&fs_err::symlink_metadata(path)?);
     let known = Known::File { size: meta.len(), mode: meta.mode() & 0o777, blake3 };
@@ -145,7 +155,7 @@ fn read(path: &Path, meta: &std::fs::Metadata, before: Option<&Seen>) -> io::Res
 }
 
 /// Whether the directories above a path are directories, and no links.
-fn is_reached(root: &Path, path: &str) -> bool {
+pub(crate) fn is_reached(root: &Path, path: &str) -> bool {
     let mut at = PathBuf::from(root);
     let above = path.rsplit_once('/').map(|(above, _)| above.split('/'));
     above.into_iter().flatten().all(|name| {
@@ -183,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_listed_is_not_taken_for_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut scan = scan(dir.path(), &HashMap::new(), &HashSet::new()).unwrap();
+        let broken = || Err(io::Error::other("broken"));
+        assert!(scan.name(broken(), "").is_err(), "nothing at all is known of the folder");
+        assert_eq!(scan.name(broken(), "a/b/").unwrap(), None);
+        assert!(scan.is_unclear("a/b/c") && !scan.is_unclear("a/c"));
+    }
+
+    #[test]
     fn what_was_just_written_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
@@ -191,10 +211,15 @@ mod tests {
         assert_eq!(first.seen["f"].stat, None, "it may change within the same tick");
         let old = SystemTime::now() - Duration::from_secs(60);
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        std::thread::sleep(TICK * 2);
         let second = scan(dir.path(), &first.seen, &HashSet::new()).unwrap();
         assert!(second.seen["f"].stat.is_some());
         let lie = Seen { known: Known::Symlink("as remembered".to_owned()), ..second.seen["f"].clone() };
         let third = scan(dir.path(), &HashMap::from([("f".to_owned(), lie.clone())]), &HashSet::new()).unwrap();
         assert_eq!(third.seen["f"], lie, "not read");
+        fs_err::write(&path, "two").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        let fourth = scan(dir.path(), &second.seen, &HashSet::new()).unwrap();
+        assert_ne!(fourth.seen["f"].known, second.seen["f"].known, "whatever time it is given");
     }
 }

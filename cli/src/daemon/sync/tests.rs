@@ -141,3 +141,117 @@ async fn a_folder_that_is_gone_removes_nothing() {
     assert!(folder.sync(Look::Newest).await.is_err());
     assert_eq!(place.project.version(), 1);
 }
+
+impl Place {
+    /// Changes a field of the index on disk, as if the folder had been another one.
+    fn forge(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let path = self.top.path().join("index");
+        let mut index = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        change(&mut index);
+        fs_err::write(&path, index.to_string()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_base_is_not_of_removes_nothing_on_either_side() {
+    let older = |index: &mut serde_json::Value| {
+        let born = &mut index["whose"]["root"]["born"]["secs_since_epoch"];
+        *born = (born.as_u64().unwrap() - 1).into();
+    };
+    let others = |index: &mut serde_json::Value| index["whose"]["project"] = "another".into();
+    let forgeries: [&dyn Fn(&mut serde_json::Value); 2] = [&older, &others];
+    for forgery in forgeries {
+        let place = Place::new(&[], &[("a", "1"), ("b", "1")]).await;
+        place.folder().sync(Look::Newest).await.unwrap();
+        place.forge(forgery);
+        // An inode of a folder that was removed is given to the next one.
+        fs_err::remove_file(place.root().join("a")).unwrap();
+        assert_eq!(place.folder().sync(Look::Newest).await.unwrap(), 1);
+        assert_eq!((place.has("a").as_deref(), place.project.version()), (Some("1"), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_went_back_takes_nothing_from_the_folder() {
+    let place = Place::new(&[], &[("a", "1")]).await;
+    let folder = place.folder();
+    place.project.by_others(&[("a", Some("2")), ("later", Some("l"))]);
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 2);
+    place.project.fleet().goes_back(1);
+    assert_eq!(folder.sync(Look::Newest).await.unwrap(), 2);
+    assert_eq!((place.has("a").as_deref(), place.has("later").as_deref()), (Some("2"), Some("l")));
+    assert_eq!(place.head(), files(&[("a", "2"), ("later", "l")]));
+}
+
+#[tokio::test]
+async fn what_came_down_before_the_rest_failed_is_not_taken_for_a_change_here() {
+    let place = Place::new(&[], &[("a", "1"), ("b", "1"), ("gone", "1")]).await;
+    place.folder().sync(Look::Newest).await.unwrap();
+    for restarts in [false, true] {
+        let mut folder = place.folder();
+        place.project.by_others(&[("a", Some("2")), ("b", Some("2")), ("gone", None)]);
+        place.project.fleet().broken = Some("b");
+        assert!(folder.sync(Look::Newest).await.is_err());
+        // As if it had come before the other failed.
+        place.write("a", "2");
+        if restarts {
+            folder = place.folder();
+        }
+        place.project.by_others(&[("a", Some("1")), ("b", Some("1")), ("gone", Some("1"))]);
+        place.project.fleet().broken = None;
+        let version = place.project.version();
+        folder.sync(Look::Newest).await.unwrap();
+        assert_eq!(place.project.version(), version, "nothing is put back");
+        assert_eq!((place.has("a").as_deref(), place.has("gone").as_deref()), (Some("1"), Some("1")));
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_left_out_and_the_rest_goes() {
+    let local = [("a", "1"), ("b", "1"), ("bad", "1"), ("c", "1")];
+    let place = Place::new(&local, &[]).await;
+    let folder = place.folder();
+    place.project.fleet().refuses = Some(("bad", 413, "Too large"));
+    folder.sync(Look::Newest).await.unwrap();
+    assert_eq!(place.head(), files(&[("a", "1"), ("b", "1"), ("c", "1")]));
+    let asked = place.project.fleet().asked;
+    folder.sync(Look::Newest).await.unwrap();
+    assert_eq!(place.project.fleet().asked, asked, "it is not sent again as it is");
+    place.project.fleet().refuses = None;
+    place.write("bad", "2");
+    folder.sync(Look::Newest).await.unwrap();
+    assert!(place.head().contains(&("bad".to_owned(), "2".to_owned())));
+}
+
+#[tokio::test]
+async fn who_is_too_slow_is_not_refused() {
+    let place = Place::new(&[("a", "1")], &[]).await;
+    let folder = place.folder();
+    place.project.fleet().refuses = Some(("a", 400, "The archive did not arrive within 600s"));
+    let error = folder.sync(Look::Newest).await.unwrap_err();
+    assert!(!error.is_final() && !folder.is_sending(), "{error}");
+    place.project.fleet().refuses = None;
+    folder.sync(Look::Newest).await.unwrap();
+    assert_eq!(place.head(), files(&[("a", "1")]));
+}
+
+#[tokio::test]
+async fn what_changes_here_while_it_comes_down_goes_up_at_once() {
+    let place = Place::new(&[], &[("a", "1")]).await;
+    let folder = place.folder();
+    folder.sync(Look::Newest).await.unwrap();
+    place.project.by_others(&[("a", Some("2"))]);
+    let mine = place.root().join("a");
+    place.project.fleet().on_read = Some(("a", Box::new(move || fs_err::write(mine, "mine").unwrap())));
+    folder.sync(Look::Newest).await.unwrap();
+    assert_eq!(place.head(), files(&[("a", "mine")]));
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_stops_nothing_else() {
+    let place = Place::new(&[("a", "1")], &[("x/.env/y", "1"), ("b", "1")]).await;
+    place.write("x/.env", "a file");
+    place.folder().sync(Look::Newest).await.unwrap();
+    assert_eq!((place.has("b").as_deref(), place.has("x/.env").as_deref()), (Some("1"), Some("a file")));
+    assert!(place.head().contains(&("a".to_owned(), "1".to_owned())));
+}

@@ -1,4 +1,4 @@
-//! The folder's changes as one version: one `PATCH`, which counts as a whole or not at all, and only while the version that they
+//! Changes of the folder as one version: one `PATCH`, which counts as a whole or not at all, and only while the version that they
 //! were compared with is the newest.
 
 use std::{
@@ -11,7 +11,7 @@ use drydock_client::{Client, ClientError, views::FilesChange};
 use futures_util::StreamExt as _;
 use reqwest::{Body, StatusCode, header};
 
-use super::{error::SyncError, plan::Plan};
+use super::{batch::Batch, error::SyncError};
 use crate::archive::{self, Known};
 
 /// How long the upload may take; the server has a limit of its own.
@@ -31,7 +31,7 @@ pub(crate) enum Sent {
     Stale,
 }
 
-/// Sends what `plan` says on top of version `base`.
+/// Sends a batch on top of version `base`.
 ///
 /// # Errors
 /// The server refuses, or stays away.
@@ -40,11 +40,11 @@ pub(crate) async fn send(
     project: &str,
     root: &Path,
     base: u64,
-    plan: &Plan,
+    batch: &Batch,
 ) -> Result<Sent, SyncError> {
     let put = Arc::new(Mutex::new(Vec::new()));
     let (kept, root) = (Arc::clone(&put), root.to_owned());
-    let (removals, puts) = (plan.removals.clone(), plan.puts.clone());
+    let Batch { removals, puts } = batch.clone();
     let (blocks, thread) = archive::stream_of(move |out| {
         let mut told = |path: &Path, known| {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,7 +16,7 @@ use super::ignored::is_fixed;
 /// Nothing more changed for so long: it is compared.
 const QUIET: Duration = Duration::from_millis(100);
 /// It is compared after this, whatever goes on.
-const LATEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_millis(250);
 
 /// What watches. Ends when dropped.
 #[derive(Debug)]
