@@ -166,9 +166,10 @@ fn pool(url: &Config, size: usize) -> Pool {
 fn parse(config: &DatabaseConfig, url: &SecretString) -> Result<Config, DatabaseError> {
     let mut url: Config = url.expose_secret().parse().map_err(DatabaseError::Url)?;
     let given = url.get_options().unwrap_or_default().to_owned();
-    // Every statement goes by an index, whatever its parameters are: planned once a connection, not five times or each time.
+    // Every statement goes by an index, whatever its parameters are: planned once a connection, not five times or each time. Plans without
+    // parameters look dear, more so under row security, and PostgreSQL would compile them each time: 0.4 s for a page of a list.
     url.options(format!(
-        "{given} -c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout=10s \
+        "{given} -c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout={} -c lock_timeout=10s \
          -c idle_in_transaction_session_timeout=10s -c timezone=UTC",
         config.database_statement_timeout.as_millis()
     ));

@@ -9,6 +9,8 @@ use super::{Arguments, Report, Stack};
 use crate::bench::report::median;
 
 const FLAT: f64 = 1.5;
+/// Milliseconds: flat and slow would be met by the ratio alone.
+const QUICK: f64 = 50.0;
 const PAGE: i32 = 100;
 const TRIES: usize = 50;
 const FILL: &str = "
@@ -39,6 +41,7 @@ pub(super) async fn phase(arguments: &Arguments, report: &mut Report) -> Result<
             arguments.jobs
         ));
         report.at_most(&format!("page {page} over page 1, {what}"), last / first, FLAT, "×");
+        report.at_most(&format!("page 1, {what}"), first, QUICK, "ms");
     }
     Ok(())
 }
