@@ -61,7 +61,7 @@ fn is_cluster_with(word: &str, letter: char) -> bool {
     word.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
 }
 
-/// `--name` cut short, as getopt_long(3) and git take it, with a value or without.
+/// `--name` cut short, as `getopt_long(3)` and git take it, with a value or without.
 fn is_short_for(word: &str, name: &str) -> bool {
     let head = word.split('=').next().unwrap_or_default();
     head.starts_with("--") && head.len() > 3 && name.starts_with(head)

@@ -174,7 +174,14 @@ fn is_in_the_way(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
-        Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists | Kind::DirectoryNotEmpty | Kind::InvalidInput
+        Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::AlreadyExists
+            | Kind::DirectoryNotEmpty
+            | Kind::InvalidInput
+            | Kind::InvalidFilename
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
     )
 }
 

@@ -113,6 +113,11 @@ impl Index {
         self.base.iter().map(|(path, seen)| (path.clone(), seen.clone())).collect()
     }
 
+    /// Whether `known` makes a file of what is a directory, or the other way round: what was there goes before the other comes.
+    pub(crate) fn turns(&self, path: &str, known: Option<&Known>) -> bool {
+        self.base.get(path).is_some_and(|was| (was.known == Known::Dir) != (known == Some(&Known::Dir)))
+    }
+
     /// Both sides have this at a path; answers whether that is news.
     pub(crate) fn agree(&mut self, path: &str, known: Option<&Known>, seen: Option<&Seen>) -> bool {
         let Some(known) = known else {

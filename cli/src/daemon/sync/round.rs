@@ -20,9 +20,9 @@ const ROUNDS: u32 = 8;
 impl Folder {
     /// Compares until both are alike.
     pub(super) async fn rounds(&self, state: &mut State, mut look: Look) -> Result<u64, SyncError> {
-        for _ in 0..ROUNDS {
+        for left in (0..ROUNDS).rev() {
             self.look_up(state, look).await?;
-            match self.round(state).await? {
+            match self.round(state, left == 0).await? {
                 Some(version) => return Ok(version),
                 None => look = Look::Newest,
             }
@@ -65,7 +65,8 @@ impl Folder {
     }
 
     /// Compares once, and does what is to be done. `None`: the version has changed meanwhile, or the folder.
-    async fn round(&self, state: &mut State) -> Result<Option<u64>, SyncError> {
+    /// In the last round, what changes here again and again waits for another time.
+    async fn round(&self, state: &mut State, is_last: bool) -> Result<Option<u64>, SyncError> {
         let Some(head) = state.head.take() else { return Ok(None) };
         let Index { base, coming, .. } = &state.index;
         let also: HashSet<String> = head.tree.keys().chain(base.keys()).chain(coming.keys()).cloned().collect();
@@ -75,6 +76,10 @@ impl Folder {
             return Ok(None);
         }
         let was = state.index.version;
+        if was != Some(head.version) {
+            // Somebody else's version may have made room for what was refused.
+            state.refused.clear();
+        }
         let mut changed = self.recall(state, &scan);
         let mut plan = Plan::make(&scan, &state.index.base, &head.tree);
         self.leave_out(state, &mut plan, &scan);
@@ -84,12 +89,12 @@ impl Folder {
         }
         changed |= before != state.index.base.len();
         let failed = match self.bring(state, &head, &plan, &scan).await? {
-            Fetched::All => None,
             Fetched::Failed(error) => Some(error),
-            Fetched::Stale => {
+            Fetched::Stale if !is_last => {
                 state.head = Some(head);
                 return Ok(None);
             }
+            Fetched::All | Fetched::Stale => None,
         };
         if changed && plan.sends() {
             // Both agree on it, whatever becomes of the rest.
@@ -137,9 +142,15 @@ impl Folder {
         let coming = std::mem::take(&mut state.index.coming);
         for (path, known) in &coming {
             let seen = scan.seen.get(path);
-            if seen.map(|seen| &seen.known) == known.as_ref() && !scan.is_unclear(path) {
+            if scan.is_unclear(path) {
+                continue;
+            }
+            if seen.map(|seen| &seen.known) == known.as_ref() {
                 state.index.agree(path, known.as_ref(), seen);
                 self.came(path, known.as_ref(), scan);
+            } else if seen.is_none() && state.index.turns(path, known.as_ref()) {
+                // It made room for what has not come: nobody here took it away.
+                state.index.base.remove(path);
             }
         }
         !coming.is_empty()
@@ -161,7 +172,8 @@ impl Folder {
         let source =
             Source { client: &self.client, project: &self.project, version: *version, head: tree, root: &self.root };
         let brought = source.bring(&plan.downs, scan).await?;
-        state.index.coming.clear();
+        let done: HashSet<&String> = brought.done.iter().collect();
+        state.index.coming.retain(|path, _| !done.contains(path));
         for path in &brought.done {
             state.index.agree(path, tree.get(path), None);
             self.came(path, tree.get(path), scan);

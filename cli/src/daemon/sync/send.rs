@@ -103,6 +103,10 @@ impl Folder {
             state.index.made = Some(version);
         }
         head.version = version;
+        if !batch.removals.is_empty() {
+            // There may be room now.
+            state.refused.clear();
+        }
         for gone in &batch.removals {
             let below = format!("{gone}/");
             let stays = |path: &str| path != gone && !path.starts_with(&below);

@@ -255,3 +255,28 @@ async fn what_is_in_the_way_stops_nothing_else() {
     assert_eq!((place.has("b").as_deref(), place.has("x/.env").as_deref()), (Some("1"), Some("a file")));
     assert!(place.head().contains(&("a".to_owned(), "1".to_owned())));
 }
+
+/// Red when a directory that made room for a file which did not come is taken for one that was removed here.
+#[tokio::test]
+async fn what_made_room_for_a_file_that_did_not_come_is_not_removed_there() {
+    let place = Place::new(&[], &[("x/a", "1"), ("b", "1")]).await;
+    let folder = place.folder();
+    folder.sync(Look::Newest).await.unwrap();
+    place.project.by_others(&[("x/a", None), ("x", Some("now a file"))]);
+    place.project.fleet().broken = Some("x");
+    assert!(folder.sync(Look::Newest).await.is_err());
+    place.project.fleet().broken = None;
+    folder.sync(Look::Newest).await.unwrap();
+    assert_eq!(place.has("x").as_deref(), Some("now a file"));
+    assert_eq!(place.head(), files(&[("b", "1"), ("x", "now a file")]));
+}
+
+/// Red when a path that no scan shows keeps everything else from going up.
+#[tokio::test]
+async fn what_no_scan_shows_waits_and_the_rest_goes_up() {
+    let local = [(".drydockignore", "data/\n"), ("data/mine", "1"), ("a", "1")];
+    let place = Place::new(&local, &[("data", "a file")]).await;
+    place.folder().sync(Look::Newest).await.unwrap();
+    assert_eq!(place.has("data/mine").as_deref(), Some("1"));
+    assert_eq!(place.head(), files(&[(".drydockignore", "data/\n"), ("a", "1"), ("data", "a file")]));
+}
