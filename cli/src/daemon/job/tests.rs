@@ -36,7 +36,7 @@ impl Bench {
         let text = [
             agent("waits", waits, "exit"),
             agent("plain", script, "exit"),
-            agent("slow", "sleep 300", "exit"),
+            agent("slow", "echo > .runs-$DRYDOCK_ATTEMPT_ID; sleep 300", "exit"),
             agent("exact", result, "file"),
         ];
         fs_err::write(&file, text.concat()).unwrap();
@@ -189,12 +189,11 @@ async fn jobs_run_beside_each_other_and_a_stop_is_told_by_its_reason() {
         bench.jobs.start(job.clone());
     }
     let (spool, jobs) = (Arc::clone(&bench.spool), bench.jobs.clone());
+    let runs = ids.map(|id| bench.path(&format!(".runs-{id}")));
     let told = bench
         .work(async {
-            while jobs.phases().iter().filter(|(_, phase)| *phase == Phase::Running).count() < 3 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            until(|| runs.iter().all(|path| path.exists())).await;
+            assert!(jobs.phases().iter().all(|(_, phase)| *phase == Phase::Running));
             jobs.cancel(ids[0]);
             jobs.lose(ids[1]);
             let mut told = Bench::told(&spool, 1).await;
@@ -251,11 +250,11 @@ async fn what_ended_while_the_fleet_was_away_is_told_after_a_restart_with_its_ve
                 tokio::task::yield_now().await;
             }
             project.fleet().is_away = true;
+            let asked = project.fleet().asked;
             fs_err::write(&made, "x").unwrap();
-            while spool.unfinished().first().is_none_or(|(_, ended)| ended.is_none()) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            until(|| spool.unfinished().first().is_some_and(|(_, ended)| ended.is_some())).await;
+            // It has asked in vain.
+            until(|| project.fleet().asked > asked).await;
         })
         .await;
     assert_eq!(bench.project.version(), 1);

@@ -128,7 +128,10 @@ async fn a_cancel_ends_it() {
     let cancel = place.cancel.clone();
     let script = place.script("echo $$ > pid; sleep 300");
     let (ran, ()) = tokio::join!(place.run(&script), async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let pid = place.top.path().join("root/pid");
+        while !fs_err::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         cancel.cancel();
     });
     assert_eq!(ran.0.outcome, Outcome::Canceled);
