@@ -4,6 +4,7 @@
 mod broker;
 mod bucket;
 mod http_faults;
+mod port;
 mod postgres;
 mod postgres_server;
 mod proxy;
@@ -15,6 +16,7 @@ pub mod wait;
 pub use broker::{broker, pool};
 pub use bucket::{storage, storage_config};
 pub use http_faults::{HttpFault, HttpFaults};
+pub use port::free_port;
 pub use postgres::{TestDatabase, as_api, as_fleet, bring_up, connect, database, empty_database};
 pub use postgres_server::PostgresServer;
 pub use proxy::{Direction, Pattern, Proxy};
@@ -28,11 +30,4 @@ pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run `make test`, or `deploy/local/with-env.sh COMMAND` while its servers run")
     })
-}
-
-/// A port that was free a moment ago, not from the range of outgoing connections (32768 and up), so that it stays free while
-/// its server is down, nor from that of the scripts (20000 to 29999), whose servers take seconds to listen.
-pub fn free_port() -> u16 {
-    let mut ports = (0..1000).map(|_| rand::RngExt::random_range(&mut rand::rng(), 10_000..20_000_u16));
-    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("loopback has a free port")
 }
