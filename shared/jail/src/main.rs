@@ -1,0 +1,2 @@
+//! The jail.
+fn main() {}
