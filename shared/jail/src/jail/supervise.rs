@@ -1,0 +1,144 @@
+//! Waiting for a child: its end, the worker's orders, signals; and then the end of all that it left behind.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    process::{
+        Pid, Signal, WaitOptions, WaitStatus, getppid, kill_process, kill_process_group, test_kill_process, wait,
+    },
+};
+
+use super::{report::Worker, sys};
+use crate::Order;
+
+/// What interrupts a supervisor.
+const SIGNALS: [i32; 5] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// The child, and how it is told to end.
+pub(super) struct Child {
+    pub(super) pid: Pid,
+    /// Whether it leads a process group that hears SIGTERM with it, or is the first process of a namespace, which passes it on.
+    pub(super) leads_group: bool,
+}
+
+impl Child {
+    fn signal(&self, signal: Signal) {
+        // ESRCH: it ended meanwhile.
+        let _gone =
+            if self.leads_group { kill_process_group(self.pid, signal) } else { kill_process(self.pid, signal) };
+    }
+
+    fn terminate(&self) {
+        self.signal(Signal::TERM);
+        // One that is stopped hears nothing.
+        self.signal(Signal::CONT);
+    }
+}
+
+/// Blocks what would end a supervisor; called before there is a child, so that none is missed.
+pub(super) fn prepare() -> io::Result<OwnedFd> {
+    sys::signals(&SIGNALS)
+}
+
+/// Returns when the child has ended.
+pub(super) fn watch(child: &Child, signals: &OwnedFd, worker: Option<&Worker>) -> io::Result<WaitStatus> {
+    loop {
+        let socket = worker.and_then(Worker::socket);
+        let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
+        fds.extend(socket.map(|socket| PollFd::new(socket, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let has_order = fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
+        if let Some(worker) = worker.filter(|_| has_order) {
+            match worker.order() {
+                Order::Terminate => child.terminate(),
+                Order::Kill => {
+                    child.signal(Signal::KILL);
+                    return ended(child);
+                }
+            }
+        }
+        while let Some(signal) = sys::next_signal(signals.as_fd()) {
+            match signal {
+                libc::SIGTERM => child.terminate(),
+                libc::SIGCHLD => {}
+                _ => child.signal(Signal::KILL),
+            }
+        }
+        if let Some(status) = reap(child.pid)? {
+            return Ok(status);
+        }
+    }
+}
+
+/// Waits for a child that was killed.
+fn ended(child: &Child) -> io::Result<WaitStatus> {
+    loop {
+        match rustix::process::waitpid(Some(child.pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(status),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Reaps whoever ended; answers the status if the child was among them.
+fn reap(child: Pid) -> io::Result<Option<WaitStatus>> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == child => return Ok(Some(status)),
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Ends everything that is left in the domain, and answers how many that were. The supervisor adopts what loses its parents, so that
+/// having no child means that nothing is left.
+///
+/// # Errors
+/// This process may signal its parent, which is outside: then it is in no domain, and "everything" would be the machine.
+pub(super) fn end_all() -> io::Result<u32> {
+    let is_enclosed = getppid().is_some_and(|parent| test_kill_process(parent) == Err(Errno::PERM));
+    if !is_enclosed {
+        return Err(io::Error::other("the supervisor is in no domain"));
+    }
+    until_nothing(sys::kill_everything)
+}
+
+/// The same without a domain: only children are known to be the jail's. One that dies leaves its own to the supervisor, so that all come
+/// round, unless they start others faster.
+pub(super) fn end_children() -> io::Result<u32> {
+    let own = rustix::process::getpid().as_raw_nonzero();
+    let list = format!("/proc/self/task/{own}/children");
+    until_nothing(|| {
+        let children = fs_err::read_to_string(&list).unwrap_or_default();
+        let pids = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+        for pid in pids {
+            // ESRCH: dead, not reaped yet.
+            let _dead = kill_process(pid, Signal::KILL);
+        }
+    })
+}
+
+fn until_nothing(kill: impl Fn()) -> io::Result<u32> {
+    let mut killed = 0;
+    loop {
+        kill();
+        match wait(WaitOptions::empty()) {
+            Ok(Some(_)) => killed += 1,
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return Ok(killed),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
