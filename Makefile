@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LOCAL := deploy/local
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test check agents live bench bench-api bench-queue bench-workspace chaos
+.PHONY: help up down clean status test check agents live bench bench-api bench-jail bench-queue bench-workspace chaos
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench-workspace: ## measure materializing and pushing, beside cp, s5cmd and the 
 
 bench-api: ## measure the API on private servers of its own with the release build
 	@$(LOCAL)/bench-api.sh
+
+bench-jail: ## measure what walls around jobs cost
+	@$(LOCAL)/bench-jail.sh
 
 bench-queue: ## measure the queue on private servers of its own with the release build
 	@$(LOCAL)/bench-queue.sh

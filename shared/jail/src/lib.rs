@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod attack;
 mod jail;
 mod policy;
 mod protocol;

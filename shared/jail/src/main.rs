@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let command = args.next();
     match command.as_ref().and_then(|command| command.to_str()) {
         Some("run") => run(args),
+        Some("probe") => drydock_jail::attack::inside(args),
         Some("--help" | "-h" | "help") => print(&mut std::io::stdout(), HELP, ExitCode::SUCCESS),
         Some("--version" | "-V") => {
             print(&mut std::io::stdout(), concat!("drydock-jail ", env!("CARGO_PKG_VERSION"), "\n"), ExitCode::SUCCESS)

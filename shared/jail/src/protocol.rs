@@ -6,7 +6,10 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
     /// The program runs, walled in as asked; the helper has made sure of it.
-    Running,
+    Running {
+        /// Its process id, in the PID namespace of the worker; 0 if the kernel does not tell (`CONFIG_PROC_CHILDREN`).
+        pid: i32,
+    },
     /// The program cannot be executed: an errno of execve(2). The policy or the command line is to blame, not the jail.
     Unstartable(i32),
     /// The jail could not be made, so that nothing was run: why.
@@ -59,7 +62,7 @@ impl Order {
 impl fmt::Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Running => write!(f, "running"),
+            Self::Running { pid } => write!(f, "running {pid}"),
             Self::Unstartable(errno) => write!(f, "unstartable {errno}"),
             Self::Refused(reason) => write!(f, "refused {}", reason.replace('\n', " ")),
         }
@@ -72,7 +75,7 @@ impl FromStr for Started {
     fn from_str(line: &str) -> Result<Self, ProtocolError> {
         let unknown = || ProtocolError(line.to_owned());
         match line.split_once(' ') {
-            None if line == "running" => Ok(Self::Running),
+            Some(("running", pid)) => pid.parse().map(|pid| Self::Running { pid }).map_err(|_| unknown()),
             Some(("unstartable", errno)) => errno.parse().map(Self::Unstartable).map_err(|_| unknown()),
             Some(("refused", reason)) => Ok(Self::Refused(reason.to_owned())),
             _ => Err(unknown()),
@@ -111,7 +114,9 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_heard() {
-        for started in [Started::Running, Started::Unstartable(2), Started::Refused("no\u{e9} way".to_owned())] {
+        for started in
+            [Started::Running { pid: 7 }, Started::Unstartable(2), Started::Refused("no\u{e9} way".to_owned())]
+        {
             assert_eq!(started.to_string().parse(), Ok(started));
         }
         for ended in [Ended::Exited { code: 7, killed: 0 }, Ended::Signaled { signal: 9, killed: 3 }] {
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused() {
-        for line in ["", "running now", "unstartable x", "exited 1", "exited x 1"] {
+        for line in ["", "running now", "running", "unstartable x", "exited 1", "exited x 1"] {
             assert!(line.parse::<Started>().is_err() && line.parse::<Ended>().is_err(), "{line}");
         }
     }

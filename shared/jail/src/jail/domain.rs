@@ -1,4 +1,4 @@
-//! The two Landlock domains (Landlock, Documentation/userspace-api/landlock.rst): the supervisor's, which binds nothing but signals and
+//! The two Landlock domains (Documentation/userspace-api/landlock.rst of the kernel): the supervisor's, which binds nothing but signals and
 //! abstract sockets, and inside it the job's, which binds files and ports as well. The job cannot signal its supervisor, and whatever the
 //! supervisor may signal is the jail's.
 
@@ -19,11 +19,14 @@ use crate::{Network, Policy};
 /// The newest whose rights this program knows: what a kernel has beyond the level's own is taken too.
 const NEWEST: ABI = ABI::V9;
 
-/// Encloses the supervisor. Mounts stay possible, because no right of the file system is bound.
+/// Encloses the supervisor of level `landlock`. Where there is a PID namespace, that ends all of it.
+///
+/// A domain that says nothing of `Refer` denies it (links and renames from one directory into another), so that this one allows it.
 pub(super) fn enclose_supervisor() -> io::Result<()> {
     let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    let ruleset = ruleset.scope(Scope::from_all(ABI::V6)).and_then(Ruleset::create).map_err(io::Error::other)?;
-    enforce(ruleset)
+    let handled = ruleset.handle_access(AccessFs::Refer).and_then(|ruleset| ruleset.scope(Scope::from_all(ABI::V6)));
+    let ruleset = handled.and_then(Ruleset::create).map_err(io::Error::other)?;
+    enforce(allow(ruleset, Path::new("/"), AccessFs::Refer.into(), true)?)
 }
 
 /// Encloses the job.

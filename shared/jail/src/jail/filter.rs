@@ -65,6 +65,11 @@ fn programs(network: &Network, own_network: bool) -> io::Result<[BpfProgram; 2]>
         REFUSED.iter().chain(REFUSED_HERE).map(|&number| (number, Vec::new())).collect();
     rules.insert(libc::SYS_clone, new_namespaces()?);
     rules.insert(libc::SYS_ioctl, terminal()?);
+    // Landlock asks about `connect` alone, and these connect as well.
+    let fast_open = u64::from(libc::MSG_FASTOPEN.cast_unsigned());
+    for (number, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        rules.insert(number, vec![rule([Condition::new(flags, Len::Dword, Op::MaskedEq(fast_open), fast_open)])?]);
+    }
     let sockets = sockets(network, own_network)?;
     rules.insert(libc::SYS_socketpair, sockets.clone());
     rules.insert(libc::SYS_socket, sockets);
@@ -131,6 +136,11 @@ fn sockets(network: &Network, own_network: bool) -> io::Result<Vec<SeccompRule>>
             Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned())),
             Condition::new(1, Len::Dword, Op::MaskedEq(0xf), u64::from(libc::SOCK_RAW.cast_unsigned())),
         ])?);
+        // MPTCP, SMC, SCTP and the like are no TCP to Landlock.
+        let known = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMP, libc::IPPROTO_ICMPV6];
+        let is_no = |protocol: i32| Condition::new(2, Len::Dword, Op::Ne, u64::from(protocol.cast_unsigned()));
+        let inet = Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned()));
+        rules.push(rule([inet].into_iter().chain(known.map(is_no)))?);
     }
     Ok(rules)
 }
@@ -173,6 +183,6 @@ mod tests {
         };
         let ports = Network::Ports { connect: vec![443], listen: Vec::new() };
         let seen = [sum(&Network::Closed, false), sum(&Network::Closed, true), sum(&ports, false)];
-        assert_eq!((FILTER_VERSION, seen), (1, [1_702_003_413, 1_503_444_133, 1_503_444_133]));
+        assert_eq!((FILTER_VERSION, seen), (1, [3_839_657_587, 3_455_339_674, 3_455_339_674]));
     }
 }

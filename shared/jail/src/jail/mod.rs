@@ -23,7 +23,7 @@ use std::{
 use drydock_domain::Isolation;
 use rustix::{
     pipe::{PipeFlags, pipe_with},
-    process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior, setsid},
+    process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior},
 };
 
 use self::{fate::Fate, report::Worker, supervise::Child, sys::Forked};
@@ -71,14 +71,12 @@ pub(crate) fn end_as(done: &Done) -> ! {
 /// Nothing of whoever started this is left but its outputs and the way to it.
 fn enter() -> io::Result<Worker> {
     sys::close_from(3)?;
-    // It is one already where a shell started it.
-    let _leads = setsid();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     Worker::from_stdin()
 }
 
 fn supervised(policy: &Policy, program: &[OsString], worker: &Worker) -> io::Result<Done> {
-    let is_scoped = policy.level != Isolation::LandlockWeak;
+    let is_scoped = policy.level == Isolation::Landlock;
     set_child_subreaper(rustix::process::getpid().into())?;
     if is_scoped {
         domain::enclose_supervisor()?;
@@ -95,11 +93,11 @@ fn supervised(policy: &Policy, program: &[OsString], worker: &Worker) -> io::Res
     };
     give_up()?;
     drop((tell, write_fate));
-    let started = heard(told)?;
+    let started = heard(told, &child)?;
     worker.started(&started);
     let status = supervise::watch(&child, &signals, Some(worker))?;
     let killed = if is_scoped { supervise::end_all()? } else { supervise::end_children()? };
-    if started != Started::Running {
+    if !matches!(started, Started::Running { .. }) {
         return Ok(Done::NotRun);
     }
     let fate = Fate::read(fate)?.unwrap_or_else(|| status.into());
@@ -115,10 +113,10 @@ fn give_up() -> io::Result<()> {
 }
 
 /// What the child says before it becomes the program; nothing if it did.
-fn heard(told: OwnedFd) -> io::Result<Started> {
+fn heard(told: OwnedFd, child: &Child) -> io::Result<Started> {
     let mut line = String::new();
     File::from(told).read_to_string(&mut line)?;
-    if line.is_empty() { Ok(Started::Running) } else { line.parse().map_err(io::Error::other) }
+    if line.is_empty() { Ok(Started::Running { pid: child.program() }) } else { line.parse().map_err(io::Error::other) }
 }
 
 fn say(tell: OwnedFd, started: &Started) {

@@ -37,7 +37,7 @@ impl Worker {
 
     /// Tells how the start went. By hand, that it failed is all that is said.
     pub(super) fn started(&self, started: &Started) {
-        if self.0.is_none() && *started != Started::Running {
+        if self.0.is_none() && !matches!(started, Started::Running { .. }) {
             let _gone = writeln!(io::stderr(), "drydock-jail: {started}");
         }
         self.tell(&started.to_string());

@@ -27,6 +27,13 @@ pub(super) struct Child {
 }
 
 impl Child {
+    /// The program's process id as this process sees it; 0 if the kernel does not tell. The program has just started: it is the only child of a
+    /// namespace's first process.
+    pub(super) fn program(&self) -> i32 {
+        let own = self.pid.as_raw_nonzero().get();
+        if self.leads_group { own } else { children_of(own).first().map_or(0, |pid| pid.as_raw_nonzero().get()) }
+    }
+
     fn signal(&self, signal: Signal) {
         // ESRCH: it ended meanwhile.
         let _gone =
@@ -118,16 +125,19 @@ pub(super) fn end_all() -> io::Result<u32> {
 /// The same without a domain: only children are known to be the jail's. One that dies leaves its own to the supervisor, so that all come
 /// round, unless they start others faster.
 pub(super) fn end_children() -> io::Result<u32> {
-    let own = rustix::process::getpid().as_raw_nonzero();
-    let list = format!("/proc/self/task/{own}/children");
+    let own = rustix::process::getpid().as_raw_nonzero().get();
     until_nothing(|| {
-        let children = fs_err::read_to_string(&list).unwrap_or_default();
-        let pids = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-        for pid in pids {
+        for pid in children_of(own) {
             // ESRCH: dead, not reaped yet.
             let _dead = kill_process(pid, Signal::KILL);
         }
     })
+}
+
+/// Children of a process's main thread.
+fn children_of(pid: i32) -> Vec<Pid> {
+    let list = fs_err::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
 fn until_nothing(kill: impl Fn()) -> io::Result<u32> {
