@@ -77,6 +77,8 @@ environment_write
 tests_environment
 say "everything is built and up after $SECONDS s; running the tests"
 run_tests --workspace
+say "the tests of agents once more, behind walls"
+DRYDOCK_TEST_ISOLATION=landlock run_tests -p drydock-agent --test it -E 'not test(/^jailed::/)'
 say "cargo test --doc"
 cargo_here test --workspace --doc --locked --quiet
 say "chaos: 90 s of faults on servers of their own"

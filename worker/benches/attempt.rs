@@ -9,12 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use drydock_agent::{self as agent, Agents, AgentsConfig, Launch};
 use drydock_domain::{AttemptId, Digest, JobId, JobType, ObjectKind, ProjectId, TenantId, agent::AgentRequest};
 use drydock_storage::{BoxError, Limits, PackRegistry, Storage};
-use drydock_worker::{
-    agent::{self, Agents, AgentsConfig, Launch},
-    workspace::{self, Materialized, PushOptions, ScratchRoot},
-};
+use drydock_worker::workspace::{self, Materialized, PushOptions, ScratchRoot};
 use tokio::sync::{Semaphore, mpsc};
 
 const STAGES: [&str; 5] = ["create scratch", "materialize", "run `true`", "push", "remove scratch"];
@@ -80,6 +78,7 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         shared: false,
         home: &scratch.home(),
         tmp: &scratch.temp(),
+        jail: None,
         timeout: None,
         silence: None,
         cancel: Default::default(),

@@ -7,7 +7,8 @@ use drydock_queue::QueueConfig;
 use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
 use drydock_storage::StorageConfig;
 
-use crate::{agent::AgentsConfig, lease::OnLostContact, workspace::Rung};
+use crate::{isolation::IsolationConfig, lease::OnLostContact, workspace::Rung};
+use drydock_agent::AgentsConfig;
 
 /// Runs jobs: takes tickets, materializes workspaces, runs agents, pushes what they changed
 ///
@@ -75,6 +76,9 @@ pub struct WorkerConfig {
     /// Most bytes of output kept per job; what is beyond is counted, not kept
     #[arg(long, env = "DRYDOCK_LOG_CAP_BYTES", default_value_t = 64 << 20)]
     pub log_cap_bytes: u64,
+    /// Isolation
+    #[command(flatten)]
+    pub isolation: IsolationConfig,
     /// Agents
     #[command(flatten)]
     pub agents: AgentsConfig,

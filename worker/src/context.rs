@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     WorkerConfig,
-    agent::Agents,
     breaker::Breaker,
     cordon::Cordon,
     grouped::Grouped,
@@ -21,12 +20,15 @@ use crate::{
     running::Running,
     workspace::{Base, Materializer, ScratchRoot},
 };
+use drydock_agent::{Agents, Jail};
 
 /// Handles and settings; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) config: Arc<WorkerConfig>,
     pub(crate) agents: Arc<Agents>,
+    /// The walls around jobs; none only where the operator chose that.
+    pub(crate) jail: Option<Jail>,
     pub(crate) scratch: ScratchRoot,
     pub(crate) database: Database,
     pub(crate) storage: Storage,
@@ -47,8 +49,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The isolation this worker gives: a process group of its own. Stronger levels are granted only where they were probed.
-    pub(crate) const ISOLATION: Isolation = Isolation::None;
+    /// The isolation this worker gives: what was granted when it started.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.jail.as_ref().map_or(Isolation::None, |jail| jail.level)
+    }
 
     /// A version to start from, by what the database says of it.
     pub(crate) fn base(&self, tenant: TenantId, stored: &StoredAt) -> Base {
@@ -86,7 +90,7 @@ impl Context {
             session_slots: self.config.session_slots().into(),
             agents: offered(&self.agents, self.config.session_slots()),
             labels: serde_json::json!({}),
-            isolation: Self::ISOLATION,
+            isolation: self.isolation(),
             rung: self.materializer.ladder().best().to_string(),
             refused_rungs: self
                 .materializer
@@ -110,7 +114,7 @@ fn offered(agents: &Agents, session_slots: u16) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::AgentsConfig;
+    use drydock_agent::AgentsConfig;
 
     #[test]
     fn servers_are_offered_only_where_there_is_a_slot_for_one() {

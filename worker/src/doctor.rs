@@ -17,14 +17,17 @@ use tempfile::TempDir;
 
 use crate::{
     WorkerConfig,
-    agent::Agents,
     cache::{CacheMetrics, NodeCache},
+    isolation::{self, Trial, Wanted},
     node, service,
     workspace::{Ladder, Rung, ScratchRoot, scratch::CACHE},
 };
+use drydock_agent::Agents;
 
 /// Inodes below which a disk is told to be short of them: a workspace needs one a file.
 const FEW_INODES: u64 = 100_000;
+/// What helps where a level is not given.
+const WALLS: &str = "see the levels' needs in SECURITY.md, or ask for another one with DRYDOCK_ISOLATION";
 /// Where trials of the cache lie, so that the next worker removes what a doctor that was killed left.
 const TEMPORARY: &str = "tmp";
 
@@ -44,6 +47,7 @@ pub async fn doctor(config: &WorkerConfig) -> Report {
             "let this user write to DRYDOCK_SCRATCH_DIR and DRYDOCK_CACHE_DIR",
         )),
     }
+    walls(config, &mut report).await;
     agents(config, &mut report);
     report
 }
@@ -61,6 +65,25 @@ fn scratch(path: &Path) -> Finding {
             Finding::warning("scratch", what, "free inodes, or make the file system with more of them")
         }
         _ => Finding::ok("scratch", what),
+    }
+}
+
+/// Which isolation levels this node gives.
+async fn walls(config: &WorkerConfig, report: &mut Report) {
+    let (wanted, tried) = (config.isolation.wanted, config.isolation.clone());
+    let trials = tokio::task::spawn_blocking(move || isolation::all(&tried)).await.unwrap_or_default();
+    let best = trials.iter().find(|trial| trial.outcome.is_ok()).map(|trial| trial.level);
+    for Trial { level, outcome } in trials {
+        let is_needed = wanted == Wanted::Level(level) || (wanted == Wanted::Auto && best.is_none());
+        match outcome {
+            Ok(passed) => {
+                let (attacks, took) = (passed.attacks, passed.took.as_millis());
+                let said = format!("{level}: {attacks} attacks ended as they should, in {took} ms");
+                report.add(Finding::ok("isolation", said));
+            }
+            Err(reason) if is_needed => report.add(Finding::failure("isolation", format!("{level}: {reason}"), WALLS)),
+            Err(reason) => report.add(Finding::warning("isolation", format!("{level}: {reason}"), WALLS)),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod advertise;
-pub mod agent;
 mod ahead;
 mod boottime;
 mod breaker;
@@ -14,6 +13,7 @@ mod cordon;
 mod doctor;
 mod grouped;
 mod intake;
+mod isolation;
 mod job;
 mod kill_point;
 mod lease;
@@ -31,6 +31,7 @@ pub mod workspace;
 
 pub use config::WorkerConfig;
 pub use doctor::doctor;
+pub use isolation::{IsolationConfig, Reach, Wanted};
 pub use lease::OnLostContact;
 pub use mount::unmount_below;
 pub use service::run;

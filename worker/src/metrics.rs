@@ -1,8 +1,10 @@
 //! Metrics of one worker process.
 
-use drydock_domain::Outcome;
+use drydock_domain::{Isolation, Outcome};
 use drydock_runtime::metrics::{LATENCY_SECONDS, RUN_SECONDS};
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use crate::workspace::Rung;
 
@@ -15,6 +17,7 @@ pub(crate) struct WorkerMetrics {
     /// What outages led to.
     pub(crate) outages: OutageMetrics,
     pub(crate) offers: OfferMetrics,
+    pub(crate) isolation: IsolationMetrics,
     attempts: IntCounterVec,
     materialized: IntCounterVec,
     /// Rungs that failed a job, which took the next.
@@ -64,6 +67,7 @@ impl WorkerMetrics {
             )?,
             outages: OutageMetrics::register(registry)?,
             offers: OfferMetrics::register(registry)?,
+            isolation: IsolationMetrics::register(registry)?,
             attempts,
             materialized: by_rung("drydock_worker_materialized_total", "Workspaces made, by rung.")?,
             downgrades: by_rung(
@@ -117,6 +121,34 @@ impl OfferMetrics {
             "Trees that were brought here before a job needed them.",
         )?;
         Ok(Self { taken: of("taken"), declined: of("declined"), stale: of("stale"), fetched_ahead })
+    }
+}
+
+/// The walls around jobs.
+#[derive(Clone, Debug)]
+pub(crate) struct IsolationMetrics {
+    /// Self-tests after the first.
+    pub(crate) passed: IntCounter,
+    pub(crate) failed: IntCounter,
+    level: IntGaugeVec,
+}
+
+impl IsolationMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let help = "Self-tests of the walls around jobs while the worker ran, by what came of them.";
+        let tests = IntCounterVec::new(Opts::new("drydock_worker_isolation_tests_total", help), &["outcome"])?;
+        registry.register(Box::new(tests.clone()))?;
+        let of = |outcome| tests.with_label_values(&[outcome]);
+        let level =
+            IntGaugeVec::new(Opts::new("drydock_worker_isolation", "1 at the level jobs get here."), &["level"])?;
+        registry.register(Box::new(level.clone()))?;
+        Isolation::ALL.iter().for_each(|one| drop(level.with_label_values(&[one.as_str()])));
+        Ok(Self { passed: of("passed"), failed: of("failed"), level })
+    }
+
+    /// Tells the level that was granted.
+    pub(crate) fn granted(&self, level: Isolation) {
+        self.level.with_label_values(&[level.as_str()]).set(1);
     }
 }
 

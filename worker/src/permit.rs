@@ -7,7 +7,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{agent::Hold, boottime::Deadline};
+use crate::boottime::Deadline;
+use drydock_agent::Hold;
 
 /// How often a wait for leave looks at the boot-time clock, which no timer of ours follows.
 const LOOK: Duration = Duration::from_millis(50);

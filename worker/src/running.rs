@@ -8,7 +8,9 @@ use std::{
 use drydock_domain::{AttemptId, Phase};
 use tokio::sync::Notify;
 
-use crate::{agent::Hold, boottime::Deadline};
+use drydock_agent::Hold;
+
+use crate::boottime::Deadline;
 
 pub(crate) use crate::permit::{Permit, Stop, StopSignal};
 

@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 use crate::{
     WorkerConfig,
     advertise::advertise,
-    agent::Agents,
     ahead::Fetching,
     breaker::Breaker,
     cache::CacheMetrics,
@@ -22,6 +21,7 @@ use crate::{
     cordon::Cordon,
     grouped::Grouped,
     intake::Intake,
+    isolation,
     job::{self, Finishing},
     lease::{self, Identity, Lease},
     metrics::WorkerMetrics,
@@ -30,6 +30,7 @@ use crate::{
     spool::Spool,
     workspace::ScratchRoot,
 };
+use drydock_agent::{Agents, Jail};
 
 /// Least free space on the scratch disk at start.
 pub(crate) const MIN_FREE: u64 = 256 << 20;
@@ -51,6 +52,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     for (name, reason) in agents.unavailable_servers() {
         tracing::info!(session = name, "not offered: {reason}");
     }
+    let jail = walls(&config).await?;
     let scratch = take_scratch(&config).await?;
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = WorkerMetrics::register(&registry)?;
@@ -67,6 +69,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let context = Context {
         instance: instance(&config).into(),
         agents: Arc::new(agents),
+        jail,
         scratch,
         waker: Waker::start(&database, &shutdown),
         materializer,
@@ -83,6 +86,17 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     serve(context, broker, shutdown).await
 }
 
+/// The walls around jobs, tried out.
+async fn walls(config: &WorkerConfig) -> Result<Option<Jail>, Exit> {
+    let wanted = config.isolation.clone();
+    let granted = tokio::task::spawn_blocking(move || isolation::grant(&wanted)).await;
+    let jail = granted.map_err(|error| Exit::Failure(error.into()))?.map_err(|error| Exit::Usage(error.into()))?;
+    if jail.is_none() {
+        tracing::warn!("DRYDOCK_ISOLATION=none: jobs may do and read whatever this worker may");
+    }
+    Ok(jail)
+}
+
 async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(), Exit> {
     // Before registering, which ends what an earlier worker on this scratch directory ran.
     if Spool::of(&context.scratch).tell_all(&context.database).await > 0 {
@@ -93,6 +107,11 @@ async fn serve(context: Context, broker: Broker, shutdown: Shutdown) -> Result<(
     // Its predecessor on this scratch directory is over: what it ran can go on elsewhere at once.
     context.waker.wake_all();
     tasks::spawn("unknown claims", job::end_unknown(context.clone(), unknown_claims));
+    context.metrics.isolation.granted(context.isolation());
+    if let Some(jail) = context.jail.clone() {
+        let (every, metrics) = (context.config.isolation.isolation_recheck, context.metrics.isolation.clone());
+        tasks::spawn("isolation", isolation::watch(jail, every, metrics, shutdown.clone()));
+    }
     let (offering, offers) = offers::offers(context.metrics.offers.clone());
     let listener = Listener { renew: lease.renew_now(), offering, fetching: Fetching::start(&context, &shutdown) };
     tasks::spawn("control", control::heed(broker.clone(), identity.clone(), listener, shutdown.clone()));
@@ -160,7 +179,7 @@ async fn take_scratch(config: &WorkerConfig) -> Result<ScratchRoot, Exit> {
     let path = config.scratch_dir.clone();
     let taken = tokio::task::spawn_blocking(move || {
         let root = ScratchRoot::open(&path, MIN_FREE)?;
-        let strays = crate::agent::end_strays(root.path())?;
+        let strays = drydock_agent::end_strays(root.path())?;
         let removed = root.sweep()?;
         Ok::<_, anyhow::Error>((root, strays, removed))
     });

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytesize::ByteSize;
 use clap::Args;
+use drydock_agent::AgentsConfig;
 use drydock_runtime::config::{duration, optional_secret, positive_duration};
-use drydock_worker::agent::AgentsConfig;
 use secrecy::SecretString;
 
 use super::{Context, connection::Resolved};

@@ -2,9 +2,9 @@
 
 use std::{io, path::PathBuf};
 
+use drydock_agent::AgentConfigError;
 use drydock_client::ClientError;
 use drydock_runtime::config::ConfigError;
-use drydock_worker::agent::AgentConfigError;
 
 use super::{
     link::{AddressError, Final},

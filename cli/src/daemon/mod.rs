@@ -19,10 +19,10 @@ mod token;
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
+use drydock_agent::{Agents, AgentsConfig, end_strays};
 use drydock_client::Client;
 use drydock_domain::ProjectId;
 use drydock_runtime::Shutdown;
-use drydock_worker::agent::{Agents, AgentsConfig, end_strays};
 use secrecy::SecretString;
 use tokio::{
     sync::mpsc::UnboundedReceiver,

@@ -38,11 +38,24 @@ service_start() {
   )
 }
 
+# What jobs have to be able to read beside the system's own: agents that `make agents` installed, and what is on the PATH (not Cargo's, whose
+# directory has the keys of registries).
+services_toolchains() {
+  local entry found=()
+  [[ ! -d $ROOT/.local/agents ]] || found+=("$ROOT/.local/agents")
+  while IFS= read -r -d : entry; do
+    [[ $entry != /*/* || $entry == /usr/* || ! -d ${entry%/*} || ${entry%/*} == "$HOME" || $entry == */.cargo/* ]] || found+=("${entry%/*}")
+  done <<<"$PATH:"
+  local IFS=:
+  printf '%s' "${found[*]}"
+}
+
 services_start() {
   local codex=$ROOT/.local/agents/node_modules/.bin/codex
   # `make down` should not wait minutes for a long job: what is left after this is handed back and runs again.
   local worker=("DRYDOCK_DRAIN_TIMEOUT=${DRYDOCK_DRAIN_TIMEOUT:-20s}")
   [[ ! -x $codex ]] || worker+=("DRYDOCK_CODEX_BIN=$codex")
+  worker+=("DRYDOCK_JAIL_READ=${DRYDOCK_JAIL_READ:-$(services_toolchains)}")
   local fleet
   fleet=DRYDOCK_DATABASE_URL=$(environment_database drydock_fleet)
   service_start api drydock-api api_admin "DRYDOCK_API_ADDR=127.0.0.1:$(setting_get api_port)" \

@@ -24,6 +24,19 @@ pub use tap::Tap;
 pub use violations::violations;
 pub use wait::until;
 
+/// Where programs are installed beside the system's own, by the `PATH` of the test: what jobs behind walls have to be able to read.
+pub fn toolchains() -> Vec<std::path::PathBuf> {
+    let path = setting("PATH");
+    let places = std::env::split_paths(&path).filter_map(|entry| Some(entry.parent()?.to_owned()));
+    places.filter(|place| place.components().count() > 1 && !place.starts_with("/usr") && place.is_dir()).collect()
+}
+
+/// The value of a variable, or what stands for it where it is not set.
+#[expect(clippy::disallowed_methods, reason = "tests read what they are run with")]
+pub fn setting_or(name: &str, default: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
 /// The value of a variable that `make test` sets.
 #[expect(clippy::disallowed_methods, reason = "tests read where their servers are")]
 pub fn setting(name: &str) -> String {

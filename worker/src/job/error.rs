@@ -4,7 +4,9 @@ use drydock_database::DatabaseError;
 use drydock_domain::Outcome;
 use drydock_storage::StorageErrorKind;
 
-use crate::{agent::AgentError, log::LogError, running::Stop, workspace::WorkspaceError};
+use drydock_agent::AgentError;
+
+use crate::{log::LogError, running::Stop, workspace::WorkspaceError};
 
 /// A fault of ours, by stage.
 #[derive(Debug, thiserror::Error)]

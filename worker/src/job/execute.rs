@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drydock_agent::{self as agent, AgentExit, AgentOutput, AgentSpec, Ending, Launch};
 use drydock_domain::{
     JobType, Outcome, Phase,
     agent::{AgentRequest, AgentResult, AgentStatus},
@@ -9,10 +10,7 @@ use drydock_domain::{
 use tokio::sync::mpsc;
 
 use super::{Attempt, error::JobError, prepare::Prepared, serve};
-use crate::{
-    agent::{self, AgentExit, AgentOutput, AgentSpec, Ending, Launch},
-    running::Stop,
-};
+use crate::running::Stop;
 
 /// Lines that wait between the agent's pipe and the log.
 pub(super) const BACKLOG: usize = 64;
@@ -50,6 +48,7 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 argv: attempt.claim.spec.argv.as_deref(),
                 workspace: attempt.scratch.workspace(),
                 shared: false,
+                jail: attempt.context.jail.as_ref(),
                 home: &home,
                 tmp: &tmp,
                 timeout: attempt.claim.spec.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),

@@ -3,6 +3,7 @@
 
 use std::{sync::OnceLock, time::Duration};
 
+use drydock_agent::{self as agent, Over, Serve, Served, ServerSpec};
 use drydock_database::{DatabaseError, session, wake::Channel};
 use drydock_domain::{
     Outcome, Phase,
@@ -16,10 +17,7 @@ use super::{
     error::JobError,
     execute::{BACKLOG, Executed, pump, request},
 };
-use crate::{
-    agent::{self, Over, Serve, Served, ServerSpec},
-    running::Stop,
-};
+use crate::running::Stop;
 
 pub(super) async fn serve(attempt: &Attempt) -> Result<Executed, JobError> {
     let stage = attempt.enter(Phase::Running).await;
@@ -43,6 +41,7 @@ pub(super) async fn serve(attempt: &Attempt) -> Result<Executed, JobError> {
         workspace: attempt.scratch.workspace(),
         home: &home,
         tmp: &tmp,
+        jail: attempt.context.jail.as_ref(),
         bind: attempt.context.config.agents.sessions.session_bind,
         idle: plan.idle_timeout_s.map(|seconds| Duration::from_secs(seconds.unsigned_abs().into())),
         release: permit.release.token(),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Parser as _;
+use drydock_agent::Agents;
 use drydock_database::{
     job::{self, Claimed, NewJob},
     project::{self, NewProject},
@@ -17,8 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Attempt, Finishing};
 use crate::{
-    WorkerConfig, agent::Agents, boottime::BootInstant, breaker::Breaker, cache::CacheMetrics, context::Context,
-    cordon::Cordon, grouped::Grouped, metrics::WorkerMetrics, node, running::Running, workspace::ScratchRoot,
+    WorkerConfig, boottime::BootInstant, breaker::Breaker, cache::CacheMetrics, context::Context, cordon::Cordon,
+    grouped::Grouped, metrics::WorkerMetrics, node, running::Running, workspace::ScratchRoot,
 };
 
 const TENANT: TenantId = TenantId::DEFAULT;
@@ -65,6 +66,7 @@ impl Fleet {
             breaker: Breaker::new(metrics.outages.breaker_open.clone()),
             cordon: Cordon::new(metrics.draining.clone()),
             agents: Arc::new(Agents::load(&config.agents).unwrap()),
+            jail: None,
             scratch: root,
             database: database.database.clone(),
             storage,

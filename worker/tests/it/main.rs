@@ -1,11 +1,4 @@
 //! Integration tests of the worker.
 #![expect(clippy::unwrap_used, reason = "a test's helpers may give up")]
 
-mod agent;
-mod agent_codex;
-mod agent_freeze;
-mod agent_harness;
-mod agent_output;
-mod agent_result;
 mod doctor;
-mod session_server;

@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
+use drydock_agent::{AgentError, Ending, Plain, PlainEnding, is_on_path, run_plain};
 use drydock_domain::{AttemptId, Outcome, agent::AgentRequest};
-use drydock_worker::agent::{AgentError, Ending, Plain, PlainEnding, is_on_path, run_plain};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

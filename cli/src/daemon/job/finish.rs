@@ -2,6 +2,7 @@
 
 use std::{io, time::Instant};
 
+use drydock_agent::{AgentExit, Ending};
 use drydock_database::report::Report;
 use drydock_domain::{
     Outcome,
@@ -9,7 +10,6 @@ use drydock_domain::{
     daemon::DaemonJob,
 };
 use drydock_runtime::{Backoff, exit::chain};
-use drydock_worker::agent::{AgentExit, Ending};
 use tokio::time::{sleep, timeout};
 
 use super::{

@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
+use drydock_agent::Agents;
 use drydock_domain::{
     AttemptId, Outcome, Phase,
     daemon::{DaemonJob, SLOTS},
 };
-use drydock_worker::agent::Agents;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;

@@ -1,11 +1,11 @@
 //! What is reported of an attempt, in the words that workers use, and small enough for a frame.
 
+use drydock_agent::AgentExit;
 use drydock_database::report::Report;
 use drydock_domain::{
     agent::{AgentRequest, MAX_RESULT_BYTES},
     daemon::MAX_FRAME,
 };
-use drydock_worker::agent::AgentExit;
 
 use super::{super::command::Answer, changes::Changes};
 

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, path::PathBuf};
 
+use drydock_agent::AgentsConfig;
 use drydock_domain::{JobId, JobType, daemon::FromDaemon};
-use drydock_worker::agent::AgentsConfig;
 use tokio::time::timeout;
 
 use super::*;

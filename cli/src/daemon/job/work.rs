@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, io, path::PathBuf, time::Duration};
 
+use drydock_agent::{self as agent, AgentError, AgentExit, AgentOutput, Launch, Protocol};
 use drydock_domain::{
     JobType,
     agent::AgentRequest,
     daemon::{DaemonJob, FromDaemon},
 };
 use drydock_runtime::exit::chain;
-use drydock_worker::agent::{self, AgentError, AgentExit, AgentOutput, Launch, Protocol};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -120,6 +120,7 @@ impl Jobs {
             shared: true,
             home: &scratch.home,
             tmp: &scratch.tmp,
+            jail: None,
             timeout: job.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
             silence: job.silence_timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
             cancel,

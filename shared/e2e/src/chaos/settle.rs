@@ -105,7 +105,7 @@ async fn read_effects(run: &Run, project: Uuid) -> Result<Vec<Uuid>> {
 /// Kills what a failed run left, and removes the scratch directories: their content is no evidence.
 fn clean(run: &Run) -> Result<()> {
     for worker in run.arena.fleet.of(Role::Worker).filter(|worker| worker.scratch.exists()) {
-        drydock_worker::agent::end_strays(&worker.scratch)?;
+        drydock_agent::end_strays(&worker.scratch)?;
         fs_err::remove_dir_all(&worker.scratch)?;
     }
     Ok(())

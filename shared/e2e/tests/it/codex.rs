@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::stack::{
     Options, Stack,
     client::{http, id},
+    toolchains,
 };
 
 const CANARY: &str = "sk-canary-0123456789abcdef";
@@ -25,7 +26,11 @@ async fn stack(model: &ScriptedModel) -> Stack {
         ("OPENAI_API_KEY", CANARY.to_owned()),
         ("DRYDOCK_DEFAULT_AGENT", "codex".to_owned()),
     ];
-    Stack::with(Options { settings, ..Options::default() }).await
+    // Its program is a link into the packages that npm keeps beside it.
+    let packages = Path::new(&setting("DRYDOCK_CODEX_BIN")).ancestors().nth(2).unwrap().display().to_string();
+    let worker_settings =
+        vec![("DRYDOCK_ISOLATION", "auto".to_owned()), ("DRYDOCK_JAIL_READ", format!("{}:{packages}", toolchains()))];
+    Stack::with(Options { settings, worker_settings, ..Options::default() }).await
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod daemons;
 mod drain;
 mod examples;
 mod failover;
+mod isolation;
 mod leader;
 mod load;
 mod locality;

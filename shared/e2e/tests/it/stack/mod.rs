@@ -33,7 +33,7 @@ impl Drop for Stack {
         self.dispatchers.clear();
         self.workers.clear();
         // Killed workers leave their agents behind; only a successor would end them.
-        drydock_worker::agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
+        drydock_agent::end_strays(self.scratch.path()).expect("what the workers ran can be killed");
         // And what they mounted, which would outlive the directory.
         drydock_worker::unmount_below(self.scratch.path()).expect("what the workers mounted can be unmounted");
     }
@@ -55,6 +55,12 @@ pub(crate) struct Options {
 impl Stack {
     pub(crate) async fn start() -> Self {
         Self::with(Options::default()).await
+    }
+
+    /// Its workers give this isolation: a level, or `auto`.
+    pub(crate) async fn walled(isolation: &str) -> Self {
+        let worker_settings = vec![("DRYDOCK_ISOLATION", isolation.to_owned())];
+        Self::with(Options { worker_settings, ..Options::default() }).await
     }
 
     /// Reaches its database through `server`, a proxy's URL without a database name.
@@ -252,6 +258,12 @@ impl Stack {
     }
 }
 
+/// `DRYDOCK_JAIL_READ` of this machine.
+pub(crate) fn toolchains() -> String {
+    let places: Vec<String> = drydock_testing::toolchains().iter().map(|place| place.display().to_string()).collect();
+    places.join(":")
+}
+
 fn admin() -> [(&'static str, String); 1] {
     [("DRYDOCK_ADMIN_ADDR", format!("127.0.0.1:{}", free_port()))]
 }
@@ -278,6 +290,9 @@ fn common(database: &TestDatabase, temp: PathBuf) -> Vec<(String, String)> {
         ("DRYDOCK_CLAIM_TIMEOUT", "2s".to_owned()),
         ("DRYDOCK_REPAIR_PERIOD", "200ms".to_owned()),
         ("DRYDOCK_AGENT_GRACE", "500ms".to_owned()),
+        // What jobs do is seen in files outside of their workspaces, which walls would keep from them; see `Stack::walled`.
+        ("DRYDOCK_ISOLATION", "none".to_owned()),
+        ("DRYDOCK_JAIL_READ", toolchains()),
         ("TMPDIR", temp.display().to_string()),
         ("PATH", drydock_testing::setting("PATH")),
     ];
