@@ -30,6 +30,12 @@ pub(crate) struct ApiMetrics {
     pub(crate) changes_limited: IntCounter,
     /// Looks at issuers' keys, by how they ended.
     pub(crate) issuer_fetches: IntCounterVec,
+    /// Open connections.
+    pub(crate) connections: IntGauge,
+    /// Connections refused, by which limit was reached.
+    pub(crate) connections_refused: IntCounterVec,
+    /// Connections ended, by what they did not do in time.
+    pub(crate) connections_cut: IntCounterVec,
 }
 
 impl ApiMetrics {
@@ -74,6 +80,7 @@ impl ApiMetrics {
             issuer_fetches.with_label_values(&[outcome]);
         }
         registry.register(Box::new(issuer_fetches.clone()))?;
+        let (connections, connections_refused, connections_cut) = register_connections(registry)?;
         Ok(Self {
             request_seconds,
             streams,
@@ -86,6 +93,9 @@ impl ApiMetrics {
             rate_limited,
             changes_limited,
             issuer_fetches,
+            connections,
+            connections_refused,
+            connections_cut,
         })
     }
 }
@@ -100,4 +110,22 @@ fn register_daemons(registry: &Registry) -> prometheus::Result<(IntGauge, IntCou
     }
     registry.register(Box::new(connections.clone()))?;
     Ok((daemons, connections))
+}
+
+fn register_connections(registry: &Registry) -> prometheus::Result<(IntGauge, IntCounterVec, IntCounterVec)> {
+    let connections = IntGauge::new("drydock_api_connections", "Open connections.")?;
+    let help = "Connections refused because too many were open: of all, or of one address.";
+    let refused = IntCounterVec::new(Opts::new("drydock_api_connections_refused_total", help), &["kind"])?;
+    let help = "Connections ended by the server because no head of a request came in time, or because they were idle.";
+    let cut = IntCounterVec::new(Opts::new("drydock_api_connections_cut_total", help), &["kind"])?;
+    for kind in ["all", "address"] {
+        refused.with_label_values(&[kind]);
+    }
+    for kind in ["head", "idle"] {
+        cut.with_label_values(&[kind]);
+    }
+    registry.register(Box::new(connections.clone()))?;
+    registry.register(Box::new(refused.clone()))?;
+    registry.register(Box::new(cut.clone()))?;
+    Ok((connections, refused, cut))
 }

@@ -93,6 +93,7 @@ impl Kind {
             403 => Self::new(status, "forbidden", "Forbidden"),
             404 => Self::new(status, "not_found", "Not found"),
             405 => Self::new(status, "method_not_allowed", "Method not allowed"),
+            408 => Self::new(status, "request_timeout", "Request timeout"),
             409 => Self::new(status, "conflict", "Conflict"),
             410 => Self::new(status, "gone", "Gone"),
             412 => Self::new(status, "precondition_failed", "Precondition failed"),

@@ -11,7 +11,11 @@ use axum::{
 use tracing::Instrument as _;
 
 use super::request_id;
-use crate::{error::render, state::Shared};
+use crate::{
+    error::{Body, render},
+    serve::Late,
+    state::Shared,
+};
 
 /// What the log and the metrics say of a request.
 struct Seen {
@@ -32,7 +36,11 @@ pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, nex
     };
     let span = tracing::info_span!("request", request_id = %id);
     request.extensions_mut().insert(request_id::RequestId(id.clone()));
-    let response = next.run(request).instrument(span.clone()).await;
+    let late = request.extensions().get::<Late>().cloned();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if late.is_some_and(|late| late.is_noted()) {
+        Body::late(&mut response);
+    }
     let (mut response, cause) = render(response, &id);
     let response_headers = response.headers_mut();
     response_headers.insert(request_id::X_REQUEST_ID, header);

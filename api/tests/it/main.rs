@@ -7,6 +7,7 @@ mod auth;
 mod batches;
 mod by_hand;
 mod conformance;
+mod connections;
 mod cors;
 mod deletion;
 mod errors;
