@@ -28,6 +28,8 @@ pub(crate) struct ApiMetrics {
     pub(crate) rate_limited: IntCounter,
     /// Other changes that came too soon.
     pub(crate) changes_limited: IntCounter,
+    /// Keys and tokens that are nobody's, and came too soon after others.
+    pub(crate) bad_keys_limited: IntCounter,
     /// Looks at issuers' keys, by how they ended.
     pub(crate) issuer_fetches: IntCounterVec,
     /// Open connections.
@@ -74,6 +76,9 @@ impl ApiMetrics {
         let help = "Requests that may change something other than jobs, refused because their tenant asked too often.";
         let changes_limited = IntCounter::new("drydock_api_changes_limited_total", help)?;
         registry.register(Box::new(changes_limited.clone()))?;
+        let help = "Requests with API keys or tokens that are nobody's, answered 429 because their address presented too many.";
+        let bad_keys_limited = IntCounter::new("drydock_api_bad_keys_limited_total", help)?;
+        registry.register(Box::new(bad_keys_limited.clone()))?;
         let help = "Looks at the keys of OIDC issuers, by outcome: ok or failed.";
         let issuer_fetches = IntCounterVec::new(Opts::new("drydock_api_issuer_fetches_total", help), &["outcome"])?;
         for outcome in ["ok", "failed"] {
@@ -92,6 +97,7 @@ impl ApiMetrics {
             audit_records,
             rate_limited,
             changes_limited,
+            bad_keys_limited,
             issuer_fetches,
             connections,
             connections_refused,

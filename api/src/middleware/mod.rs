@@ -1,10 +1,11 @@
-//! What surrounds every request, outermost first: one trailing slash less, an id and a log line, CORS.
+//! What surrounds every request, outermost first: one trailing slash less, an id, a log line and the headers against browsers, CORS.
 
 mod coding;
 mod cors;
 mod head;
 mod observe;
 mod request_id;
+mod security;
 mod slash;
 
 pub(crate) use self::{

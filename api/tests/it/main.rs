@@ -16,6 +16,7 @@ mod files;
 mod fleet;
 mod forks;
 mod harness;
+mod headers;
 mod hostile;
 mod import;
 mod intake;

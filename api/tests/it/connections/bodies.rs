@@ -19,7 +19,8 @@ async fn a_body_that_stops_is_a_408() {
     ];
     for (line, kind, part, detail) in cases {
         let mut stream = from([127, 0, 0, 1], &api).await;
-        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 1000\r\n\r\n{part}");
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 1000\r\n\r\n{part}");
         stream.write_all(head.as_bytes()).await.unwrap();
         let said = rest(&mut stream).await;
         let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}: no head in '{said}'"));
@@ -30,8 +31,7 @@ async fn a_body_that_stops_is_a_408() {
     }
     // A drop every now and then is not enough for JSON.
     let mut stream = from([127, 0, 0, 1], &api).await;
-    let head =
-        "POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
+    let head = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let dripping = async {
         while stream.write_all(b" ").await.is_ok() {

@@ -30,7 +30,7 @@ async fn an_address_has_its_share_and_the_next_one_is_told() {
     drydock_testing::until("its place is free", crate::harness::PATIENCE, async || {
         let mut stream = from([127, 0, 0, 2], &api).await;
         // A refused connection may be closed before it has written.
-        let _written = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let _written = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         rest(&mut stream).await.starts_with("HTTP/1.1 200").then_some(())
     })
     .await;
@@ -52,7 +52,7 @@ async fn a_thousand_half_open_requests_do_not_stop_the_service() {
     // Whoever had a connection goes on; a new one has to wait until the half-open ones are ended.
     drydock_testing::until("the service answers again", crate::harness::PATIENCE, async || {
         let mut stream = from([127, 0, 0, 4], &api).await;
-        let _written = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let _written = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         rest(&mut stream).await.starts_with("HTTP/1.1 200").then_some(())
     })
     .await;

@@ -16,8 +16,8 @@ use tokio::{
 use crate::harness::{Api, PATIENCE};
 
 /// A head that lacks its last line.
-const HALF: &[u8] = b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\nX-More: ";
-const WHOLE: &[u8] = b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\n\r\n";
+const HALF: &[u8] = b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\nX-More: ";
+const WHOLE: &[u8] = b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A connection from this address of the host's own network, which is another client to the server.
 async fn from(address: [u8; 4], api: &Api) -> TcpStream {
