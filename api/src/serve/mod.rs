@@ -71,9 +71,7 @@ impl Server {
             .max_concurrent_streams(connections.http2_stream_limit.get())
             .max_pending_accept_reset_streams(MAX_RESET)
             .max_local_error_reset_streams(MAX_FAULTS)
-            .max_header_list_size(MAX_FIELD_BYTES)
-            // For WebSockets (RFC 8441).
-            .enable_connect_protocol();
+            .max_header_list_size(MAX_FIELD_BYTES);
         Self(Arc::new(Inner {
             limits: Limits {
                 head: connections.head_timeout,
