@@ -26,6 +26,7 @@ mod rate;
 mod router;
 mod run;
 mod schedules;
+mod serve;
 mod sessions;
 mod state;
 mod stream;

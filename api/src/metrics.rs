@@ -28,8 +28,16 @@ pub(crate) struct ApiMetrics {
     pub(crate) rate_limited: IntCounter,
     /// Other changes that came too soon.
     pub(crate) changes_limited: IntCounter,
+    /// Keys and tokens that are nobody's, and came too soon after others.
+    pub(crate) bad_keys_limited: IntCounter,
     /// Looks at issuers' keys, by how they ended.
     pub(crate) issuer_fetches: IntCounterVec,
+    /// Open connections.
+    pub(crate) connections: IntGauge,
+    /// Connections refused, by which limit was reached.
+    pub(crate) connections_refused: IntCounterVec,
+    /// Connections ended, by what they did not do in time.
+    pub(crate) connections_cut: IntCounterVec,
 }
 
 impl ApiMetrics {
@@ -68,12 +76,16 @@ impl ApiMetrics {
         let help = "Requests that may change something other than jobs, refused because their tenant asked too often.";
         let changes_limited = IntCounter::new("drydock_api_changes_limited_total", help)?;
         registry.register(Box::new(changes_limited.clone()))?;
+        let help = "Requests with API keys or tokens that are nobody's, answered 429 because their address presented too many.";
+        let bad_keys_limited = IntCounter::new("drydock_api_bad_keys_limited_total", help)?;
+        registry.register(Box::new(bad_keys_limited.clone()))?;
         let help = "Looks at the keys of OIDC issuers, by outcome: ok or failed.";
         let issuer_fetches = IntCounterVec::new(Opts::new("drydock_api_issuer_fetches_total", help), &["outcome"])?;
         for outcome in ["ok", "failed"] {
             issuer_fetches.with_label_values(&[outcome]);
         }
         registry.register(Box::new(issuer_fetches.clone()))?;
+        let (connections, connections_refused, connections_cut) = register_connections(registry)?;
         Ok(Self {
             request_seconds,
             streams,
@@ -85,7 +97,11 @@ impl ApiMetrics {
             audit_records,
             rate_limited,
             changes_limited,
+            bad_keys_limited,
             issuer_fetches,
+            connections,
+            connections_refused,
+            connections_cut,
         })
     }
 }
@@ -100,4 +116,22 @@ fn register_daemons(registry: &Registry) -> prometheus::Result<(IntGauge, IntCou
     }
     registry.register(Box::new(connections.clone()))?;
     Ok((daemons, connections))
+}
+
+fn register_connections(registry: &Registry) -> prometheus::Result<(IntGauge, IntCounterVec, IntCounterVec)> {
+    let connections = IntGauge::new("drydock_api_connections", "Open connections.")?;
+    let help = "Connections refused because too many were open: of all, or of one address.";
+    let refused = IntCounterVec::new(Opts::new("drydock_api_connections_refused_total", help), &["kind"])?;
+    let help = "Connections ended by the server because no head of a request came in time, or because they were idle.";
+    let cut = IntCounterVec::new(Opts::new("drydock_api_connections_cut_total", help), &["kind"])?;
+    for kind in ["all", "address"] {
+        refused.with_label_values(&[kind]);
+    }
+    for kind in ["head", "idle"] {
+        cut.with_label_values(&[kind]);
+    }
+    registry.register(Box::new(connections.clone()))?;
+    registry.register(Box::new(refused.clone()))?;
+    registry.register(Box::new(cut.clone()))?;
+    Ok((connections, refused, cut))
 }

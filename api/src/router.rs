@@ -113,5 +113,6 @@ pub(crate) fn service(
         // Inside of CORS: a browser asks without a key whether it may ask with one.
         .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate));
     let router = own::cors(router, &app.config.cors)?;
+    let router = router.layer(middleware::from_fn(own::unambiguous));
     Ok(router.layer(middleware::from_fn_with_state(app.clone(), own::observe)))
 }

@@ -1,9 +1,9 @@
 //! The service from start to stop: connect, serve, drain.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::{Router, extract::Request};
+use axum::Router;
 use drydock_database::{Database, role::Service, wake::Waker};
 use drydock_runtime::{
     Shutdown,
@@ -14,7 +14,6 @@ use drydock_runtime::{
 use drydock_storage::{Limits, ManifestCache, Storage, StorageMetrics};
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::Semaphore};
-use tower::{Layer as _, util::MapRequestLayer};
 
 use crate::{
     agents::KnownAgents,
@@ -25,10 +24,10 @@ use crate::{
     jobs::Intake,
     logs,
     metrics::ApiMetrics,
-    middleware::without_trailing_slash,
     openapi,
-    rate::Rate,
+    rate::{Rate, Strikes},
     router,
+    serve::Server,
     state::{App, Shared},
     uploads::Uploads,
 };
@@ -89,16 +88,19 @@ pub async fn run(config: ApiConfig, secrets: Secrets, listeners: Listeners, shut
         let router = admin::router("api", registry.clone(), readiness.clone(), shutdown.clone());
         tasks::spawn("admin", admin::serve(listener, router, shutdown.clone()));
     }
+    let server = Server::new(&app.config, &app.metrics);
     if let Some(listener) = listeners.sessions {
         let own = router::service(router::session_routes(), &app, &registry, readiness.clone());
         let own = own.map_err(|error| Exit::Usage(error.into()))?;
-        tasks::spawn("instance manager", serve_beside(listener, own, shutdown.clone()));
+        let (server, shutdown) = (server.clone(), shutdown.clone());
+        // What of it still runs at a stop has the time that the service gives its own.
+        tasks::spawn("instance manager", async move { server.run(listener, own, &shutdown).await });
     }
     let router = router::service(routes, &app, &registry, readiness).map_err(|error| Exit::Usage(error.into()))?;
     if let Ok(address) = listeners.api.local_addr() {
         tracing::info!(%address, "serving");
     }
-    serve(listeners.api, router, &app, &shutdown).await
+    serve(&server, listeners.api, router, &app, &shutdown).await
 }
 
 async fn connect(
@@ -133,6 +135,7 @@ async fn connect(
         keys: Keys::new(&database, config.key_cache),
         job_rate: Rate::of_jobs(config.job_rate, config.job_burst),
         change_rate: Rate::of_changes(config.change_rate, config.change_burst),
+        strikes: Strikes::new(config.bad_key_rate, config.bad_key_burst),
         tokens,
         vault: secrets.webhook_keys.clone(),
         webhooks: config.webhooks.policy(),
@@ -159,21 +162,14 @@ fn readiness(app: &Shared) -> Readiness {
     })
 }
 
-/// Serves until `shutdown`; what then still runs has the time that the service gives its own.
-async fn serve_beside(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
-    let service = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.triggered().await });
-    if let Err(error) = serving.await {
-        tracing::error!("failed to serve sessions of older clients: {}", chain(&error));
-    }
-}
-
-async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &Shutdown) -> Result<(), Exit> {
-    let service = MapRequestLayer::new(without_trailing_slash::<axum::body::Body>).layer(router);
-    let stop = shutdown.clone();
-    let service = axum::ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.triggered().await });
+async fn serve(
+    server: &Server,
+    listener: TcpListener,
+    router: Router,
+    app: &Shared,
+    shutdown: &Shutdown,
+) -> Result<(), Exit> {
+    let serving = server.run(listener, router, shutdown);
     let grace = app.config.shutdown_grace;
     let patience = async {
         shutdown.triggered().await;
@@ -183,7 +179,7 @@ async fn serve(listener: TcpListener, router: Router, app: &Shared, shutdown: &S
         }
     };
     tokio::select! {
-        served = serving => served.context("serve the API").map_err(Exit::Failure)?,
+        () = serving => {}
         () = patience => {}
     }
     // Upgraded connections are nobody's requests any more; each tells its daemon to come back elsewhere.

@@ -18,7 +18,7 @@ use crate::{
     jobs::Intake,
     logs,
     metrics::ApiMetrics,
-    rate::Rate,
+    rate::{Rate, Strikes},
     uploads::Uploads,
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct App {
     pub(crate) job_rate: Option<Rate>,
     /// The same for other changes.
     pub(crate) change_rate: Option<Rate>,
+    /// Which addresses present keys that are nobody's, where that is limited.
+    pub(crate) strikes: Option<Strikes>,
     /// Which tokens of issuers count.
     pub(crate) tokens: Tokens,
     /// What secrets of webhooks are kept with.

@@ -1,7 +1,7 @@
 //! The one place where requests that may change something are recorded: before a handler sees them, and when they are answered.
 
 use axum::{
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -15,7 +15,7 @@ use super::{
     changes::noted,
     draft::Draft,
 };
-use crate::{auth::Caller, state::Shared};
+use crate::{auth::Caller, serve::Client, state::Shared};
 
 /// Has a request recorded that may change something. Where that cannot be done, neither can what it asks for.
 pub(crate) async fn record(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
@@ -24,8 +24,8 @@ pub(crate) async fn record(State(app): State<Shared>, mut request: Request, next
     // Without a caller it was not let in, or is for everybody.
     let caller = request.extensions().get::<Caller>().copied();
     let (Some(action), Some(caller)) = (action, caller) else { return next.run(request).await };
-    let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>().map(|peer| peer.0.ip());
-    let draft = Draft::of(&request, caller, action.name, peer);
+    let ip = request.extensions().get::<Client>().map(|client| client.ip);
+    let draft = Draft::of(&request, caller, action.name, ip);
     if action.with_the_change {
         request.extensions_mut().insert(draft.clone());
         let response = next.run(request).await;

@@ -24,7 +24,7 @@ pub(super) enum Presented {
 pub(super) fn read(headers: &HeaderMap, taken: bool) -> Result<Option<Presented>, ApiError> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(first) = given.next() else { return Ok(None) };
-    let malformed = || ApiError::Unauthorized("Malformed API key: send Authorization: Bearer dd_…, once");
+    let malformed = || ApiError::Stranger("Malformed API key: send Authorization: Bearer dd_…, once");
     if given.next().is_some() {
         return Err(malformed());
     }
@@ -34,7 +34,7 @@ pub(super) fn read(headers: &HeaderMap, taken: bool) -> Result<Option<Presented>
     }
     if taken && is_token(text) {
         if text.len() > MAX_TOKEN {
-            return Err(ApiError::Unauthorized("Token is too long: it may have 16 KiB"));
+            return Err(ApiError::Stranger("Token is too long: it may have 16 KiB"));
         }
         return Ok(Some(Presented::Token(text.into())));
     }

@@ -1,7 +1,8 @@
 //! Which keys count, with little asking: a key that was read is believed for some seconds, so that a busy one costs one read in that time.
 //!
 //! Guessing must not cost much either. Prefixes that nobody has are remembered as such, in a cache of their own that pushes no real key out;
-//! and prefixes not seen before are looked up a few at a time, at most [`STRANGERS`] in each [`PAUSE`]. Keys in use do not wait for those.
+//! and prefixes not seen before are looked up a few at a time, at most [`STRANGERS`] in each [`PAUSE`]. Keys in use do not wait for those. Who has
+//! presented too many keys that are nobody's waits in a line apart, for one place, so that others meet new keys meanwhile.
 
 use std::{
     sync::{
@@ -47,6 +48,7 @@ pub(crate) struct Keys {
     known: Cache<KeyPrefix, Arc<Known>>,
     unknown: Cache<KeyPrefix, Instant>,
     strangers: Arc<Semaphore>,
+    suspects: Arc<Semaphore>,
     /// Counts what was forgotten.
     forgotten: AtomicU64,
 }
@@ -67,17 +69,18 @@ impl Keys {
             known: Cache::new(KNOWN),
             unknown: Cache::new(UNKNOWN),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
+            suspects: Arc::new(Semaphore::new(1)),
             forgotten: AtomicU64::default(),
         }
     }
 
-    /// Who presents `key`.
+    /// Who presents `key`; `is_suspect` says whether whoever it is has presented too many that are nobody's.
     ///
     /// # Errors
     /// 401: it is unknown, which includes a wrong secret, or counts no more, which is told only to who has the secret. 503: it cannot be
     /// looked up now.
-    pub(super) async fn verify(&self, key: &ApiKey) -> Result<Caller, ApiError> {
-        let known = self.find(key.prefix()).await?;
+    pub(super) async fn verify(&self, key: &ApiKey, is_suspect: impl Fn() -> bool) -> Result<Caller, ApiError> {
+        let known = self.find(key.prefix(), is_suspect).await?;
         let known = known.filter(|known| known.key.hash == key.hash()).ok_or(UNKNOWN_KEY)?;
         known.check()?;
         if known.key.touch && !known.touched.swap(true, Ordering::Relaxed) {
@@ -97,7 +100,7 @@ impl Keys {
     /// # Errors
     /// 503: it cannot be looked up now.
     pub(super) async fn counts(&self, prefix: KeyPrefix) -> Result<bool, ApiError> {
-        Ok(self.find(prefix).await?.is_some_and(|known| known.check().is_ok()))
+        Ok(self.find(prefix, || false).await?.is_some_and(|known| known.check().is_ok()))
     }
 
     /// Believes nothing any more of this prefix.
@@ -112,8 +115,8 @@ impl Keys {
         self.fresh.end();
     }
 
-    async fn find(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
-        let Some(known) = self.known.get(&prefix) else { return self.meet(prefix).await };
+    async fn find(&self, prefix: KeyPrefix, is_suspect: impl Fn() -> bool) -> Result<Option<Arc<Known>>, ApiError> {
+        let Some(known) = self.known.get(&prefix) else { return self.meet(prefix, is_suspect()).await };
         if self.fresh.covers(known.read_at) {
             return Ok(Some(known));
         }
@@ -121,12 +124,13 @@ impl Keys {
     }
 
     /// A prefix this process has not met, or has forgotten.
-    async fn meet(&self, prefix: KeyPrefix) -> Result<Option<Arc<Known>>, ApiError> {
+    async fn meet(&self, prefix: KeyPrefix, suspect: bool) -> Result<Option<Arc<Known>>, ApiError> {
         if self.unknown.get(&prefix).is_some_and(|at| self.fresh.covers(at)) {
             return Ok(None);
         }
-        let place = timeout(PATIENCE, Arc::clone(&self.strangers).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(CROWDED) };
+        let line = if suspect { &self.suspects } else { &self.strangers };
+        let place = timeout(PATIENCE, Arc::clone(line).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(if suspect { later() } else { CROWDED }) };
         if let Some(known) = self.believed(prefix) {
             return Ok(Some(known));
         }
@@ -175,9 +179,15 @@ impl Keys {
     }
 }
 
-const UNKNOWN_KEY: ApiError = ApiError::Unauthorized("Unknown API key");
+const UNKNOWN_KEY: ApiError = ApiError::Stranger("Unknown API key");
 const CROWDED: ApiError =
     ApiError::Unavailable { detail: "Too many unknown API keys are being presented", cause: None };
+
+/// Of a suspect, whose key may be good.
+fn later() -> ApiError {
+    let detail = "Too many unknown API keys are being presented from this address".to_owned();
+    ApiError::RateLimited { detail, wait: PATIENCE }
+}
 
 impl Known {
     fn check(&self) -> Result<(), ApiError> {

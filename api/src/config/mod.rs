@@ -1,7 +1,9 @@
 //! `ApiConfig`: every setting of the API, read once. Secrets come apart, from the environment or files.
 
+mod connections;
 mod cors;
 mod list;
+mod networks;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,7 @@ use std::{
 
 use drydock_database::DatabaseConfig;
 use drydock_runtime::{
-    config::{ConfigError, positive_duration},
+    config::{ConfigError, duration, positive_duration},
     telemetry::TelemetryConfig,
 };
 use drydock_storage::{Credentials, StorageConfig};
@@ -23,8 +25,10 @@ use drydock_webhook::{Vault, WebhookConfig};
 use secrecy::SecretString;
 
 pub use self::{
+    connections::ConnectionConfig,
     cors::{CorsConfig, Flag},
     list::List,
+    networks::Networks,
 };
 
 /// Settings of the HTTP API.
@@ -112,12 +116,29 @@ pub struct ApiConfig {
     /// How many of them may come at once
     #[arg(long, env = "DRYDOCK_API_CHANGE_BURST", default_value = "1000")]
     pub change_burst: NonZeroU32,
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses and networks, separated by commas. Of all others these
+    /// headers are ignored
+    #[arg(long, env = "DRYDOCK_API_TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: Networks,
+    /// How long browsers insist on TLS after an answer; 0 is not at all. Unset, a year for clients that a trusted proxy says came by TLS
+    #[arg(long, env = "DRYDOCK_API_HSTS", value_parser = duration)]
+    pub hsts: Option<Duration>,
+    /// API keys and tokens a minute that are nobody's and that one address may present, to each API process; 0 is no limit. Beyond it the
+    /// answer is 429; keys that count are not held up
+    #[arg(long, env = "DRYDOCK_API_BAD_KEY_RATE", default_value_t = 60)]
+    pub bad_key_rate: u32,
+    /// How many of them may come at once
+    #[arg(long, env = "DRYDOCK_API_BAD_KEY_BURST", default_value = "20")]
+    pub bad_key_burst: NonZeroU32,
     /// Memory for decoded file lists, in bytes
     #[arg(long, env = "DRYDOCK_API_MANIFEST_CACHE", default_value_t = 32 * 1024 * 1024)]
     pub manifest_cache: usize,
     /// How long running requests may go on after the stop began
     #[arg(long, env = "DRYDOCK_API_SHUTDOWN_GRACE", default_value = "30s", value_parser = positive_duration)]
     pub shutdown_grace: Duration,
+    /// Limits of connections.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
     /// Who may call from a browser.
     #[command(flatten)]
     pub cors: CorsConfig,

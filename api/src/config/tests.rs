@@ -55,3 +55,23 @@ fn the_cors_defaults_are_the_documented_ones() {
     assert_eq!(cors.allow_headers.0, ["Authorization", "Content-Type", "If-Match", "Idempotency-Key"]);
     assert_eq!(cors.allow_credentials, Flag(false));
 }
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let proxies = config(&["--trusted-proxies", "10.0.0.0/8, 192.0.2.1,2001:db8::/32"]).trusted_proxies;
+    let cases = [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("11.0.0.1", false),
+        ("192.0.2.1", true),
+        ("192.0.2.2", false),
+        ("2001:db8:1::1", true),
+        ("2001:db9::1", false),
+    ];
+    for (address, trusted) in cases {
+        assert_eq!(proxies.has(address.parse().unwrap()), trusted, "{address}");
+    }
+    assert!(!config(&[]).trusted_proxies.has("127.0.0.1".parse().unwrap()), "nobody is by default");
+    assert!("10.0.0.0/33".parse::<Networks>().unwrap_err().contains("'10.0.0.0/33' is neither"));
+    assert!("proxy.internal".parse::<Networks>().is_err());
+}

@@ -28,6 +28,8 @@ pub(crate) enum ApiError {
     BadRequest(Cow<'static, str>),
     /// Nobody can tell who asks. What was presented is not repeated.
     Unauthorized(&'static str),
+    /// The same, of something that is nobody's: it may be a guess.
+    Stranger(&'static str),
     /// It is known who asks, and they may not.
     Forbidden(Cow<'static, str>),
     /// What it names is not there, or not the caller's.
@@ -93,6 +95,7 @@ impl Kind {
             403 => Self::new(status, "forbidden", "Forbidden"),
             404 => Self::new(status, "not_found", "Not found"),
             405 => Self::new(status, "method_not_allowed", "Method not allowed"),
+            408 => Self::new(status, "request_timeout", "Request timeout"),
             409 => Self::new(status, "conflict", "Conflict"),
             410 => Self::new(status, "gone", "Gone"),
             412 => Self::new(status, "precondition_failed", "Precondition failed"),
@@ -157,7 +160,7 @@ impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::Stranger(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Gone(_) => StatusCode::GONE,
@@ -177,7 +180,9 @@ impl ApiError {
     fn headers(&self) -> HeaderMap {
         let one = |name: HeaderName, value: HeaderValue| HeaderMap::from_iter([(name, value)]);
         match self {
-            Self::Unauthorized(_) => one(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Self::Unauthorized(_) | Self::Stranger(_) => {
+                one(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
             Self::RateLimited { wait, .. } => one(header::RETRY_AFTER, whole_seconds(*wait).max(1).into()),
             Self::Unavailable { .. } => one(header::RETRY_AFTER, RETRY_AFTER_S.into()),
             Self::RangeNotSatisfiable(size) => HeaderValue::try_from(format!("bytes */{size}"))
@@ -193,9 +198,11 @@ impl ApiError {
             | Self::Conflict(text)
             | Self::PreconditionFailed(text)
             | Self::TooLarge(text) => Some(Value::from(text.as_ref())),
-            Self::Unauthorized(text) | Self::NotFound(text) | Self::Gone(text) | Self::UnsupportedMediaType(text) => {
-                Some(Value::from(*text))
-            }
+            Self::Unauthorized(text)
+            | Self::Stranger(text)
+            | Self::NotFound(text)
+            | Self::Gone(text)
+            | Self::UnsupportedMediaType(text) => Some(Value::from(*text)),
             Self::MethodNotAllowed => Some(Value::from("This path does not take this method")),
             Self::RangeNotSatisfiable(size) => Some(Value::from(format!("The content has {size} bytes"))),
             Self::Invalid(rows) => Some(rows.iter().map(Row::to_json).collect()),

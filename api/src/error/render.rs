@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use drydock_runtime::admin::Unready;
@@ -30,6 +30,18 @@ impl From<Unready> for Body {
             *check = "it fails: the log says why".into();
         }
         Self { kind: None, cause, detail: Some(told) }
+    }
+}
+
+impl Body {
+    /// Whatever the handler made of a body that did not come in time: the client was too slow (RFC 9110 §15.5.9).
+    pub(crate) fn late(response: &mut Response) {
+        if *response.status_mut() == StatusCode::BAD_REQUEST {
+            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            if let Some(body) = response.extensions_mut().get_mut::<Self>() {
+                body.kind = None;
+            }
+        }
     }
 }
 

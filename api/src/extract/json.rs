@@ -8,9 +8,10 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::unique;
-use crate::{error::ApiError, state::Shared};
+use crate::{error::ApiError, serve::Late, state::Shared};
 
 /// The body as a value and as it was sent.
 pub(crate) struct JsonBody {
@@ -25,7 +26,15 @@ impl FromRequest<Shared> for JsonBody {
         if !is_json(&request) {
             return Err(ApiError::UnsupportedMediaType("Content-Type should be application/json"));
         }
-        read(request, app.config.body_limit).await
+        let (limit, patience) = (app.config.body_limit, app.config.connections.body_timeout);
+        let late = request.extensions().get::<Late>().cloned();
+        match timeout(patience, read(request, limit)).await {
+            Ok(read) => read,
+            Err(_) => {
+                late.inspect(Late::note);
+                Err(ApiError::BadRequest(format!("Body did not arrive within {}s", patience.as_secs_f64()).into()))
+            }
+        }
     }
 }
 

@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode},
+    http::{Method, StatusCode},
     middleware::Next,
     response::Response,
 };
 use tracing::Instrument as _;
 
-use super::request_id;
-use crate::{error::render, state::Shared};
+use super::{request_id, security};
+use crate::{
+    error::{Body, render},
+    serve::{Client, Late},
+    state::Shared,
+};
 
 /// What the log and the metrics say of a request.
 struct Seen {
@@ -32,11 +36,15 @@ pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, nex
     };
     let span = tracing::info_span!("request", request_id = %id);
     request.extensions_mut().insert(request_id::RequestId(id.clone()));
-    let response = next.run(request).instrument(span.clone()).await;
+    let https = request.extensions().get::<Client>().is_some_and(|client| client.https);
+    let late = request.extensions().get::<Late>().cloned();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if late.is_some_and(|late| late.is_noted()) {
+        Body::late(&mut response);
+    }
     let (mut response, cause) = render(response, &id);
-    let response_headers = response.headers_mut();
-    response_headers.insert(request_id::X_REQUEST_ID, header);
-    response_headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(request_id::X_REQUEST_ID, header);
+    security::complete(&mut response, security::hsts(app.config.hsts, https));
     span.in_scope(|| seen.log(response.status(), cause.as_deref()));
     let route = seen.route.as_ref().map_or("none", MatchedPath::as_str);
     let labels = [known_method(&seen.method), route, class(response.status())];

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::bodies::errors;
-use crate::{auth, error::Kind, rate};
+use crate::{auth, error::Kind};
 
 /// Names the one error body among the components.
 pub(super) fn define(components: &mut Components) -> Result<(), serde_json::Error> {
@@ -38,7 +38,13 @@ pub(super) fn tell(method: &Method, path: &str, operation: &mut Operation) {
 /// The statuses that follow from what the operation takes and needs.
 fn told(method: &Method, path: &str, parameters: &[RefOr<utoipa::openapi::path::Parameter>]) -> Vec<StatusCode> {
     let Some(scopes) = auth::needed(method, path) else { return Vec::new() };
-    let mut told = vec![StatusCode::UNAUTHORIZED, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+    let mut told = vec![
+        StatusCode::UNAUTHORIZED,
+        // Of an address that presents too many keys that are nobody's, too.
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
     if !scopes.is_empty() {
         told.push(StatusCode::FORBIDDEN);
     }
@@ -49,13 +55,15 @@ fn told(method: &Method, path: &str, parameters: &[RefOr<utoipa::openapi::path::
         parameters.iter().any(|one| matches!(one, RefOr::T(one) if matches!(one.parameter_in, ParameterIn::Query)));
     let takes_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
     if takes_body {
-        told.extend([StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        told.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
     }
     if takes_body || queries {
         told.push(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    if rate::counts(method, path) {
-        told.push(StatusCode::TOO_MANY_REQUESTS);
     }
     told
 }

@@ -24,7 +24,7 @@ const COUNTED: [&str; 10] = [
 ];
 
 /// Whether requests with this method on the route `path` are counted.
-pub(crate) fn counts(method: &Method, path: &str) -> bool {
+fn counts(method: &Method, path: &str) -> bool {
     method == Method::POST && COUNTED.contains(&path)
 }
 

@@ -40,7 +40,7 @@ async fn only_allowed_origins_are_told_anything() {
         ];
         for answer in refused {
             assert!(HEADERS.iter().all(|name| answer.header(name).is_none()), "{other}: {answer:?}");
-            assert_eq!(answer.header("vary"), Some("origin"));
+            assert!(answer.headers.get_all("vary").iter().any(|name| name == "origin"), "{answer:?}");
         }
     }
 }

@@ -105,30 +105,31 @@ async fn after(api: &Api, parts: &[&[u8]]) -> String {
 #[tokio::test]
 async fn heads_and_chunks_that_are_no_http() {
     let api = Api::start().await;
-    let (start, long) = (b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\nX-Long: ".as_slice(), vec![b'x'; 10_000_000]);
+    let (start, long) =
+        (b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\nX-Long: ".as_slice(), vec![b'x'; 10_000_000]);
     let said = after(&api, &[start, &long, b"\r\nConnection: close\r\n\r\n"]).await;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
     let many = "X-A: 1\r\n".repeat(1_250_000).into_bytes();
-    let said = after(&api, &[b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\n", &many, b"\r\n"]).await;
+    let said = after(&api, &[b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\n", &many, b"\r\n"]).await;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
     let said = after(
         &api,
-        &[b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\nX-Request-Id: \xff\xfe\r\nConnection: close\r\n\r\n"],
+        &[b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: \xff\xfe\r\nConnection: close\r\n\r\n"],
     )
     .await;
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     let said = after(
         &api,
-        &[b"GET /api/v1/limits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\nConnection: close\r\n\r\n"],
+        &[b"GET /api/v1/limits HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\r\nConnection: close\r\n\r\n"],
     )
     .await;
     assert!(said.starts_with("HTTP/1.1 401") && said.contains("Malformed API key"), "{said}");
-    let chunked = b"POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+    let chunked = b"POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                     Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\nno chunk\r\n";
     let said = after(&api, &[chunked]).await;
     assert!(said.starts_with("HTTP/1.1 400"), "{said}");
     let smuggled =
-        b"POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+        b"POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
                      Content-Length: 3\r\nConnection: close\r\n\r\n{}x";
     let said = after(&api, &[smuggled]).await;
     assert!(said.starts_with("HTTP/1.1 400"), "{said}");

@@ -150,5 +150,14 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let text = String::from_utf8(page.body.clone()).unwrap();
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("src="), "{text}");
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    for element in ["script", "style"] {
+        let inner = text.split_once(&format!("<{element}>")).unwrap().1.split_once(&format!("</{element}>")).unwrap().0;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, inner.as_bytes());
+        let hash = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, digest);
+        assert!(policy.contains(&format!("{element}-src 'sha256-{hash}'")), "{element}: {policy}");
+        assert_eq!(text.matches(&format!("<{element}")).count(), 1, "only one is allowed");
+    }
+    assert!(!text.contains(" style=") && !text.contains(" onclick="), "what is in an attribute does not count");
 }

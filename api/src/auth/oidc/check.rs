@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::{key_set::KeySet, known::Known, settings::Issuer};
 use crate::error::ApiError;
 
-const MALFORMED: ApiError = ApiError::Unauthorized("Malformed token: send one JSON Web Token, as its issuer gave it");
-const OTHER_ISSUER: ApiError = ApiError::Unauthorized("Token is of an issuer that is not known here");
-const OTHER_ALGORITHM: ApiError = ApiError::Unauthorized("Token is signed in a way that is not taken from its issuer");
+const MALFORMED: ApiError = ApiError::Stranger("Malformed token: send one JSON Web Token, as its issuer gave it");
+const OTHER_ISSUER: ApiError = ApiError::Stranger("Token is of an issuer that is not known here");
+const OTHER_ALGORITHM: ApiError = ApiError::Stranger("Token is signed in a way that is not taken from its issuer");
 const OTHER_KIND: ApiError = ApiError::Unauthorized("Token is of another kind: send an access token or an ID token");
 const EXPIRED: ApiError = ApiError::Unauthorized("Token has expired");
 const LACKING: ApiError = ApiError::Unauthorized("Token lacks one of exp, iat, iss, aud and sub, or it is malformed");
@@ -95,7 +95,7 @@ fn told(error: &Error) -> ApiError {
         ErrorKind::InvalidIssuer => OTHER_ISSUER,
         ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => LACKING,
         ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => {
-            ApiError::Unauthorized("Token is not signed by the key it names")
+            ApiError::Stranger("Token is not signed by the key it names")
         }
         _ => MALFORMED,
     }

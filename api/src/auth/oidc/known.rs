@@ -73,7 +73,7 @@ impl Known {
         match self.keys().and_then(find) {
             Some(found) => Ok(found),
             None if failed => Err(ApiError::Unavailable { detail: AWAY, cause: None }),
-            None => Err(ApiError::Unauthorized("Token is not signed by a key that its issuer shows")),
+            None => Err(ApiError::Stranger("Token is not signed by a key that its issuer shows")),
         }
     }
 

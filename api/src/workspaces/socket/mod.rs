@@ -6,11 +6,11 @@ mod line;
 mod note;
 mod take;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::Response,
 };
 use drydock_domain::daemon::MAX_FRAME;
@@ -22,6 +22,7 @@ use crate::{
     auth::{Actor, Caller},
     error::ApiError,
     metrics::ApiMetrics,
+    serve::Client,
     state::Shared,
 };
 
@@ -41,7 +42,7 @@ use crate::{
 pub(crate) async fn open_socket(
     State(app): State<Shared>,
     caller: Caller,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    client: Option<Extension<Client>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let Actor::Daemon { project, .. } = caller.actor else {
@@ -55,7 +56,7 @@ pub(crate) async fn open_socket(
     let busy = |_| ApiError::Unavailable { detail: "Too many daemons are connected", cause: None };
     let permit = Arc::clone(&app.daemons).try_acquire_owned().map_err(busy)?;
     let place = Place::take(app.metrics.clone(), permit);
-    let ip = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    let ip = client.map(|Extension(client)| client.ip);
     let upgrade = upgrade.max_message_size(MAX_FRAME).max_frame_size(MAX_FRAME);
     Ok(upgrade.on_upgrade(async move |socket| {
         let ended = hold::hold(&app, (caller, project), ip, socket).await;

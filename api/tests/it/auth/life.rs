@@ -24,7 +24,7 @@ async fn refusal(what: &'static str, ask: impl AsyncFn() -> Answer) -> String {
 }
 
 /// A key made behind the API's back.
-async fn made(api: &Api, lifetime: Option<Duration>) -> String {
+pub(super) async fn made(api: &Api, lifetime: Option<Duration>) -> String {
     let key = ApiKey::generate();
     let new = NewApiKey {
         id: ApiKeyId::generate(),

@@ -140,6 +140,9 @@ pub(crate) fn config(database: &TestDatabase, arguments: &[&str]) -> (ApiConfig,
     if !arguments.contains(&"--change-rate") {
         config.change_rate = 0;
     }
+    if !arguments.contains(&"--bad-key-rate") {
+        config.bad_key_rate = 0;
+    }
     config.storage = drydock_testing::storage_config();
     config.database.database_pool_size = 8;
     (

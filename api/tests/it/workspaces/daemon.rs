@@ -14,19 +14,19 @@ use uuid::Uuid;
 
 use crate::harness::{Api, PATIENCE};
 
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 /// A token of the project's workspace.
-pub(super) async fn token(api: &Api, project: &str) -> String {
+pub(crate) async fn token(api: &Api, project: &str) -> String {
     let made = api.post(&format!("/workspaces/{project}/tokens"), &json!({"name": "a laptop"})).await.expect(201);
     made.text("token")
 }
 
 impl Daemon {
     /// Opens the socket; or the answer's status.
-    pub(super) async fn open(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Self, StatusCode> {
+    pub(crate) async fn open(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Self, StatusCode> {
         let mut request = format!("ws://{address}/api/v1/workspaces/ws").into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
@@ -39,7 +39,7 @@ impl Daemon {
     }
 
     /// A daemon of the folder `instance` with these attempts in hand, welcomed.
-    pub(super) async fn connect(address: SocketAddr, of: (&str, &str), instance: Uuid, running: &[&str]) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, of: (&str, &str), instance: Uuid, running: &[&str]) -> Self {
         let headers = [("x-workspace-id", of.0), ("x-daemon-token", of.1)];
         let mut daemon = Self::open(address, &headers).await.unwrap();
         daemon.hello(instance, running).await;
@@ -47,18 +47,18 @@ impl Daemon {
         daemon
     }
 
-    pub(super) async fn hello(&mut self, instance: Uuid, running: &[&str]) {
+    pub(crate) async fn hello(&mut self, instance: Uuid, running: &[&str]) {
         let agents = ["dummy"];
         self.say(json!({"type": "hello", "protocol": 1, "instance": instance, "build": "test", "agents": agents, "running": running}))
             .await;
     }
 
-    pub(super) async fn say(&mut self, frame: Value) {
+    pub(crate) async fn say(&mut self, frame: Value) {
         self.socket.send(Message::Text(frame.to_string().into())).await.unwrap();
     }
 
     /// The next frame but heartbeats.
-    pub(super) async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match self.message().await {
                 Some(Message::Text(text)) => {
@@ -74,14 +74,14 @@ impl Daemon {
     }
 
     /// The next job: its attempt and itself.
-    pub(super) async fn job(&mut self) -> (String, Value) {
+    pub(crate) async fn job(&mut self) -> (String, Value) {
         let frame = self.hear().await;
         assert_eq!(frame["type"], "job", "{frame}");
         (frame["attempt"].as_str().unwrap().to_owned(), frame)
     }
 
     /// The code that it is cut off with, and the reason.
-    pub(super) async fn cut(&mut self) -> (u16, String) {
+    pub(crate) async fn cut(&mut self) -> (u16, String) {
         loop {
             match self.message().await {
                 Some(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
@@ -92,7 +92,7 @@ impl Daemon {
     }
 
     /// That an attempt ended so, and the answer to it.
-    pub(super) async fn result(&mut self, attempt: &str, job: &str, outcome: &str, version: Option<i32>) {
+    pub(crate) async fn result(&mut self, attempt: &str, job: &str, outcome: &str, version: Option<i32>) {
         let report = json!({"summary": "did it", "created_files": ["new.md"], "modified_files": [], "deleted_files": [], "errors": [], "log_bytes": 0});
         self.say(json!({"type": "result", "attempt": attempt, "job": job, "outcome": outcome, "version": version, "report": report}))
             .await;

@@ -5,3 +5,4 @@ mod daemon;
 mod jobs;
 mod routes;
 mod tokens;
+pub(crate) use self::daemon::{Daemon, token};
