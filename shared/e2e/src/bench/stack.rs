@@ -19,6 +19,8 @@ pub(in crate::bench) struct Stack {
     pub(in crate::bench) http: reqwest::Client,
     base: String,
     settings: Vec<(String, String)>,
+    /// What the workers that are started from now on give (`DRYDOCK_ISOLATION`).
+    pub(in crate::bench) isolation: String,
     directory: tempfile::TempDir,
 }
 
@@ -32,7 +34,8 @@ impl Stack {
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).build()?;
         let base = format!("http://127.0.0.1:{port}");
-        let mut stack = Self { database, processes: Vec::new(), http, base, settings, directory };
+        let mut stack =
+            Self { database, processes: Vec::new(), http, base, settings, isolation: "none".to_owned(), directory };
         let role = stack.database.api_url().expose_secret().to_owned();
         let own = [("DRYDOCK_API_ADDR", format!("127.0.0.1:{port}")), ("DRYDOCK_DATABASE_URL", role)];
         stack.spawn("api", "drydock-api", &own);
@@ -63,8 +66,12 @@ impl Stack {
     /// Starts a worker; `place` names its scratch directory.
     pub(in crate::bench) fn start_worker(&mut self, place: &str, slots: u16) {
         let scratch = self.directory.path().join(place).display().to_string();
-        let own =
-            [("DRYDOCK_ADMIN_ADDR", admin()), ("DRYDOCK_SCRATCH_DIR", scratch), ("DRYDOCK_SLOTS", slots.to_string())];
+        let own = [
+            ("DRYDOCK_ADMIN_ADDR", admin()),
+            ("DRYDOCK_SCRATCH_DIR", scratch),
+            ("DRYDOCK_SLOTS", slots.to_string()),
+            ("DRYDOCK_ISOLATION", self.isolation.clone()),
+        ];
         self.spawn(place, "drydock-worker", &own);
     }
 

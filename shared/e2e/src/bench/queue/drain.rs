@@ -45,6 +45,7 @@ pub(super) async fn phase(arguments: &Arguments, servers: &Servers, report: &mut
 
 async fn run(arguments: &Arguments, servers: &Servers, report: &Report) -> Result<f64> {
     let mut stack = Stack::start().await?;
+    stack.isolation.clone_from(&arguments.isolation);
     let projects = stack.projects(arguments.projects).await?;
     stack.post_all(&projects, arguments.jobs, arguments.clients).await?;
     stack.start_dispatcher();

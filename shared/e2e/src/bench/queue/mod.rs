@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Slots of each
     #[arg(long, default_value_t = 32, value_name = "N")]
     slots: u16,
+    /// Walls around the jobs of a drain and of the time to start, as `DRYDOCK_ISOLATION` has them; the bars are for none
+    #[arg(long, default_value = "none", value_name = "LEVEL")]
+    isolation: String,
     /// How often a drain is run; the median counts
     #[arg(long, default_value_t = 3, value_name = "N")]
     runs: usize,

@@ -32,6 +32,7 @@ const BACKLOG: &str = "
 
 pub(super) async fn phase(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let mut stack = Stack::start().await?;
+    stack.isolation.clone_from(&arguments.isolation);
     let projects = stack.projects(50).await?;
     stack.start_dispatcher();
     stack.start_worker("worker-1", SLOTS);

@@ -40,6 +40,8 @@ impl Common {
             ("DRYDOCK_BRAKE_TIMEOUT", "2s"),
             ("DRYDOCK_DRAIN_TIMEOUT", "1s"),
             ("DRYDOCK_AGENT_GRACE", "500ms"),
+            // Agents outlive a worker that is killed only where they have no walls; that is a fault to survive.
+            ("DRYDOCK_ISOLATION", "none"),
             ("DRYDOCK_AMQP_TIMEOUT", "2s"),
             ("DRYDOCK_AMQP_HEARTBEAT", "1s"),
             ("DRYDOCK_API_SHUTDOWN_GRACE", "2s"),
