@@ -56,8 +56,8 @@ fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Resul
     let environment = environment::build(spec, launch.request, launch.attempt, &places);
     let directories: &[&Path] = if shared { &[home, tmp] } else { &[workspace, home, tmp] };
     let belongings = Belongings::new(launch.attempt, directories);
-    let walls =
-        launch.jail.map(|jail| jail.walls(&jail::Places { program: &program, workspace, home, tmp }, &spec.network));
+    let own = Some(program.as_path()).filter(|_| !spec.takes_argv());
+    let walls = launch.jail.map(|jail| jail.walls(&jail::Places { program: own, workspace, home, tmp }, &spec.network));
     Ok((
         Start { program, walls, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings },
         heard,

@@ -29,7 +29,8 @@ pub struct Jail {
 
 /// Where a program is and works.
 pub(crate) struct Places<'a> {
-    pub(crate) program: &'a Path,
+    /// What an operator's entry names; none where the job itself does, which gives it no right to that.
+    pub(crate) program: Option<&'a Path>,
     pub(crate) workspace: &'a Path,
     pub(crate) home: &'a Path,
     pub(crate) tmp: &'a Path,
@@ -45,13 +46,10 @@ pub(crate) struct Walls {
 impl Jail {
     pub(crate) fn walls(&self, places: &Places<'_>, network: &Network) -> Walls {
         let mut read = self.read.clone();
-        // An absolute one: any other is looked for in the workspace.
-        let is_system = SYSTEM.iter().any(|system| places.program.starts_with(system));
-        let is_own = places.program.starts_with(places.workspace);
+        let is_system = |program: &Path| SYSTEM.iter().any(|system| program.starts_with(system));
         // One that is not there fails when it is executed, and by its own fault.
-        if places.program.is_absolute() && !is_system && !is_own && places.program.exists() {
-            read.push(places.program.to_owned());
-        }
+        let program = places.program.filter(|program| !is_system(program) && program.exists());
+        read.extend(program.map(Path::to_owned));
         let policy = Policy {
             level: self.level,
             workspace: places.workspace.to_owned(),
@@ -81,14 +79,15 @@ mod tests {
             processes: None,
             file_bytes: None,
         };
-        let read = |program: &str| {
-            let [program, workspace, home, tmp] = [program, "/s/w", "/s/h", "/s/t"].map(Path::new);
+        let read = |program: Option<&str>| {
+            let [workspace, home, tmp] = ["/s/w", "/s/h", "/s/t"].map(Path::new);
+            let program = program.map(Path::new);
             jail.walls(&Places { program, workspace, home, tmp }, &Network::Closed).policy.read
         };
         let ours = |more: &[&str]| ["/opt/node"].iter().chain(more).map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(read("/proc/self/exe"), ours(&["/proc/self/exe"]));
-        for covered in ["/usr/bin/git", "/bin/sh", "./build.sh", "/s/w/build.sh", "/no/such"] {
-            assert_eq!(read(covered), ours(&[]), "{covered}");
+        assert_eq!(read(Some("/proc/self/exe")), ours(&["/proc/self/exe"]));
+        for covered in [Some("/usr/bin/git"), Some("/bin/sh"), Some("/no/such"), None] {
+            assert_eq!(read(covered), ours(&[]), "{covered:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct IsolationConfig {
     pub jail_bin: Option<PathBuf>,
     /// Directories and files that jobs may read and execute beside /usr, /bin, /sbin and /lib: where agents and toolchains are installed,
     /// separated by colons
-    #[arg(long, env = "DRYDOCK_JAIL_READ", value_delimiter = ':', value_parser = absolute)]
+    #[arg(long, env = "DRYDOCK_JAIL_READ", value_delimiter = ':', value_parser = readable)]
     pub jail_read: Vec<PathBuf>,
     /// Whom jobs may talk to: closed (an agent's own entry opens what that needs), or open
     #[arg(long, env = "DRYDOCK_JAIL_NETWORK", default_value = "closed", value_enum)]
@@ -72,6 +72,12 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() && !climbs { Ok(path) } else { Err("must be an absolute path without '..'".to_owned()) }
 }
 
+/// The root would be all there is, which no self-test looks at.
+fn readable(text: &str) -> Result<PathBuf, String> {
+    let path = absolute(text)?;
+    if path.parent().is_some() { Ok(path) } else { Err("must not be the root: name what jobs have to read".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +94,7 @@ mod tests {
     #[test]
     fn paths_mean_the_same_wherever_the_worker_starts() {
         assert!(absolute("/opt/agents").is_ok());
+        assert!(readable("/").is_err() && readable("//").is_err() && readable("/opt").is_ok());
         assert!(absolute("opt").is_err() && absolute("/opt/../etc").is_err() && absolute("").is_err());
     }
 }

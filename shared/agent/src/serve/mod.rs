@@ -166,7 +166,7 @@ async fn start(launch: &Serve<'_>, port: Option<u16>, port_file: &Path) -> io::R
     let program = program::locate(&line[0], &launch.spec.program.path)?;
     let walls = launch.jail.map(|jail| {
         let network = network::serving(&launch.spec.program.network, port);
-        jail.walls(&jail::Places { program: &program, workspace, home, tmp }, &network)
+        jail.walls(&jail::Places { program: Some(&program), workspace, home, tmp }, &network)
     });
     let (out, stdout) = io::pipe()?;
     let stderr = stdout.try_clone()?;

@@ -115,6 +115,22 @@ async fn a_program_outside_of_what_jobs_may_read_is_not_started_and_the_remedy_i
     assert!(ran.text().iter().any(|line| line.contains("DRYDOCK_JAIL_READ")), "{:?}", ran.text());
 }
 
+/// What an operator's entry names may be executed; what a job names only where that may be read anyway.
+#[tokio::test]
+async fn a_job_that_names_a_program_gains_no_right_to_it() {
+    for level in LEVELS {
+        let other = tempfile::tempdir().unwrap();
+        let outside = other.path().join("tool");
+        fs::copy("/bin/true", &outside).unwrap();
+        let argv = [outside.display().to_string()];
+        let ran = jailed(level).run(&built_in(), "command", Some(&argv)).await;
+        assert_eq!(ran.exit.ending, Ending::Missing(argv[0].clone()), "{level}");
+        let climbing = [format!("{}/../{}/tool", other.path().display(), other.path().file_name().unwrap().display())];
+        let ran = jailed(level).run(&built_in(), "command", Some(&climbing)).await;
+        assert_eq!(ran.exit.ending, Ending::Missing(climbing[0].clone()), "{level}");
+    }
+}
+
 #[tokio::test]
 async fn a_jail_that_cannot_be_made_runs_nothing() {
     for level in LEVELS {
@@ -143,13 +159,12 @@ async fn an_agent_whose_supervisor_is_killed_is_an_error_and_leaves_nothing() {
             let ready = || async { scratch.file("ready").exists().then_some(()) };
             drydock_testing::until("the agent runs", Duration::from_secs(10), ready).await;
             let workspace = scratch.workspace().display().to_string();
-            let supervisors: Vec<_> = marked(&workspace)
-                .into_iter()
-                .filter(|pid| {
-                    fs::read(format!("/proc/{pid}/cmdline"))
-                        .is_ok_and(|line| line.windows(12).any(|part| part == b"drydock-jail"))
-                })
-                .collect();
+            // The supervisor alone, which is this process's child: what it started is for the worker to find.
+            let parent = format!("PPid:\t{}\n", std::process::id());
+            let is_ours = |pid: &String| {
+                fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&parent))
+            };
+            let supervisors: Vec<_> = marked(&workspace).into_iter().filter(is_ours).collect();
             assert!(!supervisors.is_empty());
             for pid in supervisors {
                 let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();

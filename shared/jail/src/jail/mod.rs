@@ -42,14 +42,14 @@ pub(crate) enum Done {
 
 /// Runs a program in a jail. Returns when nothing of it is left.
 pub(crate) fn run(policy: &Policy, program: &[OsString]) -> Done {
-    let worker = match enter() {
+    let mut worker = match enter() {
         Ok(worker) => worker,
         Err(error) => {
             Worker::by_hand().started(&Started::Refused(error.to_string()));
             return Done::NotRun;
         }
     };
-    match supervised(policy, program, &worker) {
+    match supervised(policy, program, &mut worker) {
         Ok(done) => done,
         Err(error) => {
             let started = Started::Refused(error.to_string());
@@ -75,7 +75,7 @@ fn enter() -> io::Result<Worker> {
     Worker::from_stdin()
 }
 
-fn supervised(policy: &Policy, program: &[OsString], worker: &Worker) -> io::Result<Done> {
+fn supervised(policy: &Policy, program: &[OsString], worker: &mut Worker) -> io::Result<Done> {
     let is_scoped = policy.level == Isolation::Landlock;
     set_child_subreaper(rustix::process::getpid().into())?;
     if is_scoped {
@@ -87,15 +87,18 @@ fn supervised(policy: &Policy, program: &[OsString], worker: &Worker) -> io::Res
     let in_namespace = policy.level == Isolation::Namespace;
     let (flags, owner) = (if in_namespace { namespace::flags(policy) } else { 0 }, namespace::Owner::current());
     let child = match sys::fork(flags)? {
-        Forked::Child if in_namespace => first(policy, owner, program, tell, write_fate),
-        Forked::Child => last(policy, program, tell),
+        Forked::Child => {
+            // Only the supervisor's end of it tells the worker that the supervisor is gone.
+            worker.leave();
+            if in_namespace { first(policy, owner, program, tell, write_fate) } else { last(policy, program, tell) }
+        }
         Forked::Parent(pid) => Child { pid, leads_group: !in_namespace },
     };
     give_up()?;
     drop((tell, write_fate));
     let started = heard(told, &child)?;
     worker.started(&started);
-    let status = supervise::watch(&child, &signals, Some(worker))?;
+    let status = supervise::watch(&child, &signals, Some(&*worker))?;
     let killed = if is_scoped { supervise::end_all()? } else { supervise::end_children()? };
     if !matches!(started, Started::Running { .. }) {
         return Ok(Done::NotRun);
@@ -112,31 +115,41 @@ fn give_up() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// What the child says before it becomes the program; nothing if it did.
+/// What the child says until it has become the program: that it is walled in, and then nothing if it did.
 fn heard(told: OwnedFd, child: &Child) -> io::Result<Started> {
     let mut line = String::new();
     File::from(told).read_to_string(&mut line)?;
-    if line.is_empty() { Ok(Started::Running { pid: child.program() }) } else { line.parse().map_err(io::Error::other) }
+    match line.strip_prefix(inner::WALLED_IN) {
+        Some("") => Ok(Started::Running { pid: child.program() }),
+        Some(why) => why.parse().map_err(io::Error::other),
+        None if line.is_empty() => Ok(Started::Refused("it was ended before it was walled in".to_owned())),
+        None => line.parse().map_err(io::Error::other),
+    }
 }
 
-fn say(tell: OwnedFd, started: &Started) {
+fn say(mut tell: &File, started: &Started) {
     // A supervisor that is gone hears nothing.
-    let _gone = write!(File::from(tell), "{started}");
+    let _gone = write!(tell, "{started}");
 }
 
 /// The program's own process.
 fn last(policy: &Policy, program: &[OsString], tell: OwnedFd) -> ! {
-    let why = inner::become_program(policy, program);
-    say(tell, &why);
+    let tell = File::from(tell);
+    let why = inner::become_program(policy, program, &tell);
+    say(&tell, &why);
     sys::exit_now(REFUSED)
 }
 
 /// The first process of the namespaces: furnishes them, starts the program, and takes everything with it when that ends.
 fn first(policy: &Policy, owner: namespace::Owner, program: &[OsString], tell: OwnedFd, fate: OwnedFd) -> ! {
-    let started = namespace::furnish(policy, owner).and_then(|()| supervise::prepare()).and_then(|signals| {
-        let forked = sys::fork(0)?;
-        Ok((signals, forked))
-    });
+    // Otherwise it would live on without its supervisor, which may be killed from outside.
+    let started = sys::end_with_parent()
+        .and_then(|()| namespace::furnish(policy, owner))
+        .and_then(|()| supervise::prepare())
+        .and_then(|signals| {
+            let forked = sys::fork(0)?;
+            Ok((signals, forked))
+        });
     match started {
         Ok((_, Forked::Child)) => last(policy, program, tell),
         Ok((signals, Forked::Parent(pid))) => {
@@ -150,7 +163,7 @@ fn first(policy: &Policy, owner: namespace::Owner, program: &[OsString], tell: O
             sys::exit_now(0)
         }
         Err(error) => {
-            say(tell, &Started::Refused(error.to_string()));
+            say(&File::from(tell), &Started::Refused(error.to_string()));
             sys::exit_now(REFUSED)
         }
     }

@@ -30,6 +30,11 @@ impl Worker {
         Self(None)
     }
 
+    /// Closes the way to the worker in a process that is not the supervisor.
+    pub(super) fn leave(&mut self) {
+        self.0 = None;
+    }
+
     /// The socket, to wait for orders on.
     pub(super) fn socket(&self) -> Option<&UnixStream> {
         self.0.as_ref()

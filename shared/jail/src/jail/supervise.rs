@@ -112,14 +112,10 @@ fn reap(child: Pid) -> io::Result<Option<WaitStatus>> {
 /// Ends everything that is left in the domain, and answers how many that were. The supervisor adopts what loses its parents, so that
 /// having no child means that nothing is left.
 ///
-/// # Errors
-/// This process may signal its parent, which is outside: then it is in no domain, and "everything" would be the machine.
+/// Only where this process may not signal its parent, which is outside: otherwise it would be in no domain, and "everything" the machine.
 pub(super) fn end_all() -> io::Result<u32> {
     let is_enclosed = getppid().is_some_and(|parent| test_kill_process(parent) == Err(Errno::PERM));
-    if !is_enclosed {
-        return Err(io::Error::other("the supervisor is in no domain"));
-    }
-    until_nothing(sys::kill_everything)
+    if is_enclosed { until_nothing(sys::kill_everything) } else { end_children() }
 }
 
 /// The same without a domain: only children are known to be the jail's. One that dies leaves its own to the supervisor, so that all come

@@ -64,6 +64,11 @@ pub(super) fn end_by(signal: i32) -> ! {
     exit_now(128 + signal)
 }
 
+/// Lets the kernel kill this process when its parent is gone (`PR_SET_PDEATHSIG`).
+pub(super) fn end_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
+}
+
 /// Sends a signal to everything that this process may signal, itself and the first process of its namespace excepted. Who calls it has
 /// proved that this is the jail and nothing else.
 #[expect(unsafe_code, reason = "the library's kill takes no -1")]
