@@ -70,8 +70,8 @@ fn scratch(path: &Path) -> Finding {
 
 /// Which isolation levels this node gives.
 async fn walls(config: &WorkerConfig, report: &mut Report) {
-    let (wanted, tried) = (config.isolation.wanted, config.isolation.clone());
-    let trials = tokio::task::spawn_blocking(move || isolation::all(&tried)).await.unwrap_or_default();
+    let (wanted, tried, scratch) = (config.isolation.wanted, config.isolation.clone(), config.scratch_dir.clone());
+    let trials = tokio::task::spawn_blocking(move || isolation::all(&tried, &scratch)).await.unwrap_or_default();
     let best = trials.iter().find(|trial| trial.outcome.is_ok()).map(|trial| trial.level);
     for Trial { level, outcome } in trials {
         let is_needed = wanted == Wanted::Level(level) || (wanted == Wanted::Auto && best.is_none());

@@ -88,8 +88,8 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
 
 /// The walls around jobs, tried out.
 async fn walls(config: &WorkerConfig) -> Result<Option<Jail>, Exit> {
-    let wanted = config.isolation.clone();
-    let granted = tokio::task::spawn_blocking(move || isolation::grant(&wanted)).await;
+    let (wanted, scratch) = (config.isolation.clone(), config.scratch_dir.clone());
+    let granted = tokio::task::spawn_blocking(move || isolation::grant(&wanted, &scratch)).await;
     let jail = granted.map_err(|error| Exit::Failure(error.into()))?.map_err(|error| Exit::Usage(error.into()))?;
     if jail.is_none() {
         tracing::warn!("DRYDOCK_ISOLATION=none: jobs may do and read whatever this worker may");

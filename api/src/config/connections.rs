@@ -7,7 +7,8 @@ use std::{
 
 use drydock_runtime::config::positive_duration;
 
-/// Limits of connections, of each API process by itself. None of them ends a stream or a WebSocket that is open.
+/// Limits of connections, of each API process by itself. None of them ends an answer's stream or a WebSocket that is open; a
+/// request's body that pauses for longer than the body timeout is 408.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConnectionConfig {
     /// Connections open at once; beyond it new ones are refused with 503. Fewer where the process may not have so many files open

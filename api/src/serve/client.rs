@@ -25,6 +25,7 @@ impl Client {
     /// address ends it: from there on somebody else may have written.
     pub(super) fn of(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> Self {
         if !proxies.has(peer) {
+            warn_of_proxy(peer, headers);
             return Self { ip: peer, https: false };
         }
         let mut ip = peer;
@@ -54,6 +55,20 @@ pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
         v4 => v4,
+    }
+}
+
+/// Once a process: an upgrade that leaves its proxy unnamed shows here first.
+fn warn_of_proxy(peer: IpAddr, headers: &HeaderMap) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    if headers.contains_key(FORWARDED_FOR) {
+        TOLD.call_once(|| {
+            tracing::warn!(
+                %peer,
+                "X-Forwarded-For of a peer that is not trusted is ignored: if it is your proxy, name it in DRYDOCK_API_TRUSTED_PROXIES, \
+                 or all its clients share one address's limits"
+            );
+        });
     }
 }
 

@@ -86,6 +86,8 @@ impl Guest {
                 Look::Cut(why) => return why.into_iter().for_each(|why| cut(&metrics, why)),
             };
             tokio::select! {
+                // What has come counts before the clock.
+                biased;
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(%peer, error, "a connection broke off");

@@ -155,7 +155,14 @@ async fn end(
     };
     let ending = tokio::select! {
         biased;
-        status = running.wait() => Ending::of(status?),
+        status = running.wait() => match status {
+            Ok(status) => Ending::of(status),
+            // Its supervisor was killed: what that leaves is swept before anybody is told.
+            Err(error) => {
+                running.sweep().await?;
+                return Err(error);
+            }
+        },
         () = launch.cancel.cancelled() => Ending::Canceled,
         () = time_is_up => Ending::TimedOut,
         limit = silent => Ending::Silent(limit),

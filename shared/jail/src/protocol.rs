@@ -23,7 +23,7 @@ pub enum Ended {
     Exited {
         /// Its exit code.
         code: i32,
-        /// How many processes it left behind, which were killed.
+        /// How many processes were left when it ended, dead ones that nobody had waited for among them; 0 at `namespace`, where the kernel ends them.
         killed: u32,
     },
     /// By a signal.

@@ -1,6 +1,9 @@
 //! Which level this node gives: the highest that does, when tried, what is said of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use drydock_agent::Jail;
 use drydock_domain::Isolation;
@@ -39,7 +42,7 @@ pub(crate) struct Ungranted {
 const REMEDY: &str = "run `drydock-worker doctor` here, or set DRYDOCK_ISOLATION=none where every job is trusted with all that the worker may do";
 
 /// The best level that is wanted and passes, as a jail; none where none is wanted. Blocking.
-pub(crate) fn grant(config: &IsolationConfig) -> Result<Option<Jail>, Ungranted> {
+pub(crate) fn grant(config: &IsolationConfig, scratch: &Path) -> Result<Option<Jail>, Ungranted> {
     let levels = match config.wanted {
         Wanted::Level(Isolation::None) => return Ok(None),
         Wanted::Level(level) => vec![level],
@@ -47,7 +50,7 @@ pub(crate) fn grant(config: &IsolationConfig) -> Result<Option<Jail>, Ungranted>
     };
     let mut reasons = Vec::new();
     for level in levels {
-        match attempt(config, level).outcome {
+        match attempt(config, scratch, level).outcome {
             Ok(passed) => {
                 tracing::info!(%level, attacks = passed.attacks, took_ms = passed.took.as_millis(), "jobs are walled in");
                 return Ok(Some(jail(config, level)));
@@ -62,8 +65,8 @@ pub(crate) fn grant(config: &IsolationConfig) -> Result<Option<Jail>, Ungranted>
 }
 
 /// Every level, for whoever asks what this node gives. Blocking.
-pub(crate) fn all(config: &IsolationConfig) -> Vec<Trial> {
-    LEVELS.into_iter().map(|level| attempt(config, level)).collect()
+pub(crate) fn all(config: &IsolationConfig, scratch: &Path) -> Vec<Trial> {
+    LEVELS.into_iter().map(|level| attempt(config, scratch, level)).collect()
 }
 
 /// Tries a level that was granted before. Blocking.
@@ -71,15 +74,25 @@ pub(crate) fn again(jail: &Jail) -> Trial {
     Trial { level: jail.level, outcome: test(jail) }
 }
 
-fn attempt(config: &IsolationConfig, level: Isolation) -> Trial {
+fn attempt(config: &IsolationConfig, scratch: &Path, level: Isolation) -> Trial {
     let jail = jail(config, level);
-    let missing = config.jail_read.iter().find(|path| !path.exists());
-    let outcome = match missing {
-        Some(path) => Err(format!("DRYDOCK_JAIL_READ names '{}', which is not there", path.display())),
+    let wrong = config.jail_read.iter().find_map(|path| check(path, scratch).err());
+    let outcome = match wrong {
+        Some(reason) => Err(format!("DRYDOCK_JAIL_READ: {reason}")),
         None if !jail.helper.is_file() => Err(format!("'{}' is not there (DRYDOCK_JAIL_BIN)", jail.helper.display())),
         None => test(&jail),
     };
     Trial { level, outcome }
+}
+
+/// A job that could read the scratch directory could read the workspaces of all others, which no self-test looks at.
+fn check(read: &Path, scratch: &Path) -> Result<(), String> {
+    let real = fs_err::canonicalize(read).map_err(|error| error.to_string())?;
+    let scratch = fs_err::canonicalize(scratch).unwrap_or_else(|_| scratch.to_owned());
+    if scratch.starts_with(&real) || real.starts_with(&scratch) {
+        return Err(format!("'{}' holds DRYDOCK_SCRATCH_DIR, or is in it", read.display()));
+    }
+    Ok(())
 }
 
 /// Tries every attack from jobs that may talk to nobody, and from those that may use a port.

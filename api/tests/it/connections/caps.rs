@@ -40,7 +40,7 @@ async fn an_address_has_its_share_and_the_next_one_is_told() {
 #[tokio::test]
 async fn a_thousand_half_open_requests_do_not_stop_the_service() {
     let api =
-        Api::start_with(&["--connection-limit", "300", "--address-connection-limit", "200", "--head-timeout", "2s"]);
+        Api::start_with(&["--connection-limit", "300", "--address-connection-limit", "200", "--head-timeout", "5s"]);
     let api = api.await;
     let mut open = Vec::new();
     for number in 0..1000_u16 {

@@ -18,7 +18,7 @@ const IDLE: &str = "drydock_api_connections_cut_total{kind=\"idle\"}";
 /// Red without an end to the wait for a head: each of these would be there for as long as its client likes.
 #[tokio::test]
 async fn who_does_not_end_a_head_is_cut_off() {
-    let api = Api::start_with(&["--head-timeout", "300ms"]).await;
+    let api = Api::start_with(&["--head-timeout", "1s"]).await;
     let mut silent = from(LOCAL, &api).await;
     let mut half = from(LOCAL, &api).await;
     half.write_all(HALF).await.unwrap();
@@ -28,7 +28,7 @@ async fn who_does_not_end_a_head_is_cut_off() {
     for stream in [&mut silent, &mut half, &mut later] {
         assert_eq!(rest(stream).await, "");
     }
-    assert_eq!(api.metric(HEAD).await, 3);
+    api.until_metric(HEAD, 3).await;
 
     // One byte after another is no progress.
     let mut dripping = from(LOCAL, &api).await;
@@ -45,7 +45,7 @@ async fn who_does_not_end_a_head_is_cut_off() {
 /// Red when a connection without a request is kept, or when the wait for an answer counts as idleness.
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_one_whose_answer_is_long_in_coming_is_not() {
-    let api = Api::start_with(&["--head-timeout", "100ms", "--idle-timeout", "500ms"]).await;
+    let api = Api::start_with(&["--head-timeout", "1s", "--idle-timeout", "2s"]).await;
     let mut stream = from(LOCAL, &api).await;
     for _ in 0..2 {
         assert!(ask(&mut stream).await.starts_with("HTTP/1.1 200"));
@@ -53,14 +53,14 @@ async fn an_idle_connection_is_closed_and_one_whose_answer_is_long_in_coming_is_
     assert_eq!(rest(&mut stream).await, "");
     api.until_metric(IDLE, 1).await;
     let (_, job) = api.project().await;
-    let waited = api.get(&format!("/jobs/{job}?wait=1s")).await.expect(200);
+    let waited = api.get(&format!("/jobs/{job}?wait=3s")).await.expect(200);
     assert_eq!(waited.json()["status"], "queued");
 }
 
 /// Red when any limit of connections ends what is meant to stay open.
 #[tokio::test]
 async fn streams_and_sockets_stay() {
-    let api = Api::start_with(&["--head-timeout", "100ms", "--idle-timeout", "1s", "--body-timeout", "100ms"]).await;
+    let api = Api::start_with(&["--head-timeout", "1s", "--idle-timeout", "2s", "--body-timeout", "1s"]).await;
     let (project, _) = api.project().await;
     let mut stream = api.stream("/events", &[]).await;
     let token = token(&api, &project).await;

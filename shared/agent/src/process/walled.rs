@@ -10,6 +10,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
 use drydock_jail::{Ended, Order, Started};
@@ -17,6 +18,8 @@ use rustix::process::Signal;
 
 use crate::jail::Walls;
 
+/// How long the last line of a supervisor that is dead may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// Longest line a supervisor says.
 const MAX_LINE: u64 = 4 << 10;
 
@@ -55,6 +58,8 @@ impl Voice {
 
     /// Makes sure that the supervisor has ended all there was, and not been ended itself.
     pub(super) fn has_ended(&self) -> io::Result<()> {
+        // It is dead: what it said is here. Whatever else might hold its end of the socket is not waited for.
+        self.socket.set_read_timeout(Some(LAST_WORD))?;
         let ended: Ended = self.line()?.parse().map_err(io::Error::other)?;
         let (Ended::Exited { killed, .. } | Ended::Signaled { killed, .. }) = ended;
         if killed > 0 {

@@ -115,9 +115,11 @@ impl Leader {
                 Ok(_) => break,
             }
         }
-        let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        *reaped = true;
-        let status = child.wait()?;
+        let status = {
+            let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+            *reaped = true;
+            child.wait()?
+        };
         self.supervisor.as_ref().map_or(Ok(()), Voice::has_ended)?;
         Ok(status)
     }
@@ -146,9 +148,10 @@ fn guard(
     // Our copies of the agent's ends of its pipes: they would keep the pipes open.
     drop(command);
     if let Some(error) = supervisor.as_ref().and_then(|supervisor| supervisor.hear_start().err()) {
-        // It has run nothing, or nothing of it is left.
+        // It has run nothing, or says so: both are looked into.
         let _status = child.wait();
-        let _nobody_waits = started.send(Err(error));
+        let left = end(registered, &belongings);
+        let _nobody_waits = started.send(left.map_err(io::Error::other).and(Err(error)));
         return;
     }
     let leader = Arc::new(Leader { pid: registered.pid(), belongings, reaped: Mutex::new(false), supervisor });

@@ -203,8 +203,9 @@ where
     let found = tokio::select! {
         biased;
         status = running.wait() => {
-            let ending = Ending::of(status?);
+            // Its supervisor may have been killed: what that leaves is swept before anybody is told.
             running.sweep().await?;
+            let ending = Ending::of(status?);
             return Ok(Over::NotStarted(format!("Server process {ending} before it took connections.")));
         }
         () = launch.cancel.cancelled() => Err(Over::Canceled),
@@ -227,8 +228,8 @@ where
             tokio::select! {
                 biased;
                 status = running.wait() => {
-                    let ending = Ending::of(status?);
                     running.sweep().await?;
+                    let ending = Ending::of(status?);
                     return Ok(Over::Ended(ending));
                 }
                 () = launch.cancel.cancelled() => Over::Canceled,

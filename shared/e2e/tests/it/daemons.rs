@@ -247,5 +247,7 @@ async fn a_daemon_that_is_gone_for_good_loses_its_jobs_to_the_fleet() {
     laptop.daemon.kill();
     let job = client.run(&project, edit("whoever is there")).await;
     assert_eq!(job["status"], "completed", "{job}");
-    assert!(job["attempts"][0]["worker"].as_str().unwrap().contains("worker-"), "{job}");
+    // It may have been handed to the daemon before its end was noticed: that attempt is lost then.
+    let last = job["attempts"].as_array().unwrap().last().unwrap();
+    assert!(last["worker"].as_str().unwrap().contains("worker-"), "{job}");
 }

@@ -47,6 +47,10 @@ fn ruleset(network: &Network, least: ABI, most: ABI) -> Result<RulesetCreated, l
     if !scope.is_empty() {
         ruleset = ruleset.set_compatibility(CompatLevel::HardRequirement).scope(scope)?;
     }
+    if matches!(network, Network::Ports { .. }) {
+        ruleset = ruleset.set_compatibility(CompatLevel::HardRequirement);
+    }
+    // Closed, it is the filter's matter before the kernel knows ports (ABI 4).
     if *network != Network::Open {
         ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
     }

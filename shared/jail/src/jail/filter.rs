@@ -52,6 +52,11 @@ const REFUSED_HERE: &[c_long] = &[];
 /// Terminal input as if typed, console fonts and keys, another line discipline.
 const TERMINAL: [libc::c_ulong; 3] = [libc::TIOCSTI, 0x541C, libc::TIOCSETD];
 
+/// Sockets of the Internet's families that are neither TCP nor UDP by their kind: raw packets, SCTP, DCCP.
+const KINDS: [i32; 5] = [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_DCCP, SOCK_PACKET];
+/// As old as Linux, and deprecated: packets of a device.
+const SOCK_PACKET: i32 = 10;
+
 /// Puts the filter on this process and all it starts. Nothing that the filter refuses can be done afterwards.
 pub(super) fn apply(network: &Network, own_network: bool) -> io::Result<()> {
     for program in programs(network, own_network)? {
@@ -65,6 +70,8 @@ fn programs(network: &Network, own_network: bool) -> io::Result<[BpfProgram; 2]>
         REFUSED.iter().chain(REFUSED_HERE).map(|&number| (number, Vec::new())).collect();
     rules.insert(libc::SYS_clone, new_namespaces()?);
     rules.insert(libc::SYS_ioctl, terminal()?);
+    // Of other processes: a limit of another one's is a way to kill it, since the kernel sends that signal.
+    rules.insert(libc::SYS_prlimit64, vec![rule([Condition::new(0, Len::Dword, Op::Ne, 0)])?]);
     // Landlock asks about `connect` alone, and these connect as well.
     let fast_open = u64::from(libc::MSG_FASTOPEN.cast_unsigned());
     for (number, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
@@ -132,11 +139,13 @@ fn sockets(network: &Network, own_network: bool) -> io::Result<Vec<SeccompRule>>
     }
     // The type's low bits: the others are SOCK_NONBLOCK and SOCK_CLOEXEC.
     for family in [libc::AF_INET, libc::AF_INET6] {
-        rules.push(rule([
-            Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned())),
-            Condition::new(1, Len::Dword, Op::MaskedEq(0xf), u64::from(libc::SOCK_RAW.cast_unsigned())),
-        ])?);
-        // MPTCP, SMC, SCTP and the like are no TCP to Landlock.
+        for kind in KINDS {
+            rules.push(rule([
+                Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned())),
+                Condition::new(1, Len::Dword, Op::MaskedEq(0xf), u64::from(kind.cast_unsigned())),
+            ])?);
+        }
+        // MPTCP, SMC and the like are no TCP to Landlock.
         let known = [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMP, libc::IPPROTO_ICMPV6];
         let is_no = |protocol: i32| Condition::new(2, Len::Dword, Op::Ne, u64::from(protocol.cast_unsigned()));
         let inet = Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned()));
@@ -183,6 +192,6 @@ mod tests {
         };
         let ports = Network::Ports { connect: vec![443], listen: Vec::new() };
         let seen = [sum(&Network::Closed, false), sum(&Network::Closed, true), sum(&ports, false)];
-        assert_eq!((FILTER_VERSION, seen), (1, [3_839_657_587, 3_455_339_674, 3_455_339_674]));
+        assert_eq!((FILTER_VERSION, seen), (1, [3_815_814_883, 647_663_171, 647_663_171]));
     }
 }

@@ -94,11 +94,28 @@ fn supervised(policy: &Policy, program: &[OsString], worker: &mut Worker) -> io:
         }
         Forked::Parent(pid) => Child { pid, leads_group: !in_namespace },
     };
-    give_up()?;
     drop((tell, write_fate));
-    let started = heard(told, &child)?;
+    let done = attend(&child, (told, fate), &signals, worker, is_scoped);
+    if done.is_err() {
+        // Whatever it was, nothing of the jail outlives its supervisor's trust in it.
+        child.kill();
+        let _swept = supervise::end_children();
+    }
+    done
+}
+
+/// From the fork to the end of everything.
+fn attend(
+    child: &Child,
+    (told, fate): (OwnedFd, OwnedFd),
+    signals: &OwnedFd,
+    worker: &Worker,
+    is_scoped: bool,
+) -> io::Result<Done> {
+    give_up()?;
+    let started = heard(told, child)?;
     worker.started(&started);
-    let status = supervise::watch(&child, &signals, Some(&*worker))?;
+    let status = supervise::watch(child, signals, Some(worker))?;
     let killed = if is_scoped { supervise::end_all()? } else { supervise::end_children()? };
     if !matches!(started, Started::Running { .. }) {
         return Ok(Done::NotRun);

@@ -3,7 +3,7 @@
 use std::io;
 
 use rustix::{
-    process::{Resource, Rlimit, geteuid, setrlimit},
+    process::{Resource, Rlimit, geteuid, getrlimit, setrlimit},
     thread::{
         CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
         no_new_privs, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
@@ -42,7 +42,7 @@ pub(super) fn check() -> io::Result<()> {
     Ok(())
 }
 
-/// The limits of a process (getrlimit(2)). Never raised: a limit above what this process has is refused.
+/// The limits of a process (getrlimit(2)). Never raised: where this process has less already, that stays.
 pub(super) fn limit(policy: &Policy) -> io::Result<()> {
     let limits = [
         (Resource::Core, Some(0)),
@@ -53,7 +53,8 @@ pub(super) fn limit(policy: &Policy) -> io::Result<()> {
         (Resource::Fsize, policy.file_bytes),
     ];
     for (resource, limit) in limits {
-        if limit.is_some() {
+        if let Some(limit) = limit {
+            let limit = Some(getrlimit(resource).maximum.map_or(limit, |most| limit.min(most)));
             setrlimit(resource, Rlimit { current: limit, maximum: limit })
                 .map_err(|error| io::Error::other(format!("limit {resource:?} to {limit:?}: {error}")))?;
         }

@@ -14,7 +14,7 @@ use super::{
 };
 
 const SAME_USER: &str =
-    "the kernel lets a user's processes set each other's limits and priorities, and Landlock has no right for it";
+    "the kernel lets a user's processes set each other's priorities, and Landlock has no right for it";
 
 pub(super) static GROUP: Group = Group {
     title: "Limits and priorities of processes",
@@ -23,15 +23,15 @@ pub(super) static GROUP: Group = Group {
         Attack::new("limit-process", "lowers another process's limit of open files", |on| {
             let limit = Rlimit { current: Some(8), maximum: Some(8) };
             Ok(prlimit(Some(on.pid()?), Resource::Nofile, limit).map(drop)?)
-        })
-        .controlled()
-        .residual(SAME_USER),
+        }),
+        Attack::new("kill-by-cpu-limit", "has the kernel kill another process for the time it has used", |on| {
+            let limit = Rlimit { current: Some(0), maximum: Some(0) };
+            Ok(prlimit(Some(on.pid()?), Resource::Cpu, limit).map(drop)?)
+        }),
         Attack::new("read-limits", "reads another process's limits", |on| {
             let mut limit = [0; 16];
             call!(SYS_prlimit64, raw(on)?, 7, 0, &mut limit).map(drop)
-        })
-        .controlled()
-        .residual(SAME_USER),
+        }),
         Attack::new("slow-process", "makes another process the last to run", |on| {
             Ok(setpriority_process(Some(on.pid()?), 19)?)
         })

@@ -81,7 +81,7 @@ fn shipped() -> io::Result<Vec<Bind<'static>>> {
     let outside = data.chain(devices).filter(|(path, _)| !MADE.contains(path));
     let there = outside
         .map(|(path, attributes)| (Path::new(path), attributes))
-        .filter(|(path, _)| path.exists() && !is_link(path));
+        .filter(|(path, _)| path.exists() && !is_linked_program(path));
     there.map(|(path, attributes)| open(path, attributes)).collect()
 }
 
@@ -91,6 +91,11 @@ fn own(policy: &Policy) -> io::Result<Vec<Bind<'_>>> {
     let read = policy.read.iter().map(|path| (path, for_reading()));
     let write = policy.write.iter().chain([&policy.workspace]).map(|path| (path, written));
     read.chain(write).map(|(path, attributes)| open(path, attributes)).collect()
+}
+
+/// The link is made again; of settings, which are links on many machines, what they lead to is put in their place.
+fn is_linked_program(path: &Path) -> bool {
+    is_link(path) && view::PROGRAMS.iter().any(|program| Path::new(program) == path)
 }
 
 fn is_link(path: &Path) -> bool {
