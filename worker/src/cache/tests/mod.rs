@@ -140,6 +140,8 @@ async fn a_successor_finds_what_is_whole_and_removes_the_rest() {
     cache.image(TENANT, &manifest).await.unwrap();
     // Killed: nothing is unmounted, nothing removed; a download was under way.
     std::mem::forget(cache.image(TENANT, &manifest).await.unwrap());
+    // A process that is killed writes nothing any more, as the thread that syncs would.
+    synced_index(disk.path()).await;
     drop(cache);
     let rubbish = disk.path().join("data/0123456789abcdef");
     fs_err::write(&rubbish, "half").unwrap();
