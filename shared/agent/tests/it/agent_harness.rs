@@ -144,12 +144,19 @@ pub(crate) fn jail_at(level: Isolation) -> Jail {
     Jail {
         helper: Path::new(env!("CARGO_BIN_EXE_drydock-agent-dummy")).with_file_name("drydock-jail"),
         level,
-        read: drydock_testing::toolchains(),
+        read: drydock_testing::toolchains().into_iter().chain(codex_packages()).collect(),
         open_network: false,
         open_files: None,
         processes: None,
         file_bytes: None,
     }
+}
+
+/// Codex's program is a link into the packages that npm keeps beside it.
+fn codex_packages() -> Option<PathBuf> {
+    let program =
+        drydock_testing::setting_or("DRYDOCK_TEST_CODEX_BIN", &drydock_testing::setting_or("DRYDOCK_CODEX_BIN", ""));
+    Path::new(&program).ancestors().nth(2).filter(|packages| packages.is_absolute()).map(Path::to_owned)
 }
 
 /// Settings with a short grace.
