@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use drydock_domain::Isolation;
-use drydock_jail::{Network, Policy};
-
-/// What every policy allows to be read and executed anyway.
-const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
+use drydock_jail::{Network, PROGRAMS, Policy};
 
 /// The walls of this node's programs.
 #[derive(Clone, Debug)]
@@ -46,7 +43,7 @@ pub(crate) struct Walls {
 impl Jail {
     pub(crate) fn walls(&self, places: &Places<'_>, network: &Network) -> Walls {
         let mut read = self.read.clone();
-        let is_system = |program: &Path| SYSTEM.iter().any(|system| program.starts_with(system));
+        let is_system = |program: &Path| PROGRAMS.iter().any(|system| program.starts_with(system));
         // One that is not there fails when it is executed, and by its own fault.
         let program = places.program.filter(|program| !is_system(program) && program.exists());
         read.extend(program.map(Path::to_owned));

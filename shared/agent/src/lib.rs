@@ -40,6 +40,7 @@ pub use jail::Jail;
 pub use output::AgentOutput;
 pub use plain::{Plain, PlainEnding, PlainExit, is_on_path, run_plain};
 pub use process::end_strays;
+pub use program::own_directories;
 pub use run::{AgentExit, Launch, run};
 pub use serve::{Over, Serve, Served, serve};
 pub use server::ServerSpec;

@@ -51,7 +51,7 @@ pub(super) fn locate(word: &OsStr, path: &OsStr) -> io::Result<PathBuf> {
 }
 
 /// Where the worker's own program is, and one level up: test programs live in a folder below the real ones.
-fn own_directories() -> Vec<PathBuf> {
+pub fn own_directories() -> Vec<PathBuf> {
     let own = env::current_exe().unwrap_or_default();
     own.ancestors().skip(1).take(2).map(Path::to_owned).collect()
 }

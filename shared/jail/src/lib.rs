@@ -5,7 +5,7 @@ mod jail;
 mod policy;
 mod protocol;
 
-pub use jail::FILTER_VERSION;
+pub use jail::{FILTER_VERSION, PROGRAMS};
 pub use policy::{Network, Policy, PolicyError};
 pub use protocol::{Ended, Order, ProtocolError, Started};
 

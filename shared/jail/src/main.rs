@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         Some("probe") => drydock_jail::attack::inside(args),
         Some("--help" | "-h" | "help") => print(&mut std::io::stdout(), HELP, ExitCode::SUCCESS),
         Some("--version" | "-V") => {
-            print(&mut std::io::stdout(), concat!("drydock-jail ", env!("CARGO_PKG_VERSION"), "\n"), ExitCode::SUCCESS)
+            let (version, filter) = (env!("CARGO_PKG_VERSION"), drydock_jail::FILTER_VERSION);
+            let says = format!("drydock-jail {version}, seccomp filter {filter}\n");
+            print(&mut std::io::stdout(), &says, ExitCode::SUCCESS)
         }
         _ => print(&mut std::io::stderr(), HELP, ExitCode::from(2)),
     }

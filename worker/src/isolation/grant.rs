@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use drydock_agent::Jail;
+use drydock_agent::{Jail, own_directories};
 use drydock_domain::Isolation;
 use drydock_jail::attack::suite;
 
@@ -121,10 +121,8 @@ fn jail(config: &IsolationConfig, level: Isolation) -> Jail {
     }
 }
 
-/// The helper that came with this program; test programs lie in a folder below it.
+/// The helper that came with this program; where there is none, the place where it was looked for first.
 fn beside() -> PathBuf {
-    let own = std::env::current_exe().unwrap_or_default();
-    let candidates = own.ancestors().skip(1).take(2).map(|directory| directory.join(HELPER));
-    let fallback = own.with_file_name(HELPER);
-    candidates.into_iter().find(|path| path.is_file()).unwrap_or(fallback)
+    let places: Vec<PathBuf> = own_directories().iter().map(|directory| directory.join(HELPER)).collect();
+    places.iter().find(|place| place.is_file()).or(places.first()).cloned().unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The seccomp filter: what no job needs of the kernel is refused (EPERM), whatever its other walls are.
 //!
-//! A deny-list, because agents run compilers, interpreters and browsers of every age. Its number is reported, so that whoever reads an
-//! attempt knows which filter it had. Another architecture's system calls end the process.
+//! A deny-list, because agents run compilers, interpreters and browsers of every age. `drydock-jail --version` tells its number, by which
+//! filters of nodes are told apart. Another architecture's system calls end the process.
 
 use std::{collections::BTreeMap, io};
 

@@ -12,6 +12,7 @@ mod sys;
 mod view;
 
 pub use filter::FILTER_VERSION;
+pub use view::PROGRAMS;
 
 use std::{
     ffi::OsString,

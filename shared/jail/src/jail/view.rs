@@ -1,7 +1,7 @@
 //! What of the machine a jailed program sees beside its own directories. Everything else is not there, or not to be opened.
 
-/// Programs and libraries: read and executed.
-pub(super) const PROGRAMS: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+/// Programs and libraries: every job reads and executes them.
+pub const PROGRAMS: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /// Settings that programs need to find names, certificates, libraries and the time: read. No passwords, keys or tokens are among them.
 #[rustfmt::skip]
