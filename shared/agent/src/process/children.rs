@@ -13,9 +13,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, WaitOptions, getpgid, getpgrp, getpid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 
-use super::table::Process;
+use super::table::{self, Process};
 
 /// A number may be listed twice for an instant: it is free again once reaped, and forgotten only after the sweep.
 static STARTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
@@ -96,9 +96,15 @@ pub(super) fn reap(pid: i32) -> bool {
     };
     // Nothing can be started meanwhile: if the number is a started child's by now, that child is on the list.
     let _exclusive = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    let ours = started().contains(&raw(pid)) || getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
+    let ours = started().contains(&raw(pid)) || is_of_own_group(raw(pid));
     // ECHILD: another sweep was faster.
     !ours && waitpid(Some(pid), WaitOptions::NOHANG).is_ok_and(|reaped| reaped.is_some())
+}
+
+/// Read from the table: the number of a group that was begun outside of this PID namespace is 0, which no library's type holds.
+fn is_of_own_group(pid: i32) -> bool {
+    let group = |pid| table::one(pid).map(|process| process.group);
+    group(pid).is_some_and(|of| Some(of) == group(raw(getpid())))
 }
 
 fn started() -> MutexGuard<'static, Vec<i32>> {

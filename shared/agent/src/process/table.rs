@@ -44,11 +44,14 @@ pub(super) fn read() -> io::Result<Vec<Process>> {
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        if let Ok(stat) = fs_err::read(format!("/proc/{pid}/stat")) {
-            all.extend(parse(pid, &stat));
-        }
+        all.extend(one(pid));
     }
     Ok(all)
+}
+
+/// One of them, if it can be seen.
+pub(super) fn one(pid: i32) -> Option<Process> {
+    parse(pid, &fs_err::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// `pid (name) state parent group …`; the name may hold anything, brackets and newlines too, so the last bracket counts.

@@ -61,6 +61,17 @@ async fn nothing_an_agent_leaves_behind_survives() {
     is_killed("(env -i setsid sh -c 'echo $$ > pid; cd /; exec sleep 300' &)").await;
 }
 
+/// The kernel tells who was started from outside of its PID namespace that its group's number is 0.
+#[test]
+fn the_same_for_a_worker_that_was_started_from_outside_of_its_namespace() {
+    let again = r#"[ "$(cut -d' ' -f5 /proc/$$/stat)" = 0 ] && "$0" --exact "$1"; exit $?"#;
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", again]).arg(std::env::current_exe().unwrap());
+    let ran = command.arg("agent::nothing_an_agent_leaves_behind_survives").output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[tokio::test]
 async fn many_sessions_at_once_are_all_found() {
     let script = "for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4 5; do (setsid sh -c 'echo $$ >> \"$HOME/pids\"; sleep 300; sleep 300' &); done; done; \

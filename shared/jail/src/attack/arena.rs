@@ -139,10 +139,10 @@ fn facts(base: &Path) -> io::Result<Facts> {
     facts.put("base", base);
     facts.put("token", format!("canaries of {}", base.display()));
     facts.put("worker", std::process::id().to_string());
-    facts.put("session", rustix::process::getsid(None)?.as_raw_nonzero().to_string());
+    facts.put("session", super::groups::tty::session()?.to_string());
     facts.put("pids-of", namespace_of_pids());
     facts.put("network-of", super::groups::network::namespace_of_network());
-    for (key, path) in [("tmp", "/tmp"), ("shm", "/dev/shm")] {
+    for (key, path) in [("tmp", "/tmp"), ("shm", "/dev/shm"), ("output", "/proc/self/fd/1")] {
         facts.put(key, identity(Path::new(path)).unwrap_or_default());
     }
     Ok(facts)

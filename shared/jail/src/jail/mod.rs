@@ -87,7 +87,8 @@ fn supervised(policy: &Policy, program: &[OsString], worker: &mut Worker) -> io:
     let (fate, write_fate) = pipe_with(PipeFlags::CLOEXEC)?;
     let in_namespace = policy.level == Isolation::Namespace;
     let (flags, owner) = (if in_namespace { namespace::flags(policy) } else { 0 }, namespace::Owner::current());
-    let child = match sys::fork(flags)? {
+    let what = if in_namespace { "new namespaces" } else { "new process" };
+    let child = match sys::fork(flags).map_err(|error| io::Error::other(format!("{what}: {error}")))? {
         Forked::Child => {
             // Only the supervisor's end of it tells the worker that the supervisor is gone.
             worker.leave();

@@ -5,3 +5,4 @@
 mod document;
 mod escape;
 mod supervisor;
+mod surroundings;

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io, os::fd::AsFd as _, path::PathBuf};
 
-use super::super::{Attack, Canaries, Group};
+use super::{
+    super::{Attack, Canaries, Group, target::identity},
+    privileges::found,
+};
 
 pub(super) static GROUP: Group = Group {
     title: "Descriptors left open",
@@ -27,7 +30,10 @@ pub(super) static GROUP: Group = Group {
         }),
         Attack::new("read-output-of-worker", "opens the worker's standard output", |on| {
             let worker: i32 = on.facts.number("worker")?;
-            File::options().write(true).open(format!("/proc/{worker}/fd/1")).map(drop)
+            let output = PathBuf::from(format!("/proc/{worker}/fd/1"));
+            File::options().write(true).open(&output)?;
+            // In another namespace the number may be one of its own processes'.
+            found(identity(&output)? == on.facts.text("output")?)
         }),
     ],
 };

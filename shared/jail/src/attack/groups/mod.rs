@@ -19,7 +19,7 @@ mod scheduling;
 mod signals;
 pub(super) mod sockets_unix;
 mod syscalls;
-mod tty;
+pub(super) mod tty;
 
 use super::Group;
 

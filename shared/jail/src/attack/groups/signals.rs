@@ -109,7 +109,7 @@ pub(super) static GROUP: Group = Group {
         .controlled()
         .residual(NUMBERS),
         Attack::new("find-session", "asks in which session another process is", |on| {
-            Ok(rustix::process::getsid(Some(on.pid()?)).map(drop)?)
+            call!(SYS_getsid, on.pid()?.as_raw_nonzero().get()).map(drop)
         })
         .controlled()
         .residual(NUMBERS),

@@ -16,13 +16,17 @@ use super::{
 
 const TIOCLINUX: i32 = 0x541C;
 
+/// This process's session; 0 where it was begun outside of this PID namespace, a number that no library's type holds.
+pub(in crate::attack) fn session() -> io::Result<i64> {
+    call!(SYS_getsid, 0)
+}
+
 pub(super) static GROUP: Group = Group {
     title: "Terminals",
     canaries: Canaries::Shared,
     attacks: &[
         Attack::new("stay-in-session", "stays in the worker's session, and so at its terminal", |on| {
-            let own = rustix::process::getsid(None).map(|session| session.as_raw_nonzero().get()).unwrap_or_default();
-            found(own == on.facts.number::<i32>("session")?)
+            found(session()? == on.facts.number::<i64>("session")?)
         }),
         Attack::new("type-into-terminal", "types into its terminal as if a person did (`TIOCSTI`)", |_| {
             let terminal = terminal()?;
