@@ -1,5 +1,6 @@
 //! Metrics of one worker process.
 
+use drydock_agent::Resource;
 use drydock_domain::{Isolation, Outcome};
 use drydock_runtime::metrics::{LATENCY_SECONDS, RUN_SECONDS};
 use prometheus::{
@@ -24,9 +25,18 @@ pub(crate) struct WorkerMetrics {
     pub(crate) downgrades: IntCounterVec,
     pub(crate) stages: HistogramVec,
     pub(crate) run_seconds: Histogram,
+    over_limit: IntCounterVec,
     pub(crate) log_bytes: IntCounter,
     pub(crate) log_bytes_dropped: IntCounter,
     pub(crate) finish_retries: IntCounter,
+}
+
+fn over_limit(registry: &Registry) -> prometheus::Result<IntCounterVec> {
+    let help = "Jobs and sessions ended for taking more of the node than they may, by what they took.";
+    let counters = IntCounterVec::new(Opts::new("drydock_worker_over_limit_total", help), &["resource"])?;
+    registry.register(Box::new(counters.clone()))?;
+    Resource::ALL.iter().for_each(|resource| drop(counters.with_label_values(&[resource.as_str()])));
+    Ok(counters)
 }
 
 impl WorkerMetrics {
@@ -76,6 +86,7 @@ impl WorkerMetrics {
             )?,
             stages,
             run_seconds,
+            over_limit: over_limit(registry)?,
             log_bytes: counter("drydock_worker_log_bytes_total", "Bytes of job output kept.")?,
             log_bytes_dropped: counter(
                 "drydock_worker_log_bytes_dropped_total",
@@ -91,6 +102,11 @@ impl WorkerMetrics {
     /// A workspace was made.
     pub(crate) fn materialized(&self, rung: Rung) {
         self.materialized.with_label_values(&[rung.as_str()]).inc();
+    }
+
+    /// A job was ended for what it took.
+    pub(crate) fn was_over_limit(&self, resource: Resource) {
+        self.over_limit.with_label_values(&[resource.as_str()]).inc();
     }
 
     /// An attempt ended.

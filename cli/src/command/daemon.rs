@@ -107,6 +107,7 @@ impl AgentArgs {
             codex_bin: self.codex_bin,
             codex_base_url: self.codex_base_url.unwrap_or(default.codex_base_url),
             codex_model: self.codex_model,
+            limits: default.limits,
             sessions: default.sessions,
         }
     }

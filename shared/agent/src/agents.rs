@@ -11,6 +11,7 @@ use super::{
     environment::read_variable,
     error::{AgentConfigError, chain},
     file::{self, AgentsFile, Entry},
+    limits::Limits,
     program,
     server::ServerSpec,
     session_file::ServerEntry,
@@ -67,7 +68,7 @@ impl Agents {
             unavailable_servers: Vec::new(),
         };
         for entry in entries {
-            let wrong = agents.add(entry, config.grace, environment);
+            let wrong = agents.add(entry, config, environment);
             problems.extend(wrong);
         }
         for server in servers {
@@ -107,9 +108,9 @@ impl Agents {
         &self.unavailable_servers
     }
 
-    fn add(&mut self, entry: Entry, grace: Duration, environment: Environment<'_>) -> Vec<String> {
+    fn add(&mut self, entry: Entry, config: &AgentsConfig, environment: Environment<'_>) -> Vec<String> {
         let name = entry.name.clone();
-        let (found, problems) = look_up(entry, grace, environment);
+        let (found, problems) = look_up(entry, config.grace, &config.limits, environment);
         match found {
             Ok(spec) => drop(self.usable.insert(name.clone(), spec)),
             Err(reason) => self.unavailable.push((name.clone(), reason)),
@@ -122,9 +123,9 @@ impl Agents {
         // What it cannot be was told when it was read.
         let Ok(port) = entry.way(&settings.session_ports) else { return Vec::new() };
         let (start_timeout, preview) = (entry.start_timeout.unwrap_or(settings.session_start_timeout), entry.preview);
-        let ServerEntry { argv, env, network, .. } = entry;
-        let program = Entry { name: name.clone(), argv, protocol: Protocol::Exit, env, timeout: None, network };
-        let (found, problems) = look_up(program, settings.session_grace, environment);
+        let ServerEntry { argv, env, network, limits, .. } = entry;
+        let program = Entry { name: name.clone(), argv, protocol: Protocol::Exit, env, timeout: None, network, limits };
+        let (found, problems) = look_up(program, settings.session_grace, &config.limits, environment);
         match found {
             Ok(program) => {
                 let advertised_host = settings.advertised_host.clone();
@@ -141,6 +142,7 @@ impl Agents {
 fn look_up(
     mut entry: Entry,
     grace: Duration,
+    limits: &Limits,
     environment: Environment<'_>,
 ) -> (Result<AgentSpec, String>, Vec<String>) {
     let path = program::search_path();
@@ -157,8 +159,9 @@ fn look_up(
             Err(reason) => problems.push(format!("env: {reason}")),
         }
     }
-    let Entry { name, argv, protocol, timeout, network, .. } = entry;
-    (Ok(AgentSpec { name, argv, protocol, variables, timeout, grace, path, network }), problems)
+    let Entry { name, argv, protocol, timeout, network, limits: own, .. } = entry;
+    let limits = own.or(limits);
+    (Ok(AgentSpec { name, argv, protocol, variables, timeout, grace, path, network, limits }), problems)
 }
 
 fn read_file(path: &Path) -> Result<AgentsFile, Vec<String>> {

@@ -8,6 +8,7 @@ use super::{
     config::AgentsConfig,
     environment::OPENAI_VARIABLES,
     file::Entry,
+    limits::Limits,
     network,
     session_file::{ServerEntry, Way},
     spec::{ARGV, Protocol},
@@ -43,6 +44,7 @@ pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
             env: openai(),
             timeout: None,
             network: Network::Closed,
+            limits: Limits::default(),
         },
         Entry {
             name: "command".to_owned(),
@@ -51,6 +53,7 @@ pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
             env: Vec::new(),
             timeout: None,
             network: Network::Closed,
+            limits: Limits::default(),
         },
         Entry {
             name: "codex".to_owned(),
@@ -59,6 +62,7 @@ pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
             env: openai(),
             timeout: None,
             network: network::endpoint(&config.codex_base_url),
+            limits: Limits::default(),
         },
     ]
 }
@@ -76,6 +80,7 @@ pub(super) fn servers() -> [ServerEntry; 2] {
         start_timeout: None,
         preview: false,
         network: Network::Closed,
+        limits: Limits::default(),
     };
     let preview = line(&[
         "drydock-preview",

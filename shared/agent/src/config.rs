@@ -9,7 +9,7 @@ use std::{
 
 use drydock_runtime::config::{duration, positive_duration};
 
-use super::session_file::port_range;
+use super::{limits::Limits, session_file::port_range};
 
 /// Where `OpenAI`'s own models are served; any endpoint that speaks the Responses API will do.
 const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
@@ -40,6 +40,10 @@ pub struct AgentsConfig {
     /// Model `codex` uses; its own default when unset.
     #[arg(long, env = "DRYDOCK_CODEX_MODEL")]
     pub codex_model: Option<String>,
+
+    /// Limits of what a job may use.
+    #[command(flatten)]
+    pub limits: Limits,
 
     /// Session servers.
     #[command(flatten)]
@@ -106,6 +110,7 @@ impl Default for AgentsConfig {
             codex_bin: None,
             codex_base_url: OPENAI_BASE_URL.to_owned(),
             codex_model: None,
+            limits: Limits::default(),
             sessions: SessionsConfig::default(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{fmt, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
+use crate::limits::Excess;
+
 /// How the agent's program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -13,6 +15,8 @@ pub enum Ending {
     TimedOut,
     /// It said nothing for this long.
     Silent(Duration),
+    /// It used more than it may.
+    OverLimit(Excess),
     /// It was told to stop.
     Canceled,
     /// It never started: this program is missing, cannot be run, or cannot take these arguments.
@@ -37,6 +41,7 @@ impl fmt::Display for Ending {
             Self::Signaled(signal) => write!(f, "was killed by signal {signal}"),
             Self::TimedOut => f.write_str("was stopped at its time limit"),
             Self::Silent(limit) => write!(f, "was stopped after {} s without output", limit.as_secs_f32()),
+            Self::OverLimit(excess) => write!(f, "was stopped for taking more than it may: {excess}"),
             Self::Canceled => f.write_str("was cancelled"),
             Self::Missing(program) => {
                 write!(f, "could not be started: program '{program}' is missing or cannot be run")

@@ -16,11 +16,12 @@ use super::{
     environment::{self, Places},
     error::AgentError,
     jail,
+    limits::Watched,
     output::{self, Lines, MAX_LINE, Sink},
     process::{self, Belongings, Running, Start},
     program,
     run::Launch,
-    spec::Protocol,
+    spec::{AgentSpec, Protocol},
 };
 
 /// Our ends of the pipes of one run.
@@ -129,6 +130,12 @@ fn hint(launch: &Launch<'_>, error: &std::io::Error) -> &'static str {
     }
 }
 
+/// What it takes of the node, against what it may.
+pub(super) fn watched(running: &Running, spec: &AgentSpec, sink: &Sink) -> Watched {
+    let (meter, said) = (running.meter(), sink.said.clone());
+    Watched { limits: spec.limits.clone(), meter, said, directories: running.belongings().directories }
+}
+
 /// Waits for the program's end, its time limit or the order to stop; then for the end of everything it started.
 async fn end(
     mut running: Running,
@@ -153,6 +160,7 @@ async fn end(
             None => std::future::pending().await,
         }
     };
+    let exceeds = watched(&running, launch.spec, sink).exceeds();
     let ending = tokio::select! {
         biased;
         status = running.wait() => match status {
@@ -166,10 +174,12 @@ async fn end(
         () = launch.cancel.cancelled() => Ending::Canceled,
         () = time_is_up => Ending::TimedOut,
         limit = silent => Ending::Silent(limit),
+        excess = exceeds => Ending::OverLimit(excess),
     };
-    if matches!(ending, Ending::Canceled | Ending::TimedOut | Ending::Silent(_)) {
+    if matches!(ending, Ending::Canceled | Ending::TimedOut | Ending::Silent(_) | Ending::OverLimit(_)) {
         given_up.cancel();
-        let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.grace };
+        let is_to_go_at_once = launch.hold.is_condemned() || matches!(ending, Ending::OverLimit(_));
+        let grace = if is_to_go_at_once { Duration::ZERO } else { launch.spec.grace };
         running.stop(grace).await?;
     }
     running.sweep().await?;

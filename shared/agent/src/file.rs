@@ -6,7 +6,9 @@ use drydock_jail::Network;
 use serde::Deserialize;
 
 use super::{
-    environment, network,
+    environment,
+    limits::Limits,
+    network,
     session_file::{self, ServerEntry},
     spec::Protocol,
 };
@@ -24,6 +26,8 @@ pub(super) struct Entry {
     pub(super) timeout: Option<Duration>,
     #[serde(default, deserialize_with = "network::read")]
     pub(super) network: Network,
+    #[serde(default)]
+    pub(super) limits: Limits,
 }
 
 /// A file as written.
@@ -81,6 +85,7 @@ fn check(entry: &Entry) -> Vec<String> {
     if entry.timeout == Some(Duration::ZERO) {
         problems.push("timeout: must be above zero".to_owned());
     }
+    problems.extend(entry.limits.zero().map(|field| format!("limits.{field}: must be above zero")));
     problems
 }
 

@@ -92,6 +92,7 @@ pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
         redactor: Arc::new(redactor),
         abandoned,
         heard: Heard::new(&launch.hold),
+        said: Arc::default(),
     };
     let given_up = launch.cancel.child_token();
     let last_words = async {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{
     file::{check_program, timeout},
+    limits::Limits,
     network,
     server::{PORT, PORT_FILE, PortWay},
 };
@@ -41,6 +42,8 @@ pub(super) struct ServerEntry {
     pub(super) preview: bool,
     #[serde(default, deserialize_with = "network::read")]
     pub(super) network: Network,
+    #[serde(default)]
+    pub(super) limits: Limits,
 }
 
 impl ServerEntry {

@@ -10,6 +10,8 @@ use drydock_jail::Network;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::Deserialize;
 
+use crate::limits::Limits;
+
 /// Stands for the user's instruction in an argument.
 const INSTRUCTION: &str = "{instruction}";
 /// Stands for the absolute path of the workspace.
@@ -56,6 +58,8 @@ pub struct AgentSpec {
     pub(super) path: OsString,
     /// Whom it may talk to, where it is walled in.
     pub(super) network: Network,
+    /// What it may use of its node.
+    pub(super) limits: Limits,
 }
 
 impl AgentSpec {
@@ -133,6 +137,7 @@ mod tests {
             grace: Duration::ZERO,
             path: OsString::new(),
             network: Network::Closed,
+            limits: Limits::default(),
         }
     }
 

@@ -108,6 +108,9 @@ pub(super) async fn pump(attempt: &Attempt, mut receiver: mpsc::Receiver<AgentOu
 
 /// The agent's failure is a result; what we did to it is told by why it was stopped.
 fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
+    if let Ending::OverLimit(excess) = &exit.ending {
+        attempt.context.metrics.was_over_limit(excess.resource);
+    }
     match (&exit.ending, attempt.registration.permit.stop.reason()) {
         (Ending::Canceled, Some(Stop::Canceled)) => (Outcome::Canceled, Some("the job was cancelled".to_owned())),
         (Ending::Canceled, _) => (Outcome::Interrupted, Some("the worker had to stop it".to_owned())),

@@ -106,6 +106,10 @@ fn ended(attempt: &Attempt, request: AgentRequest, served: Served, start_s: f64,
         }
         Over::Released => (Outcome::Succeeded, "the session was released".to_owned()),
         Over::Idle(limit) => (Outcome::Succeeded, format!("nobody was connected for {} s", limit.as_secs())),
+        Over::OverLimit(excess) => {
+            attempt.context.metrics.was_over_limit(excess.resource);
+            (Outcome::Failed, format!("the server was stopped for taking more than it may: {excess}"))
+        }
         Over::Ended(ending) if ending.is_success() => (Outcome::Succeeded, format!("the server {ending}")),
         Over::Ended(ending) => (Outcome::Failed, format!("the server {ending}")),
         Over::NotStarted(reason) => (Outcome::Failed, reason.clone()),

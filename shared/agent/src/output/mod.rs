@@ -4,6 +4,7 @@
 
 mod lines;
 mod pipe;
+mod said;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use super::{heard::Heard, redact::Redactor};
 
 pub(super) use lines::Lines;
 pub(super) use pipe::{Interpreter, idle_after, read};
+pub(crate) use said::Said;
 
 /// Bytes of one line at most; longer ones arrive in pieces of this size.
 pub(super) const MAX_LINE: usize = 16 * 1024;
@@ -39,6 +41,8 @@ pub(super) struct Sink {
     pub(super) abandoned: CancellationToken,
     /// Told of every read.
     pub(super) heard: Heard,
+    /// Counts what is handed over.
+    pub(super) said: Arc<Said>,
 }
 
 impl Sink {
@@ -77,6 +81,9 @@ impl Sink {
 
     /// A receiver that is gone wants no more; the agent must still be read, or it would block.
     async fn send(&self, output: AgentOutput) {
+        if let AgentOutput::Line(line) = &output {
+            self.said.line(line);
+        }
         tokio::select! {
             biased;
             _ = self.sender.send(output) => {}

@@ -16,6 +16,7 @@ mod sockets;
 mod strays;
 mod sweep;
 mod table;
+mod usage;
 mod walled;
 mod warden;
 
@@ -37,6 +38,7 @@ use super::{error::AgentError, jail::Walls};
 pub(super) use freeze::Frozen;
 pub(super) use sockets::holders;
 pub use strays::end_strays;
+pub(crate) use usage::Meter;
 use warden::Leader;
 
 /// How long the kill of a jail may take: its supervisor waits for the dead to be gone.
@@ -144,6 +146,11 @@ impl Running {
     /// The process group's leader.
     pub(super) fn leader(&self) -> Pid {
         self.leader.pid
+    }
+
+    /// What measures it while it runs.
+    pub(super) fn meter(&self) -> Meter {
+        Meter { leader: self.leader(), belongings: self.belongings(), is_walled: self.leader.is_walled() }
     }
 
     /// How to recognize what belongs to it.

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn descendants_come_after_their_parents() {
-        let process = |pid, parent| Process { pid, parent, group: pid, state: b'S' };
+        let process = |pid, parent| Process { pid, parent, group: pid, state: b'S', ..Process::default() };
         let all = [process(9, 4), process(2, 1), process(3, 2), process(4, 3), process(5, 1), process(6, 2)];
         let found: Vec<i32> = descendants(&all, 2).iter().map(|process| process.pid).collect();
         assert_eq!(found.len(), 4);

@@ -3,12 +3,18 @@
 use std::{io, path::PathBuf};
 
 /// One process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) state: u8,
+    /// Time on processors in clock ticks, of its children that it waited for as well.
+    pub(super) ticks: u64,
+    /// Its threads.
+    pub(super) threads: u64,
+    /// Pages of memory that it has, shared ones included.
+    pub(super) pages: u64,
 }
 
 impl Process {
@@ -61,7 +67,12 @@ fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let mut number = || fields.next()?.parse().ok();
-    Some(Process { pid, parent: number()?, group: number()?, state })
+    let (parent, group) = (number()?, number()?);
+    // As proc_pid_stat(5) numbers them, the fields so far are 1 to 5: 14 to 17 are times, 20 the threads, 24 the pages.
+    let counts: Vec<u64> = fields.skip(8).map(|field| field.parse().unwrap_or_default()).take(11).collect();
+    let count = |field: usize| counts.get(field - 14).copied().unwrap_or_default();
+    let ticks = (14..=17).map(count).sum();
+    Some(Process { pid, parent, group, state, ticks, threads: count(20), pages: count(24) })
 }
 
 #[cfg(test)]
@@ -70,8 +81,8 @@ mod tests {
 
     #[test]
     fn names_cannot_confuse_the_parser() {
-        let process = parse(7, b"7 (a) Z 1 (\n) S 5 6 6 0").unwrap();
-        assert_eq!(process, Process { pid: 7, parent: 5, group: 6, state: b'S' });
+        let process = parse(7, b"7 (a) Z 1 (\n) S 5 6 6 0 -1 0 1 2 3 4 10 20 30 40 20 0 3 0 99 4096 17 0 0").unwrap();
+        assert_eq!(process, Process { pid: 7, parent: 5, group: 6, state: b'S', ticks: 100, threads: 3, pages: 17 });
         assert_eq!(parse(7, b"7 (x"), None);
         assert_eq!(parse(7, b""), None);
     }

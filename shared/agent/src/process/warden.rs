@@ -58,6 +58,11 @@ impl Leader {
         }
     }
 
+    /// Whether the first process is a supervisor, above all else of the attempt.
+    pub(super) fn is_walled(&self) -> bool {
+        self.supervisor.is_some()
+    }
+
     /// Kills the first process itself, whatever that leaves.
     pub(super) fn kill(&self) {
         let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);

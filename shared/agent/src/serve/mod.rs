@@ -24,9 +24,11 @@ use super::{
     ending::Ending,
     environment::{self, Places},
     error::AgentError,
+    execute::watched,
     heard::Heard,
     hold::Hold,
     jail::{self, Jail},
+    limits::Excess,
     network,
     output::{self, AgentOutput, Lines, MAX_LINE, Sink},
     process::{self, Belongings, Running, Start},
@@ -79,6 +81,8 @@ pub enum Over {
     Released,
     /// Nobody was connected to it for this long.
     Idle(Duration),
+    /// It took more of the node than it may.
+    OverLimit(Excess),
     /// It ended by itself.
     Ended(Ending),
     /// It was told to stop.
@@ -110,6 +114,7 @@ where
         redactor: Arc::new(redactor),
         abandoned: CancellationToken::new(),
         heard: Heard::new(&launch.hold),
+        said: Arc::default(),
     };
     let canceled = launch.cancel.clone();
     let last_words = async {
@@ -149,7 +154,7 @@ where
     let ended = CancellationToken::new();
     let reading = output::read(out, Lines::new(MAX_LINE), &mut words, sink, &ended);
     let holding = async {
-        let over = hold(running, launch, &port, ready).await;
+        let over = hold(running, launch, &port, sink, ready).await;
         ended.cancel();
         over
     };
@@ -191,6 +196,7 @@ async fn hold<F>(
     mut running: Running,
     launch: &Serve<'_>,
     port: &PortSource<'_>,
+    sink: &Sink,
     ready: impl FnOnce(u16) -> F,
 ) -> Result<Over, AgentError>
 where
@@ -200,6 +206,7 @@ where
     let belongings = running.belongings();
     let _entered = launch.hold.enter(server, belongings.clone());
     let began = launch.hold.elapsed();
+    let mut exceeds = std::pin::pin!(watched(&running, &launch.spec.program, sink).exceeds());
     let found = tokio::select! {
         biased;
         status = running.wait() => {
@@ -211,6 +218,7 @@ where
         () = launch.cancel.cancelled() => Err(Over::Canceled),
         () = launch.release.cancelled() => Err(Over::Canceled),
         found = port.accepts(server, &belongings) => Ok(found),
+        excess = &mut exceeds => Err(Over::OverLimit(excess)),
         () = launch.hold.reaches(began + launch.spec.start_timeout) => {
             Err(Over::NotStarted("Server process failed to report its port in time.".to_owned()))
         }
@@ -234,6 +242,7 @@ where
                 }
                 () = launch.cancel.cancelled() => Over::Canceled,
                 () = launch.release.cancelled() => Over::Released,
+                excess = &mut exceeds => Over::OverLimit(excess),
                 over = used => over,
             }
         }

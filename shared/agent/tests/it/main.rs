@@ -8,4 +8,5 @@ mod agent_harness;
 mod agent_output;
 mod agent_result;
 mod jailed;
+mod limits;
 mod session_server;

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::stack::{
-    Client, Stack,
+    Client, Options, Stack,
     client::{http, id, shell},
 };
 
@@ -54,6 +54,36 @@ async fn a_job_gets_the_level_that_its_attempt_shows_and_reaches_nothing_outside
         assert_eq!(job["created_files"], json!(["kept"]));
         stack.await_clean().await;
     }
+}
+
+#[tokio::test]
+async fn a_job_that_takes_more_than_it_may_fails_and_says_of_what() {
+    let settings = [
+        ("DRYDOCK_ISOLATION", "landlock"),
+        ("DRYDOCK_LIMIT_PROCESSES", "60"),
+        ("DRYDOCK_LIMIT_MEMORY_BYTES", "100000000"),
+        ("DRYDOCK_ADMIN_ADDR", &format!("127.0.0.1:{}", drydock_testing::free_port())),
+    ];
+    let worker_settings: Vec<_> = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let admin = worker_settings[3].1.clone();
+    let stack = Stack::with(Options { workers: Some(1), worker_settings, ..Options::default() }).await;
+    let client = &stack.client;
+    let project = project(client).await;
+    let memory = "python3 -c 'x = bytearray(200 << 20); import time; time.sleep(300)'";
+    for (script, told, resource) in [
+        ("for i in $(seq 100); do sleep 300 & done; wait", "processes and threads, where 60 are the limit", "processes"),
+        (memory, "bytes of memory, where 100000000 are the limit", "memory"),
+    ] {
+        let job = client.run(&project, shell(script)).await;
+        assert_eq!(job["status"], "error", "{job}");
+        let attempts = job["attempts"].as_array().unwrap();
+        assert_eq!(attempts.len(), 1, "it would do the same again: {job}");
+        assert!(attempts[0]["detail"].as_str().unwrap().contains(told), "{job}");
+        let metrics = http().get(format!("http://{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+        let counted = format!("drydock_worker_over_limit_total{{resource=\"{resource}\"}} 1");
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+    stack.await_clean().await;
 }
 
 #[tokio::test]

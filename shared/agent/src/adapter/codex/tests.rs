@@ -11,7 +11,13 @@ use crate::{Hold, heard::Heard, output::AgentOutput, redact::redactor};
 async fn play(lines: &[&str]) -> (Events, Vec<String>, Vec<String>) {
     let (sender, mut receiver) = mpsc::channel(1000);
     let redactor = Arc::new(redactor(&[b"sk-canary-0123"]));
-    let sink = Sink { sender, redactor, abandoned: CancellationToken::new(), heard: Heard::new(&Hold::default()) };
+    let sink = Sink {
+        sender,
+        redactor,
+        abandoned: CancellationToken::new(),
+        heard: Heard::new(&Hold::default()),
+        said: Arc::default(),
+    };
     let mut events = Events::default();
     for line in lines {
         events.line(Bytes::copy_from_slice(line.as_bytes()), &sink).await;
