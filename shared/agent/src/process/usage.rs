@@ -60,7 +60,7 @@ impl Usage {
         self.living.iter().map(resident).sum()
     }
 
-    /// Bytes of memory and swap, those that processes share divided among them (`smaps_rollup`, proc_pid_smaps(5)). Slow for much memory.
+    /// Bytes of memory and swap, those that processes share divided among them (`smaps_rollup`, `proc_pid_smaps(5)`). Slow for much memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         // One that does not show it, as by PR_SET_DUMPABLE, is counted with all that it has.
         self.living.iter().map(|process| proportional(process.pid).unwrap_or_else(|| resident(process))).sum()
