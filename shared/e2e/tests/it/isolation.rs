@@ -71,7 +71,11 @@ async fn a_job_that_takes_more_than_it_may_fails_and_says_of_what() {
     let project = project(client).await;
     let memory = "python3 -c 'x = bytearray(200 << 20); import time; time.sleep(300)'";
     for (script, told, resource) in [
-        ("for i in $(seq 100); do sleep 300 & done; wait", "processes and threads, where 60 are the limit", "processes"),
+        (
+            "for i in $(seq 100); do sleep 300 & done; wait",
+            "processes and threads, where 60 are the limit",
+            "processes",
+        ),
         (memory, "bytes of memory, where 100000000 are the limit", "memory"),
     ] {
         let job = client.run(&project, shell(script)).await;

@@ -23,6 +23,7 @@ mod logs;
 mod main_job;
 mod outages;
 mod results;
+mod secrets;
 mod sessions;
 mod start;
 mod tickets;
