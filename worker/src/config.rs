@@ -7,7 +7,7 @@ use drydock_queue::QueueConfig;
 use drydock_runtime::{config::positive_duration, telemetry::TelemetryConfig};
 use drydock_storage::StorageConfig;
 
-use crate::{isolation::IsolationConfig, lease::OnLostContact, workspace::Rung};
+use crate::{commands::Commands, isolation::IsolationConfig, lease::OnLostContact, workspace::Rung};
 use drydock_agent::AgentsConfig;
 
 /// Runs jobs: takes tickets, materializes workspaces, runs agents, pushes what they changed
@@ -76,6 +76,10 @@ pub struct WorkerConfig {
     /// Most bytes of output kept per job; what is beyond is counted, not kept
     #[arg(long, env = "DRYDOCK_LOG_CAP_BYTES", default_value_t = 64 << 20)]
     pub log_cap_bytes: u64,
+    /// Programs that command lines of jobs may name: any, or names and absolute paths separated by commas, like git,make. A shell has to be
+    /// named like any other. What a program starts itself is not looked at
+    #[arg(long, env = "DRYDOCK_COMMANDS", default_value = "any", value_parser = Commands::read)]
+    pub commands: Commands,
     /// Isolation
     #[command(flatten)]
     pub isolation: IsolationConfig,

@@ -6,6 +6,7 @@ mod boottime;
 mod breaker;
 pub mod cache;
 mod claims;
+mod commands;
 pub mod config;
 mod context;
 mod control;
@@ -29,6 +30,7 @@ mod service;
 mod spool;
 pub mod workspace;
 
+pub use commands::Commands;
 pub use config::WorkerConfig;
 pub use doctor::doctor;
 pub use isolation::{IsolationConfig, Reach, Wanted};

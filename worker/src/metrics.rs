@@ -26,6 +26,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) stages: HistogramVec,
     pub(crate) run_seconds: Histogram,
     over_limit: IntCounterVec,
+    pub(crate) commands_refused: IntCounter,
     pub(crate) log_bytes: IntCounter,
     pub(crate) log_bytes_dropped: IntCounter,
     pub(crate) finish_retries: IntCounter,
@@ -87,6 +88,10 @@ impl WorkerMetrics {
             stages,
             run_seconds,
             over_limit: over_limit(registry)?,
+            commands_refused: counter(
+                "drydock_worker_commands_refused_total",
+                "Command lines of jobs that this pool does not run.",
+            )?,
             log_bytes: counter("drydock_worker_log_bytes_total", "Bytes of job output kept.")?,
             log_bytes_dropped: counter(
                 "drydock_worker_log_bytes_dropped_total",

@@ -40,6 +40,9 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let (exit, ()) = match agent_of(attempt) {
         Some(spec) => {
+            if let Some(why) = refusal(attempt, spec) {
+                return Ok(not_run(request, why, start_s));
+            }
             let (home, tmp) = (attempt.scratch.home(), attempt.scratch.temp());
             let launch = Launch {
                 spec,
@@ -77,6 +80,14 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
         start_s,
         seconds,
     })
+}
+
+/// Why the job's command line is not run here, if it is not.
+fn refusal(attempt: &Attempt, spec: &AgentSpec) -> Option<String> {
+    let argv = attempt.claim.spec.argv.as_deref().filter(|_| spec.takes_argv())?;
+    let why = attempt.context.config.commands.refusal(argv)?;
+    attempt.context.metrics.commands_refused.inc();
+    Some(why)
 }
 
 fn agent_of(attempt: &Attempt) -> Option<&AgentSpec> {
@@ -123,7 +134,11 @@ fn judge(attempt: &Attempt, exit: &AgentExit) -> (Outcome, Option<String>) {
 
 /// The claim has checked the name; only a configuration that changed meanwhile leads here.
 fn unknown_agent(attempt: &Attempt, request: AgentRequest, start_s: f64) -> Executed {
-    let error = format!("agent '{}' is not configured on this worker", attempt.claim.spec.agent);
+    not_run(request, format!("agent '{}' is not configured on this worker", attempt.claim.spec.agent), start_s)
+}
+
+/// A job that fails before anything of it runs.
+fn not_run(request: AgentRequest, error: String, start_s: f64) -> Executed {
     let result = AgentResult::error(error.clone(), vec![error.clone()]);
     Executed {
         outcome: Outcome::Failed,

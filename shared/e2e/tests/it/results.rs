@@ -108,3 +108,25 @@ async fn a_failed_attempts_tree_is_readable_but_not_listed_unless_asked_for() {
     assert_eq!((&job["status"], &job["version"]), (&json!("error"), &json!(2)), "{job}");
     assert_eq!(client.text(&path).await, "kept\n");
 }
+
+#[tokio::test]
+async fn a_pool_with_a_list_of_commands_runs_no_other() {
+    let worker_settings = vec![("DRYDOCK_COMMANDS", "echo, /usr/bin/env".to_owned())];
+    let stack = Stack::with(Options { workers: Some(1), worker_settings, ..Options::default() }).await;
+    let client = &stack.client;
+    let project = id(&client.project(json!({"instruction": "an app for few commands"})).await);
+    let command = |argv: &[&str]| json!({"job_type": "command", "argv": argv});
+    for allowed in [["echo", "sh"], ["/usr/bin/env", "true"]] {
+        assert_eq!(client.run(&project, command(&allowed)).await["status"], "completed", "{allowed:?}");
+    }
+    for refused in [["sh", "-c"], ["./echo", "x"], ["/bin/echo", "x"], ["env", "true"]] {
+        let job = client.run(&project, command(&refused)).await;
+        let told = format!("command '{}' not allowed in this pool, which runs /usr/bin/env, echo", refused[0]);
+        assert_eq!((&job["status"], job["attempts"].as_array().unwrap().len()), (&json!("error"), 1), "{job}");
+        assert!(job["errors"].to_string().contains(&told), "{told}: {job}");
+        assert!(job.get("version").is_none(), "{job}");
+    }
+    let edit = client.run(&project, json!({"job_type": "edit", "instruction": "agents are no commands"})).await;
+    assert_eq!(edit["status"], "completed", "{edit}");
+    stack.await_clean().await;
+}
