@@ -97,6 +97,9 @@ pub(super) fn servers() -> [ServerEntry; 2] {
         ".",
         "--transport",
         "streamable-http",
+        // It would listen on a port of its own, which walls refuse it, and nobody reaches it.
+        "--enable-web-dashboard",
+        "false",
         "--host",
         "{host}",
         "--port",

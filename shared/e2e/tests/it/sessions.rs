@@ -9,6 +9,7 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::stack::{
     Client, Options, PATIENCE, Stack,
     client::{http, id, shell},
+    toolchains,
 };
 
 /// What a release may take until nobody listens.
@@ -287,24 +288,63 @@ async fn a_worker_that_stops_keeps_what_its_sessions_changed() {
     refused(&session).await;
 }
 
-/// The real Serena, as the worker has it built in: an MCP client reaches it and is told who answers.
+/// The real Serena, as the worker has it built in, without walls and at the levels that tell a job from the rest: an MCP client reaches it, is
+/// told who answers, and has it write into the workspace.
 #[tokio::test]
-async fn serena_answers_an_mcp_client() {
+async fn serena_works_for_an_mcp_client_behind_walls_too() {
     let programs = drydock_testing::setting("DRYDOCK_TEST_SERENA_BIN");
     let path = format!("{programs}:{}", drydock_testing::setting("PATH"));
-    let worker_settings = vec![("PATH", path), ("DRYDOCK_SESSION_SLOTS", "1".to_owned())];
-    let stack = Stack::with(Options { workers: Some(1), worker_settings, ..Options::default() }).await;
-    let client = &stack.client;
-    let project = project(client).await;
-    let session = started(client, &project, "serena", json!({})).await;
-    let hello = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "initialize",
-        "params": {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "drydock-tests", "version": "1"}}
-    });
-    let asked = http().post(format!("http://{}/mcp", address(&session))).json(&hello);
-    let answer = asked.header("accept", "application/json, text/event-stream").send().await.unwrap();
-    let (status, said) = (answer.status(), answer.text().await.unwrap());
-    assert!(status == StatusCode::OK && said.contains("serverInfo"), "{status} {said}");
-    assert_eq!(stop(client, &session).await["status"], "terminated");
-    refused(&session).await;
+    let readable = format!("{}:{}", toolchains(), Path::new(&programs).parent().unwrap().display());
+    for level in ["none", "landlock", "namespace"] {
+        let settings = [("PATH", path.as_str()), ("DRYDOCK_ISOLATION", level), ("DRYDOCK_JAIL_READ", &readable)];
+        let worker_settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
+        let stack = Stack::with(Options { workers: Some(1), worker_settings, ..Options::default() }).await;
+        let client = &stack.client;
+        let project = project(client).await;
+        let session = started(client, &project, "serena", json!({})).await;
+        let mcp = Mcp::open(&session).await;
+        let code = "s.fs.create_text_file('by-serena.txt', 'written by Serena')";
+        let asked = json!({"name": "serena_repl", "arguments": {"session": "tests", "code": code}});
+        let answer = mcp.ask("tools/call", asked).await;
+        assert!(answer.contains("File created"), "{level}: {answer}");
+        assert_eq!(stop(client, &session).await["status"], "terminated");
+        let written = client.text(&format!("/projects/{project}/files/by-serena.txt")).await;
+        assert_eq!(written, "written by Serena", "{level}");
+        refused(&session).await;
+    }
+}
+
+/// A client of the Model Context Protocol (2025-03-26, Streamable HTTP).
+struct Mcp {
+    url: String,
+    session: String,
+}
+
+impl Mcp {
+    async fn open(session: &Value) -> Self {
+        let mut mcp = Self { url: format!("http://{}/mcp", address(session)), session: String::new() };
+        let hello = json!({
+            "protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "drydock-tests", "version": "1"}
+        });
+        let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})).await;
+        mcp.session = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let said = answer.text().await.unwrap();
+        assert!(said.contains("serverInfo"), "{said}");
+        let heard = mcp.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        assert!(heard.status().is_success(), "{heard:?}");
+        mcp
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> String {
+        let answer = self.post(&json!({"jsonrpc": "2.0", "id": 2, "method": method, "params": params})).await;
+        answer.text().await.unwrap()
+    }
+
+    async fn post(&self, message: &Value) -> reqwest::Response {
+        let request = http().post(&self.url).json(message).header("accept", "application/json, text/event-stream");
+        let request = if self.session.is_empty() { request } else { request.header("mcp-session-id", &self.session) };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}: {}", answer.status(), answer.text().await.unwrap_or_default());
+        answer
+    }
 }
