@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 LOCAL := deploy/local
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test check agents live bench bench-api bench-jail bench-queue bench-workspace chaos
+.PHONY: help up down clean status test check agents live bench bench-api bench-jail bench-queue bench-redact bench-workspace chaos
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## install what is missing, start private servers and all services, run the demo job
 	@$(LOCAL)/up.sh
@@ -42,6 +42,9 @@ bench-api: ## measure the API on private servers of its own with the release bui
 
 bench-jail: ## measure what walls around jobs cost
 	@$(LOCAL)/bench-jail.sh
+
+bench-redact: ## measure how fast output is freed of secrets
+	@$(LOCAL)/bench-redact.sh
 
 bench-queue: ## measure the queue on private servers of its own with the release build
 	@$(LOCAL)/bench-queue.sh

@@ -91,8 +91,7 @@ pub async fn run_plain(plain: Plain<'_>) -> Result<PlainExit, AgentError> {
         }
         Err(source) => return Err(AgentError::Spawn { agent: name, source }),
     };
-    let redactor = Redactor::new(&[])
-        .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
+    let redactor = Redactor::default();
     let room = Room { left: AtomicUsize::new(plain.output_limit), full: CancellationToken::new() };
     let ended = CancellationToken::new();
     let listening = async {

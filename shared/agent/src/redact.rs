@@ -3,43 +3,59 @@
 //! Best effort by nature: it finds the value as it is, its JSON form, hexadecimal and Base64. An agent that has a secret can
 //! still spell it some other way. Values below [`SHORTEST`] bytes are left alone: replacing `true` everywhere would hide the log.
 
-use std::ops::Range;
+use std::{cmp::Reverse, ops::Range};
 
-use aho_corasick::{AhoCorasick, BuildError, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, Input, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
-
-use super::spec::Variable;
 
 /// Bytes a value must have to be redacted.
 pub(super) const SHORTEST: usize = 8;
 const MARKER: &[u8] = b"[REDACTED]";
+/// An automaton of more heads than this may be slow, but not big.
+const MANY: usize = 1000;
 
 /// Finds the secrets of one agent.
-pub(super) struct Redactor {
-    secrets: Option<AhoCorasick>,
+///
+/// Searches for the first [`SHORTEST`] bytes of each form and compares the rest where one is found: an automaton of whole keys
+/// and certificates has megabytes, one of heads stays in the processor's cache. Many forms share a head, too.
+#[derive(Default)]
+pub struct Redactor {
+    heads: Option<AhoCorasick>,
+    /// The forms with each head, longest first.
+    forms: Vec<Vec<Vec<u8>>>,
     longest: usize,
 }
 
 impl Redactor {
-    /// For these variables' values.
-    pub(super) fn new(variables: &[Variable]) -> Result<Self, BuildError> {
-        let mut patterns: Vec<Vec<u8>> = variables.iter().filter_map(Variable::bytes).flat_map(forms).collect();
-        patterns.sort();
-        patterns.dedup();
-        let longest = patterns.iter().map(Vec::len).max().unwrap_or(0);
-        let build = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
-        let secrets = if patterns.is_empty() { None } else { Some(build()?) };
-        Ok(Self { secrets, longest })
+    /// For these values.
+    ///
+    /// # Errors
+    /// The values are too many to be searched for.
+    pub fn new(values: impl IntoIterator<Item: AsRef<[u8]>>) -> Result<Self, BuildError> {
+        let mut all: Vec<Vec<u8>> = values.into_iter().flat_map(|value| forms(value.as_ref())).collect();
+        all.sort();
+        all.dedup();
+        let longest = all.iter().map(Vec::len).max().unwrap_or(0);
+        let mut forms: Vec<Vec<Vec<u8>>> =
+            all.chunk_by(|one, other| head(one) == head(other)).map(<[_]>::to_vec).collect();
+        forms.iter_mut().for_each(|same| same.sort_by_key(|form| Reverse(form.len())));
+        let kind = (forms.len() <= MANY).then_some(AhoCorasickKind::DFA);
+        let build = || {
+            let heads = forms.iter().map(|same| head(&same[0]));
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).kind(kind).build(heads)
+        };
+        let heads = if forms.is_empty() { None } else { Some(build()?) };
+        Ok(Self { heads, forms, longest })
     }
 
     /// Length of the longest form of a secret: how far a match can reach.
-    pub(super) fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         self.longest
     }
 
     /// The bytes with every secret replaced; the same bytes, not copied, when there is none.
-    pub(super) fn bytes(&self, bytes: Bytes) -> Bytes {
+    pub fn bytes(&self, bytes: Bytes) -> Bytes {
         let (mut clean, mut end) = (BytesMut::new(), 0);
         for secret in self.matches(&bytes) {
             clean.extend_from_slice(&bytes[end..secret.start]);
@@ -54,21 +70,37 @@ impl Redactor {
     }
 
     /// The text with every secret replaced, and without NUL, which Postgres does not store.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub fn text(&self, text: &str) -> String {
         let clean = self.bytes(Bytes::copy_from_slice(text.as_bytes()));
         String::from_utf8_lossy(&clean).replace('\0', "\u{fffd}")
     }
 
     /// Where to cut at or after `at` without cutting a secret in two. Needs [`Self::longest`] bytes beyond `at` to be sure.
-    pub(super) fn cut(&self, bytes: &[u8], at: usize) -> usize {
+    pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
         let bytes = &bytes[..bytes.len().min(at + self.longest)];
         let before = self.matches(bytes).take_while(|secret| secret.start < at);
         before.last().map_or(at, |secret| secret.end.max(at))
     }
 
+    /// Where secrets are: the leftmost, of those that begin there the longest, and on behind its end.
     fn matches<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-        self.secrets.iter().flat_map(move |secrets| secrets.find_iter(bytes)).map(|found| found.range())
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            loop {
+                let found = self.heads.as_ref()?.find(Input::new(bytes).range(from..))?;
+                let rest = &bytes[found.start()..];
+                if let Some(form) = self.forms[found.pattern()].iter().find(|form| rest.starts_with(form)) {
+                    from = found.start() + form.len();
+                    return Some(found.start()..from);
+                }
+                from = found.start() + 1;
+            }
+        })
     }
+}
+
+fn head(form: &[u8]) -> &[u8] {
+    &form[..SHORTEST]
 }
 
 /// The ways a value may show up. Values of several lines are looked for line by line too, as that is how output is read.
@@ -88,12 +120,13 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 pub(super) fn redactor(secrets: &[&[u8]]) -> Redactor {
-    let variable = |value: &&[u8]| Variable { name: "X".to_owned(), value: Some(value.to_vec().into()) };
-    Redactor::new(&secrets.iter().map(variable).collect::<Vec<_>>()).unwrap()
+    Redactor::new(secrets).unwrap()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn clean(secrets: &[&[u8]], text: &[u8]) -> Bytes {
@@ -123,6 +156,43 @@ mod tests {
         assert_eq!(clean(&[b"true"], b"true story"), "true story".as_bytes());
         assert_eq!(clean(&[], b"text"), "text".as_bytes());
         assert_eq!(redactor(&[]).text("a\0b"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn values_that_begin_alike_are_told_apart() {
+        let keys: [&[u8]; 3] = [b"sk-proj-first", b"sk-proj-first-and-more", b"sk-proj-second"];
+        let said = b"sk-proj-first sk-proj-first-and sk-proj-first-and-more sk-proj-second sk-proj-third";
+        let shown = "[REDACTED] [REDACTED]-and [REDACTED] [REDACTED] sk-proj-third";
+        assert_eq!(clean(&keys, said), shown.as_bytes());
+        assert_eq!(clean(&[b"aaaaaaaab"], b"aaaaaaaaaab"), "aa[REDACTED]".as_bytes());
+    }
+
+    #[test]
+    fn more_values_than_the_fast_automaton_is_made_for() {
+        let keys: Vec<String> = (0..MANY).map(|key| format!("{key:04}-is-key-{key}")).collect();
+        let redactor = Redactor::new(&keys).unwrap();
+        for key in &keys {
+            assert_eq!(redactor.text(&format!("<{key}>")), "<[REDACTED]>");
+        }
+    }
+
+    proptest! {
+        /// The automaton of heads finds what one of whole forms finds, where heads overlap that are no secret's.
+        #[test]
+        fn matches_are_those_of_an_automaton_of_whole_forms(
+            secrets in vec("a{6,10}[ab\n]{0,4}", 0..6),
+            text in "(a{0,12}[ab\n]{0,6}){0,6}",
+            at in 0..100_usize,
+        ) {
+            let redactor = Redactor::new(&secrets).unwrap();
+            let whole: Vec<_> = secrets.iter().flat_map(|secret| forms(secret.as_bytes())).collect();
+            let whole = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(whole).unwrap();
+            let expected: Vec<_> = whole.find_iter(&text).map(|found| found.range()).collect();
+            prop_assert_eq!(redactor.matches(text.as_bytes()).collect::<Vec<_>>(), expected.clone());
+            let at = at.min(text.len());
+            let cut = redactor.cut(text.as_bytes(), at);
+            prop_assert!(cut >= at && expected.iter().all(|secret| cut <= secret.start || cut >= secret.end));
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::{
     jail::Jail,
     output::{AgentOutput, Sink},
     redact::Redactor,
-    spec::AgentSpec,
+    spec::{AgentSpec, Variable},
 };
 
 /// How long the rest of the output of a run that was given up may wait for its receiver.
@@ -84,7 +84,7 @@ pub struct AgentExit {
 /// # Errors
 /// Only what is our own inability. Everything the agent does wrong is in [`AgentExit`].
 pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
-    let redactor = Redactor::new(&launch.spec.variables)
+    let redactor = Redactor::new(launch.spec.variables.iter().filter_map(Variable::bytes))
         .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
     let abandoned = CancellationToken::new();
     let sink = Sink {

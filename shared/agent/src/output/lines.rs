@@ -1,6 +1,7 @@
 //! Cutting a byte stream into lines with bounded memory. A line beyond the limit comes in pieces, never cut inside a secret.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::memchr;
 
 use crate::redact::Redactor;
 
@@ -8,7 +9,7 @@ use crate::redact::Redactor;
 const CHUNK: usize = 64 * 1024;
 
 /// A line splitter for one stream.
-pub(crate) struct Lines {
+pub struct Lines {
     buffer: BytesMut,
     /// Bytes at the front of `buffer` that hold no newline.
     searched: usize,
@@ -17,19 +18,19 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// For lines of at most `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self { buffer: BytesMut::new(), searched: 0, limit }
     }
 
     /// Room for the next read.
-    pub(crate) fn room(&mut self) -> &mut BytesMut {
+    pub fn room(&mut self) -> &mut BytesMut {
         self.buffer.reserve(CHUNK);
         &mut self.buffer
     }
 
     /// The next line without its newline, or a piece of one that is too long.
-    pub(crate) fn next(&mut self, redactor: &Redactor) -> Option<Bytes> {
-        if let Some(at) = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n') {
+    pub fn next(&mut self, redactor: &Redactor) -> Option<Bytes> {
+        if let Some(at) = memchr(b'\n', &self.buffer[self.searched..]) {
             let line = self.buffer.split_to(self.searched + at).freeze();
             self.buffer.advance(1);
             self.searched = 0;
@@ -45,7 +46,7 @@ impl Lines {
     }
 
     /// What is left when the stream ended without a newline.
-    pub(crate) fn rest(&mut self) -> Option<Bytes> {
+    pub fn rest(&mut self) -> Option<Bytes> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         (!rest.is_empty()).then_some(rest)
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{heard::Heard, redact::Redactor};
 
-pub(super) use lines::Lines;
+pub use lines::Lines;
 pub(super) use pipe::{Interpreter, idle_after, read};
 pub(crate) use said::Said;
 

@@ -35,6 +35,7 @@ use super::{
     program,
     redact::Redactor,
     server::ServerSpec,
+    spec::Variable,
 };
 
 /// How long the rest of its output may wait for its receiver once it is to go.
@@ -107,7 +108,7 @@ pub async fn serve<F>(launch: Serve<'_>, ready: impl FnOnce(u16) -> F) -> Result
 where
     F: Future<Output = bool>,
 {
-    let redactor = Redactor::new(&launch.spec.program.variables)
+    let redactor = Redactor::new(launch.spec.program.variables.iter().filter_map(Variable::bytes))
         .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
     let sink = Sink {
         sender: launch.output.clone(),
