@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod extract;
 mod files;
+pub mod inputs;
 mod jobs;
 mod keys;
 mod limits;

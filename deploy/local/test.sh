@@ -81,6 +81,8 @@ say "the tests of agents once more, behind walls"
 DRYDOCK_TEST_ISOLATION=landlock run_tests -p drydock-agent --test it -E 'not test(/^jailed::/)'
 say "cargo test --doc"
 cargo_here test --workspace --doc --locked --quiet
+say "fuzz targets: 20 s each"
+"$ROOT/deploy/local/fuzz.sh" --seconds 20 --inputs "$STATE/fuzz"
 say "chaos: 90 s of faults on servers of their own"
 DRYDOCK_STATE=$STATE/chaos "$ROOT/deploy/local/chaos.sh" --built --seed "$CHAOS_SEED"
 chaos_clean

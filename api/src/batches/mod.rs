@@ -4,7 +4,7 @@ mod change;
 mod create;
 mod events;
 mod failures;
-mod lines;
+pub(crate) mod lines;
 mod list;
 mod request;
 mod results;

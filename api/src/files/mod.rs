@@ -3,7 +3,7 @@
 mod archive;
 mod change;
 mod list;
-mod path;
+pub(crate) mod path;
 mod read;
 mod serve;
 mod tree;

@@ -40,6 +40,7 @@ check_sources() {
   check_scripts
   say "cargo fmt"
   cargo_here fmt --all --check || fail "the formatting differs" "cargo fmt --all"
+  cargo_here fmt --manifest-path fuzz/Cargo.toml --check || fail "the formatting of fuzz/ differs" "cargo fmt --manifest-path fuzz/Cargo.toml"
   say "cargo clippy"
   cargo_here clippy --workspace --all-targets --locked -- -D warnings || fail "clippy found something"
 }

@@ -2,7 +2,7 @@
 //! for is durable, and the same lines may be sent again.
 
 mod asked;
-mod reader;
+pub(crate) mod reader;
 mod report;
 mod submit;
 mod writer;

@@ -8,7 +8,7 @@ use tokio_util::io::StreamReader;
 use crate::error::ApiError;
 
 /// Reads a body line by line.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     body: Box<dyn AsyncBufRead + Send + Unpin>,
     /// Longest line, in bytes.
     limit: usize,
@@ -18,7 +18,7 @@ pub(super) struct Lines {
 
 /// One line that is not blank.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'l> {
+pub(crate) enum Line<'l> {
     Text(&'l [u8]),
     /// It is longer than the limit, and was skipped.
     TooLong,
@@ -26,13 +26,13 @@ pub(super) enum Line<'l> {
 
 impl Lines {
     /// The first line of `body` is line `first` of the file.
-    pub(super) fn new(body: Body, first: i32, limit: usize) -> Self {
+    pub(crate) fn new(body: Body, first: i32, limit: usize) -> Self {
         let body = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
         Self { body: Box::new(body), limit, number: first - 1, buffer: Vec::new() }
     }
 
     /// The next line that is not blank, with its number.
-    pub(super) async fn next(&mut self) -> Result<Option<(i32, Line<'_>)>, ApiError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(i32, Line<'_>)>, ApiError> {
         loop {
             let room = u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1);
             self.buffer.clear();

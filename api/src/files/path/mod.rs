@@ -16,7 +16,7 @@ const MAX_DECODES: usize = 3;
 
 /// Why a path leads nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PathFault {
+pub(crate) enum PathFault {
     /// It leaves the workspace or tries to: 400.
     Invalid,
     /// Safe, but nothing is there: 404.
@@ -36,7 +36,7 @@ pub(super) enum Target<'a> {
 
 /// Reads a path as it stands in a URL: percent-decoded once, and refused if it leaves the workspace as written, decoded
 /// once, or decoded again.
-pub(super) fn parse(raw: &str) -> Result<RelativePath, PathFault> {
+pub(crate) fn parse(raw: &str) -> Result<RelativePath, PathFault> {
     let mut form = raw.as_bytes().to_vec();
     let mut decoded = None;
     for _ in 0..MAX_DECODES {
