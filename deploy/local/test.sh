@@ -65,7 +65,8 @@ packages_for_build
 packages_for_tests
 servers_choose_ports
 services_choose_ports
-(servers_start_installed && "$ROOT/deploy/local/agents.sh" && "$ROOT/deploy/local/python.sh") &
+(servers_start_installed && "$ROOT/deploy/local/agents.sh" && "$ROOT/deploy/local/python.sh" &&
+  "$ROOT/deploy/local/deny.sh" --install) &
 servers=$!
 check_sources
 say "cargo build"
@@ -81,6 +82,8 @@ say "the tests of agents once more, behind walls"
 DRYDOCK_TEST_ISOLATION=landlock run_tests -p drydock-agent --test it -E 'not test(/^jailed::/)'
 say "cargo test --doc"
 cargo_here test --workspace --doc --locked --quiet
+say "licences, bans and sources of dependencies"
+"$ROOT/deploy/local/deny.sh"
 say "fuzz targets: 20 s each"
 "$ROOT/deploy/local/fuzz.sh" --seconds 20 --inputs "$STATE/fuzz"
 say "chaos: 90 s of faults on servers of their own"
