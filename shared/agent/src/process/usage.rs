@@ -62,8 +62,15 @@ impl Usage {
 
     /// Bytes of memory and swap, those that processes share divided among them (`smaps_rollup`, `proc_pid_smaps(5)`). Slow for much memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        // One that does not show it, as by PR_SET_DUMPABLE, is counted with all that it has.
-        self.living.iter().map(|process| proportional(process.pid).unwrap_or_else(|| resident(process))).sum()
+        self.living
+            .iter()
+            .map(|process| match proportional(process.pid) {
+                // One that does not show it, as by PR_SET_DUMPABLE, is counted with all that it has.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => resident(process),
+                // One that has ended meanwhile has nothing.
+                memory => memory.unwrap_or_default(),
+            })
+            .sum()
     }
 }
 
@@ -87,13 +94,13 @@ fn resident(process: &Process) -> u64 {
     process.pages * rustix::param::page_size() as u64
 }
 
-fn proportional(pid: i32) -> Option<u64> {
-    let text = fs_err::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+fn proportional(pid: i32) -> io::Result<u64> {
+    let text = fs_err::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let kilobytes = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
-    Some((kilobytes("Pss:")? + kilobytes("SwapPss:").unwrap_or_default()) << 10)
+    Ok((kilobytes("Pss:").unwrap_or_default() + kilobytes("SwapPss:").unwrap_or_default()) << 10)
 }
 
 #[cfg(test)]
