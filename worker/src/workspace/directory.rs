@@ -42,7 +42,7 @@ pub(super) fn open_child(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd
 }
 
 /// Opens the regular file `name` in `parent` for reading, whatever its mode; the mode is left as it was.
-pub(super) fn open_file(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
+pub(crate) fn open_file(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
     // Non-blocking, so that a fifo put in its place cannot hang us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match openat(parent, name, flags, Mode::empty()) {
@@ -89,18 +89,18 @@ pub(super) fn entries(directory: impl AsFd) -> Result<impl Iterator<Item = Resul
 }
 
 /// Opens directories below a top one, remembering the last: neighbours in path order share their parent.
-pub(super) struct Directories<'t> {
+pub(crate) struct Directories<'t> {
     top: BorrowedFd<'t>,
     last: Option<(Vec<u8>, OwnedFd)>,
 }
 
 impl<'t> Directories<'t> {
-    pub(super) fn below(top: &'t impl AsFd) -> Self {
+    pub(crate) fn below(top: &'t impl AsFd) -> Self {
         Self { top: top.as_fd(), last: None }
     }
 
     /// The directory that holds `path`; one handle is kept, so depth costs no handles.
-    pub(super) fn parent_of(&mut self, path: &RelativePath) -> Result<BorrowedFd<'_>> {
+    pub(crate) fn parent_of(&mut self, path: &RelativePath) -> Result<BorrowedFd<'_>> {
         match path.parent_bytes() {
             Some(parent) => self.open(parent),
             None => Ok(self.top),

@@ -17,7 +17,7 @@ mod shelves;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::directory::open_top;
+pub(crate) use self::directory::{Directories, open_file, open_top};
 pub use self::{
     base::Base,
     cleanup::{Leftovers, remove_tree},
