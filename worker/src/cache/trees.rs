@@ -12,6 +12,7 @@ use std::{
 };
 
 use drydock_domain::{Digest, EntryKind, TenantId};
+use drydock_files::open_directory;
 use drydock_storage::Manifest;
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     restore::TREES,
     state::Known,
 };
-use crate::workspace::{open_top, remove_tree};
+use crate::workspace::remove_tree;
 
 /// Writes a loaded version into an empty directory. Blocking.
 pub(crate) type CopyOut = fn(&Arc<Manifest>, &Loaded, &Path) -> io::Result<()>;
@@ -71,7 +72,7 @@ impl Drop for CopiedTree {
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    let parent = open_top(path.parent().unwrap_or(Path::new(".")))?;
+    let parent = open_directory(path.parent().unwrap_or(Path::new(".")))?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     remove_tree(parent.as_fd(), name).first.map_or(Ok(()), |(_, error)| Err(error))
 }

@@ -1,12 +1,12 @@
 //! Lines the worker itself says in a job's log.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use drydock_domain::{Changes, IgnoreFlaw, RelativePath};
-use rustix::fs::{FileType, fstat};
+use drydock_files::{Directories, open_directory, open_file};
 
 use super::Attempt;
-use crate::workspace::{Directories, Dropped, open_file, open_top};
+use crate::workspace::Dropped;
 
 /// Most files listed by name; the job's own lists have the others.
 const LISTED: usize = 50;
@@ -59,7 +59,7 @@ pub(super) async fn flaws(attempt: &Attempt, flaws: &[IgnoreFlaw]) {
 
 /// One line for each file. Where the workspace cannot be opened, they are named without counts.
 fn described(root: &Path, paths: &[RelativePath]) -> Vec<String> {
-    let top = open_top(root);
+    let top = open_directory(root);
     let mut directories = top.as_ref().ok().map(Directories::below);
     let line = |path: &RelativePath| match directories.as_mut().and_then(|directories| lines(directories, path)) {
         Some(lines) => format!("[worker]   - {path} ({lines} lines)"),
@@ -68,18 +68,13 @@ fn described(root: &Path, paths: &[RelativePath]) -> Vec<String> {
     paths.iter().map(line).collect()
 }
 
-/// By the bytes of its path, because its text may be that of another one, and through no link. What lies there now is read to the
-/// limit, whatever size it says it has: the files of `/proc` say 0.
+/// By the bytes of its path, because its text may be that of another one, and through no link.
 fn lines(directories: &mut Directories<'_>, path: &RelativePath) -> Option<usize> {
     let file = open_file(directories.parent_of(path).ok()?, path.file_name()).ok()?;
-    if FileType::from_raw_mode(fstat(&file).ok()?.st_mode) != FileType::RegularFile {
+    if file.length() > COUNTED {
         return None;
     }
-    let mut bytes = Vec::new();
-    File::from(file).take(COUNTED + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > COUNTED {
-        return None;
-    }
+    let bytes = file.head(COUNTED).ok()?;
     let unfinished = usize::from(bytes.last().is_some_and(|last| *last != b'\n'));
     Some(bytes.iter().filter(|byte| **byte == b'\n').count() + unfinished)
 }

@@ -5,9 +5,7 @@
 //! followed, and names are bytes.
 
 mod base;
-mod cleanup;
 mod detect;
-mod directory;
 mod error;
 mod materialize;
 mod push;
@@ -17,13 +15,21 @@ mod shelves;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::directory::{Directories, open_file, open_top};
+use std::os::fd::BorrowedFd;
+
+use drydock_files::Leftovers;
+
 pub use self::{
     base::Base,
-    cleanup::{Leftovers, remove_tree},
     detect::{Baseline, Dropped},
     error::WorkspaceError,
     materialize::{Ladder, Materialized, Materializer, Refused, Rung},
     push::{PushOptions, Pushed, Stored, push},
     scratch::{Scratch, ScratchRoot},
 };
+use crate::kill_point::{KillPoint, pass};
+
+/// Removes `name` in `parent` and all below it, whatever an agent made of it. Blocking.
+pub fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> Leftovers {
+    drydock_files::remove_tree_noting(parent, name, &mut || pass(KillPoint::Cleaning))
+}

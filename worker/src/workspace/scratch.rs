@@ -24,12 +24,11 @@ use std::{
 };
 
 use drydock_domain::AttemptId;
+use drydock_files::{Leftovers, names, open_directory};
 use rustix::fs::{AtFlags, FlockOperation, Mode, chmodat, flock, mkdirat, statvfs};
 
 use super::{
-    WorkspaceError,
-    cleanup::{Leftovers, remove_tree},
-    directory::{names, open_top},
+    WorkspaceError, remove_tree,
     shelves::{Shelf, Shelves},
 };
 use crate::{
@@ -68,7 +67,7 @@ impl ScratchRoot {
         fs_err::create_dir_all(path).map_err(failed)?;
         // Absolute, because agents are told the paths and run elsewhere.
         let path = fs_err::canonicalize(path).map_err(failed)?;
-        let directory = open_top(&path).map_err(|errno| failed(errno.into()))?;
+        let directory = open_directory(&path).map_err(|errno| failed(errno.into()))?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

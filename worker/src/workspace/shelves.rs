@@ -15,12 +15,13 @@ use std::{
     },
 };
 
+use drydock_files::open_directory;
 use rustix::{
     fs::{IFlags, Mode, ioctl_getflags, ioctl_setflags, mkdirat},
     io::Errno,
 };
 
-use super::{cleanup::remove_tree, directory::open_top};
+use super::remove_tree;
 
 const SHELVES: u8 = 32;
 
@@ -75,12 +76,12 @@ impl Shelf {
     fn open(root: &Path, directory: &OwnedFd, number: u8) -> io::Result<Arc<Self>> {
         let name = shelf(number);
         let path = root.join(&name);
-        let opened = make(directory, &name).and_then(|()| open_top(&path)).or_else(|errno| {
+        let opened = make(directory, &name).and_then(|()| open_directory(&path)).or_else(|errno| {
             let is_in_the_way = matches!(errno, Errno::NOTDIR | Errno::LOOP);
             if !is_in_the_way || remove_tree(directory.as_fd(), name.as_bytes()).first.is_some() {
                 return Err(errno);
             }
-            make(directory, &name).and_then(|()| open_top(&path))
+            make(directory, &name).and_then(|()| open_directory(&path))
         });
         Ok(Arc::new(Self { number, directory: opened?, path }))
     }

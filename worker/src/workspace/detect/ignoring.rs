@@ -3,19 +3,12 @@
 //! Owns what Git's users expect of it: the file counts that lies there now, rules stop additions only, and what the version has
 //! stays in it, to be changed and removed as ever. An ignored directory that the version does not have is never opened.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    os::fd::{AsFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use drydock_domain::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules, RelativePath, agent::EXCHANGE_DIR};
-use rustix::{
-    fs::{FileType, fstat},
-    io::Errno,
-};
+use drydock_files::{FileError, open_file};
 
-use crate::workspace::{WorkspaceError, directory::open_file};
+use crate::workspace::WorkspaceError;
 
 /// What becomes of new entries of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +37,16 @@ pub(super) fn judge(
 
 /// The rules of the workspace `top`, and what of them is not heeded. Blocking.
 pub(in crate::workspace) fn rules(top: &OwnedFd) -> Result<(IgnoreRules, Vec<IgnoreFlaw>), WorkspaceError> {
-    let failed = || WorkspaceError::io("read", IGNORE_FILE.as_bytes());
-    let no_file = || Ok((IgnoreRules::built_in(), vec![IgnoreFlaw::NoFile]));
+    let failed = |error: std::io::Error| WorkspaceError::of_file("read", IGNORE_FILE.to_owned(), error);
     let file = match open_file(top.as_fd(), IGNORE_FILE.as_bytes()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok((IgnoreRules::built_in(), Vec::new())),
+        Err(FileError::NotFound) => return Ok((IgnoreRules::built_in(), Vec::new())),
         // A symlink, a socket; what we may not open is no regular file either.
-        Err(Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return no_file(),
-        Err(errno) => return Err(failed()(errno)),
+        Err(FileError::UnsupportedType(_) | FileError::Forbidden) => {
+            return Ok((IgnoreRules::built_in(), vec![IgnoreFlaw::NoFile]));
+        }
+        Err(error) => return Err(failed(error.into())),
     };
-    if FileType::from_raw_mode(fstat(&file).map_err(failed())?.st_mode) != FileType::RegularFile {
-        return no_file();
-    }
-    let mut bytes = Vec::new();
-    let read = File::from(file).take(IGNORE_FILE_MAX as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|source| WorkspaceError::Io { operation: "read", path: IGNORE_FILE.to_owned(), source })?;
+    let bytes = file.head(IGNORE_FILE_MAX as u64 + 1).map_err(failed)?;
     Ok(IgnoreRules::parse(&bytes))
 }

@@ -10,6 +10,7 @@ mod upper;
 mod walk;
 
 use drydock_domain::{IgnoreFlaw, RelativePath};
+use drydock_files::Directories;
 use rustix::fs::Mode;
 
 pub use self::{baseline::Baseline, snapshot::Dropped};
@@ -20,7 +21,6 @@ pub(super) use self::{
     upper::{Sides, upper},
     walk::walk,
 };
-use super::directory::Directories;
 
 /// What may differ from the base version.
 #[derive(Debug, Default)]

@@ -6,10 +6,14 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use drydock_domain::{IgnoreRules, LinkTarget, Mode, RelativePath};
+use drydock_files::{Directories, names, open_child, stat};
 use rustix::fs::{FileType, fstat, readlinkat};
 
 use super::{
@@ -18,11 +22,7 @@ use super::{
 };
 use crate::{
     kill_point::{KillPoint, pass},
-    workspace::{
-        WorkspaceError,
-        directory::{Directories, names, open_child, stat},
-        error::shown,
-    },
+    workspace::{WorkspaceError, error::shown},
 };
 
 /// More threads only contend for the same directory locks in the kernel.
@@ -85,13 +85,21 @@ pub(super) struct Walk<'t> {
     limit: u64,
     ignoring: Ignoring<'t>,
     device: u64,
+    /// Entries that are held in memory, those in lists that are not finished yet included.
+    held: AtomicU64,
     state: Mutex<State>,
     wake: Condvar,
 }
 
 impl<'t> Walk<'t> {
     pub(super) fn of(top: &'t OwnedFd, limit: u64, ignoring: Ignoring<'t>) -> Self {
-        Self { top: top.as_fd(), limit, ignoring, device: 0, state: Mutex::default(), wake: Condvar::new() }
+        let (held, state, wake) = (AtomicU64::new(0), Mutex::default(), Condvar::new());
+        Self { top: top.as_fd(), limit, ignoring, device: 0, held, state, wake }
+    }
+
+    /// With as many entries found elsewhere already.
+    pub(super) fn beside(self, held: u64) -> Self {
+        Self { held: AtomicU64::new(held), ..self }
     }
 
     /// Over all of it. Blocking.
@@ -196,9 +204,6 @@ impl Walk<'_> {
         state.pending.extend(listing.subdirectories);
         state.dropped += listing.dropped;
         state.opened.extend(directory.path.zip(listing.opened));
-        if state.found.len() as u64 > self.limit {
-            state.error = Some(WorkspaceError::TooManyFiles { limit: self.limit });
-        }
     }
 
     fn list(&self, waiting: &Waiting) -> Result<Listing, WorkspaceError> {
@@ -220,6 +225,10 @@ impl Walk<'_> {
         for name in names(&directory).map_err(failed("list"))? {
             let name = name.map_err(failed("list"))?;
             self.look(waiting, directory.as_fd(), &name, &mut listing)?;
+            // One directory may have more names than memory has room for.
+            if self.held.load(Ordering::Relaxed) > self.limit {
+                return Err(WorkspaceError::TooManyFiles { limit: self.limit });
+            }
             pass(KillPoint::Scanning);
         }
         Ok(listing)
@@ -269,10 +278,35 @@ impl Walk<'_> {
             }
         };
         listing.found.push(Found { path, kind });
+        self.held.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }
 
 fn open_top_again(top: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     open_child(top, b".").map(|(directory, _)| directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_directory_with_too_many_names_is_not_listed_to_its_end() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..1000 {
+            fs_err::write(place.path().join(number.to_string()), "").unwrap();
+        }
+        let seen = AtomicU64::new(0);
+        let is_tracked = |_: &RelativePath, _: bool| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            true
+        };
+        let (rules, _) = IgnoreRules::parse(b"*");
+        let ignoring = Ignoring { rules: &rules, is_tracked: &is_tracked };
+        let top = drydock_files::open_directory(place.path()).unwrap();
+        let walked = Walk::of(&top, 10, ignoring).beside(3).whole();
+        assert!(matches!(walked, Err(WorkspaceError::TooManyFiles { limit: 10 })));
+        assert_eq!(seen.into_inner(), 8, "what is over the limit is seen, and no more");
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use drydock_domain::{IgnoreRules, LinkTarget, Mode, RelativePath};
+use drydock_files::{Directories, names, open_child, stat};
 use rustix::{
     fs::{FileType, Stat, fgetxattr, fstat, readlinkat},
     io::Errno,
@@ -24,11 +25,7 @@ use super::{
 };
 use crate::{
     kill_point::{KillPoint, pass},
-    workspace::{
-        WorkspaceError,
-        directory::{Directories, names, open_child, stat},
-        error::shown,
-    },
+    workspace::{WorkspaceError, error::shown},
 };
 
 const OPAQUE: &CStr = c"trusted.overlay.opaque";
@@ -76,9 +73,6 @@ pub(in crate::workspace) fn upper(
             (Err(errno), ..) | (_, Err(errno), _) | (.., Err(errno)) => return Err(failed(errno)),
         };
         scan.directory(&views)?;
-        if scan.changed.found.len() as u64 > limit {
-            return Err(WorkspaceError::TooManyFiles { limit });
-        }
     }
     let mut changed = scan.changed;
     changed.sort();
@@ -104,6 +98,9 @@ impl Scan<'_> {
             let path = join(views.path, &name)?;
             if !path.is_protocol_file() {
                 self.look(views, &name, path)?;
+                if self.changed.found.len() as u64 > self.limit {
+                    return Err(WorkspaceError::TooManyFiles { limit: self.limit });
+                }
                 pass(KillPoint::Scanning);
             }
         }
@@ -181,7 +178,7 @@ impl Scan<'_> {
 
     /// A directory of which nothing is known: all in it is found, and what the version has there is gone.
     fn all_of(&mut self, path: RelativePath, standing: Standing, mode: Mode, had: bool) -> Result<(), WorkspaceError> {
-        let walk = Walk::of(self.top, self.limit, self.ignoring);
+        let walk = Walk::of(self.top, self.limit, self.ignoring).beside(self.changed.found.len() as u64);
         let Snapshot { mut found, dropped, opened } = walk.below(&path, standing)?;
         found.retain(|found| !found.path.is_protocol_file());
         self.changed.dropped += dropped;

@@ -16,6 +16,7 @@ use std::{
 };
 
 use drydock_domain::EntryKind;
+use drydock_files::Directories;
 use drydock_storage::{Manifest, pack::CHUNK};
 use rustix::{
     fs::{copy_file_range, ftruncate},
@@ -26,7 +27,7 @@ use super::target::{Target, create};
 use crate::{
     cache::{BLOCK, Extent, Loaded},
     kill_point::{KillPoint, pass},
-    workspace::{Baseline, WorkspaceError, directory::Directories},
+    workspace::{Baseline, WorkspaceError},
 };
 
 /// More threads only contend for the file system's locks.

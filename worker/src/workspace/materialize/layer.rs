@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+use drydock_files::open_directory;
 use rustix::{
     fs::{CWD, Mode, fstat, mkdirat, syncfs},
     io::Errno,
@@ -25,7 +26,7 @@ use crate::{
     cache::Lower,
     kill_point::{KillPoint, pass},
     mount::{self, MountError, Mounting},
-    workspace::{Scratch, WorkspaceError, cleanup::remove_tree, detect::Sides, directory::open_top},
+    workspace::{Scratch, WorkspaceError, detect::Sides, remove_tree},
 };
 
 const UPPER: &str = "upper";
@@ -46,7 +47,7 @@ impl Layer {
     /// Opens what is needed to tell what changed in `workspace`.
     pub(crate) fn sides(&self, workspace: &OwnedFd) -> Result<Sides, WorkspaceError> {
         let open =
-            |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
+            |path: &Path| open_directory(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
         let (upper, lower) = (open(&self.upper)?, open(&self.lower)?);
         // Without either, all of the version would seem to be gone, or nothing to have changed.
         if [identity(workspace)?, identity(&lower)?] != self.identities {
@@ -83,7 +84,8 @@ fn mount_fresh(lower: &Arc<dyn Lower>, layer: &Path, workspace: &Path) -> Result
     let upper = make(layer).map_err(|errno| unmade(layer, errno))?;
     mount_over(lower.path(), layer, workspace).map_err(WorkspaceError::Mount)?;
     pass(KillPoint::Mounted);
-    let open = |path: &Path| open_top(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
+    let open =
+        |path: &Path| open_directory(path).map_err(WorkspaceError::io("open", path.as_os_str().as_encoded_bytes()));
     let identities = [identity(&open(workspace)?)?, identity(&open(lower.path())?)?];
     Ok(Layer { lower: lower.path().to_owned(), upper, identities })
 }
@@ -98,14 +100,14 @@ fn unmade(layer: &Path, errno: Errno) -> WorkspaceError {
 
 fn make(layer: &Path) -> rustix::io::Result<PathBuf> {
     mkdirat(CWD, layer, Mode::RWXU)?;
-    let directory = open_top(layer)?;
+    let directory = open_directory(layer)?;
     mkdirat(&directory, UPPER, Mode::RWXU)?;
     mkdirat(&directory, WORK, Mode::RWXU)?;
     Ok(layer.join(UPPER))
 }
 
 fn remove_layer(layer: &Path) -> rustix::io::Result<()> {
-    let parent = open_top(layer.parent().unwrap_or(Path::new("/")))?;
+    let parent = open_directory(layer.parent().unwrap_or(Path::new("/")))?;
     // What resists is reported when the attempt's directories go.
     let _leftovers = remove_tree(parent.as_fd(), layer.file_name().unwrap_or_default().as_encoded_bytes());
     Ok(())

@@ -8,14 +8,11 @@ use std::{
 };
 
 use drydock_domain::{EntryKind, RelativePath};
+use drydock_files::{Directories, OWNER_ALL, open_directory};
 use drydock_storage::Manifest;
 use rustix::fs::{Mode, OFlags, fchmod, fstat, mkdirat, openat, symlinkat};
 
-use crate::workspace::{
-    WorkspaceError,
-    detect::FileStat,
-    directory::{Directories, OWNER_ALL, open_top},
-};
+use crate::workspace::{WorkspaceError, detect::FileStat};
 
 pub(super) struct Target {
     pub(super) manifest: Arc<Manifest>,
@@ -26,7 +23,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn open(workspace: &Path, manifest: &Arc<Manifest>) -> Result<Self, WorkspaceError> {
         let directory =
-            open_top(workspace).map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
+            open_directory(workspace).map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
         let stats = Mutex::new(vec![None; manifest.tree().entries().len()]);
         Ok(Self { manifest: Arc::clone(manifest), directory, stats })
     }

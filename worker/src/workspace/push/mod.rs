@@ -16,6 +16,7 @@ use std::{
 };
 
 use drydock_domain::{Changes, IgnoreFlaw, TenantId, Tree};
+use drydock_files::{Directories, open_directory};
 use drydock_storage::{
     ChangeOptions, Limits, Manifest, PackRegistry, Storage, StorageError, WriteOptions, write_changes, write_tree,
 };
@@ -25,7 +26,6 @@ pub use self::stored::Stored;
 use super::{
     Materialized, WorkspaceError,
     detect::{self, Changed, Dropped},
-    directory::{Directories, open_top},
     materialize::{Detection, blocking},
 };
 use crate::kill_point::{KillPoint, pass};
@@ -136,7 +136,7 @@ impl Materialized {
         base: Option<&Manifest>,
         limit: u64,
     ) -> Result<(OwnedFd, Changed), WorkspaceError> {
-        let opened = open_top(workspace);
+        let opened = open_directory(workspace);
         let top = opened.map_err(WorkspaceError::io("open", workspace.as_os_str().as_encoded_bytes()))?;
         let (rules, flaws) = detect::rules(&top)?;
         let mut changed = match &self.detection {

@@ -3,13 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use drydock_domain::{LinkTarget, Mode, RelativePath};
+use drydock_files::Directories;
 use drydock_storage::{ChangeWriter, Source, StorageError, TreeWriter};
 
 use super::source::WorkspaceFile;
-use crate::workspace::{
-    detect::{Changed, Found, FoundKind},
-    directory::Directories,
-};
+use crate::workspace::detect::{Changed, Found, FoundKind};
 
 /// A workspace and what may differ in it.
 pub(super) struct Reading {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use drydock_domain::{Digest, EntryKind, IgnoreRules};
+use drydock_files::open_directory;
 use drydock_storage::{Limits, StorageErrorKind};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat, stat};
 
@@ -16,7 +17,6 @@ use super::{Baseline, Project, WorkspaceError, round_trip::forge, without_privil
 use crate::workspace::{
     Dropped, Rung,
     detect::{FileStat, walk},
-    directory::open_top,
     push,
 };
 
@@ -267,7 +267,7 @@ fn the_walk_is_sorted_and_complete() {
         fs_err::write(sub.join(OsStr::from_bytes(&[b'f', at])), [at]).ok();
     }
     let snapshot =
-        walk(&open_top(directory.path()).unwrap(), &[], &Baseline::untrusted(), &IgnoreRules::built_in(), 1000)
+        walk(&open_directory(directory.path()).unwrap(), &[], &Baseline::untrusted(), &IgnoreRules::built_in(), 1000)
             .unwrap();
     assert!(snapshot.found.is_sorted_by(|a, b| a.path < b.path));
     // 0 and b'/' cannot be in a name.

@@ -1,6 +1,5 @@
 //! Tests of the workspace, against a real S3 server and a real file system.
 
-mod cleanup;
 mod detection;
 mod disk_full;
 mod edges;

@@ -8,10 +8,24 @@ use std::{
     },
 };
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use drydock_files::{open_directory, remove_tree};
+use rustix::{
+    fs::{CWD, Mode, OFlags, mkdirat, openat},
+    thread::{CapabilitySet, capabilities, set_capabilities},
+};
 
-use super::without_privileges;
-use crate::workspace::{directory::open_top, remove_tree};
+/// On a thread that may not look away from modes.
+fn without_privileges<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective &= !(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, sets).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
 
 #[test]
 fn closed_directories_and_links_are_removed_and_never_followed() {
@@ -34,7 +48,7 @@ fn closed_directories_and_links_are_removed_and_never_followed() {
     }
     without_privileges(|| {
         assert!(fs_err::remove_dir_all(&tree).is_err(), "the standard way fails on this tree");
-        let leftovers = remove_tree(open_top(top.path()).unwrap().as_fd(), b"tree");
+        let leftovers = remove_tree(open_directory(top.path()).unwrap().as_fd(), b"tree");
         assert_eq!((leftovers.count, leftovers.first.is_none()), (0, true), "{leftovers:?}");
     });
     assert!(!tree.exists());
@@ -50,7 +64,7 @@ fn depth_does_not_matter() {
         mkdirat(&handle, "deeper", Mode::RWXU).unwrap();
         handle = openat(&handle, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
-    let leftovers = remove_tree(open_top(top.path()).unwrap().as_fd(), b"deeper");
+    let leftovers = remove_tree(open_directory(top.path()).unwrap().as_fd(), b"deeper");
     assert_eq!(leftovers.count, 0, "{leftovers:?}");
     assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
 }
@@ -63,7 +77,7 @@ fn what_resists_is_reported_and_the_rest_goes() {
     fs_err::write(parent.join("tree/sub/file"), "").unwrap();
     // Nothing can be removed from a directory that is not ours to change; what is below it can.
     fs::set_permissions(&parent, fs::Permissions::from_mode(0o555)).unwrap();
-    let leftovers = without_privileges(|| remove_tree(open_top(&parent).unwrap().as_fd(), b"tree"));
+    let leftovers = without_privileges(|| remove_tree(open_directory(&parent).unwrap().as_fd(), b"tree"));
     let (first, error) = leftovers.first.unwrap();
     assert_eq!((leftovers.count, first.as_str()), (1, "tree"));
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
@@ -75,7 +89,7 @@ fn files_and_absent_names_are_fine_too() {
     let top = tempfile::tempdir().unwrap();
     fs_err::write(top.path().join("file"), "").unwrap();
     symlink("/", top.path().join("link")).unwrap();
-    let handle = open_top(top.path()).unwrap();
+    let handle = open_directory(top.path()).unwrap();
     for name in ["file", "link", "never-there"] {
         assert_eq!(remove_tree(handle.as_fd(), name.as_bytes()).count, 0);
     }
@@ -90,6 +104,6 @@ fn modes_of_files_are_left_alone() {
     fs_err::write(top.path().join("outside"), "").unwrap();
     fs::set_permissions(top.path().join("outside"), fs::Permissions::from_mode(0o400)).unwrap();
     fs::hard_link(top.path().join("outside"), top.path().join("tree/inside")).unwrap();
-    assert_eq!(remove_tree(open_top(top.path()).unwrap().as_fd(), b"tree").count, 0);
+    assert_eq!(remove_tree(open_directory(top.path()).unwrap().as_fd(), b"tree").count, 0);
     assert_eq!(fs::metadata(top.path().join("outside")).unwrap().permissions().mode() & 0o777, 0o400);
 }
