@@ -2,9 +2,8 @@
 
 use std::{net::IpAddr, str::FromStr};
 
+use drydock_address::is_global;
 use ipnet::IpNet;
-
-use crate::address::{is_global, is_in};
 
 /// Hosts and ranges of addresses that are allowed although they are private: `10.0.0.0/8, 127.0.0.1, receiver.internal`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +75,8 @@ impl Policy {
 
     /// Whether a message may go to this address.
     pub(crate) fn allows(&self, scheme: Scheme, address: IpAddr) -> bool {
-        is_in(&self.allowed.ranges, address) || (scheme == Scheme::Https && is_global(address))
+        self.allowed.ranges.iter().any(|range| range.contains(&address))
+            || (scheme == Scheme::Https && is_global(address))
     }
 }
 

@@ -4,22 +4,15 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    time::Duration,
 };
 
-use hickory_resolver::{
-    TokioResolver,
-    config::ResolverConfig,
-    net::{NetError, runtime::TokioRuntimeProvider},
-};
+use drydock_address::lookup;
 use reqwest::Url;
 
 use crate::policy::{Policy, Scheme};
 
 /// Longest URL, in characters.
 pub const MAX_URL: usize = 2000;
-/// How long a name may take to be looked up.
-const LOOKUP: Duration = Duration::from_secs(5);
 
 /// Where messages go.
 #[derive(Clone)]
@@ -141,11 +134,7 @@ impl fmt::Display for Target {
 
 /// The addresses of a host, all of them allowed.
 pub(crate) async fn addresses(policy: &Policy, scheme: Scheme, host: &str) -> Result<Vec<SocketAddr>, TargetError> {
-    let unknown = || TargetError::Unknown(host.to_owned());
-    let found = tokio::time::timeout(LOOKUP, lookup(host)).await.map_err(|_| unknown())?.map_err(|_| unknown())?;
-    if found.is_empty() {
-        return Err(unknown());
-    }
+    let found = lookup(host).await.map_err(|_| TargetError::Unknown(host.to_owned()))?;
     for address in &found {
         judge(policy, scheme, host, *address).map_err(|error| match error {
             TargetError::Private(_) => TargetError::Inside(host.to_owned()),
@@ -153,22 +142,6 @@ pub(crate) async fn addresses(policy: &Policy, scheme: Scheme, host: &str) -> Re
         })?;
     }
     Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
-}
-
-/// Asks the name servers of this host, and its list of hosts. Not by the C library: that holds a thread for as long as a name server
-/// says nothing, and threads are shared with everything else that waits.
-async fn lookup(host: &str) -> Result<Vec<IpAddr>, NetError> {
-    // Without name servers there is the list of hosts still.
-    let none = |_| TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default());
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(none);
-    let options = builder.options_mut();
-    // Each look-up is for one connection, which is to go where the name points now.
-    options.cache_size = 0;
-    // Asked twice, so that neither a lost datagram nor a name server that is away takes all the time.
-    options.timeout = LOOKUP / 4;
-    let found = builder.build()?.lookup_ip(host).await;
-    let found = found.inspect_err(|error| tracing::debug!(host, "a name cannot be looked up: {error}"))?;
-    Ok(found.iter().collect())
 }
 
 fn judge(policy: &Policy, scheme: Scheme, host: &str, address: IpAddr) -> Result<(), TargetError> {

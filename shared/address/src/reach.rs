@@ -5,6 +5,17 @@ use std::{net::IpAddr, sync::LazyLock};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+/// Whom an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Anybody on the Internet finds one host there.
+    Global,
+    /// A network's own, or the host's: to be reached where an operator says so.
+    Private,
+    /// Nobody's to name: link-local, multicast, translated and reserved ones, and what clouds tell machines about themselves.
+    Never,
+}
+
 /// What is not to be reached, of all of IPv4.
 const NOT_GLOBAL_V4: [&str; 19] = [
     "0.0.0.0/8",
@@ -47,29 +58,45 @@ const NOT_GLOBAL_V6: [&str; 6] = [
     "3ffe::/16",
 ];
 
+/// What an operator may allow, of that.
+const PRIVATE: [&str; 7] =
+    ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
+
+/// What clouds tell machines about themselves, of that.
+const METADATA: [&str; 2] = ["100.100.100.200/32", "fd00:ec2::254/128"];
+
 struct Ranges {
+    private: Vec<IpNet>,
+    metadata: Vec<IpNet>,
     not_v4: Vec<Ipv4Net>,
     v6: Ipv6Net,
     not_v6: Vec<Ipv6Net>,
 }
 
 static RANGES: LazyLock<Ranges> = LazyLock::new(|| Ranges {
+    private: PRIVATE.iter().map(|text| text.parse().expect("a constant")).collect(),
+    metadata: METADATA.iter().map(|text| text.parse().expect("a constant")).collect(),
     not_v4: NOT_GLOBAL_V4.iter().map(|text| text.parse().expect("a constant")).collect(),
     v6: GLOBAL_V6.parse().expect("a constant"),
     not_v6: NOT_GLOBAL_V6.iter().map(|text| text.parse().expect("a constant")).collect(),
 });
 
 /// Whether anybody on the Internet has this address.
-pub(crate) fn is_global(address: IpAddr) -> bool {
+pub fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !RANGES.not_v4.iter().any(|range| range.contains(&v4)),
         IpAddr::V6(v6) => RANGES.v6.contains(&v6) && !RANGES.not_v6.iter().any(|range| range.contains(&v6)),
     }
 }
 
-/// Whether one of `ranges` has it.
-pub(crate) fn is_in(ranges: &[IpNet], address: IpAddr) -> bool {
-    ranges.iter().any(|range| range.contains(&address))
+/// Whom an address belongs to.
+pub fn reach(address: IpAddr) -> Reach {
+    let is_in = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&address));
+    match is_global(address) {
+        true => Reach::Global,
+        false if is_in(&RANGES.private) && !is_in(&RANGES.metadata) => Reach::Private,
+        false => Reach::Never,
+    }
 }
 
 #[cfg(test)]
@@ -102,5 +129,18 @@ mod tests {
         ] {
             assert!(is_global(text.parse().unwrap()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_s_own_addresses_are_told_from_those_that_nobody_may_name() {
+        for text in "10.0.0.1 100.64.0.1 127.0.0.1 172.31.255.255 192.168.1.1 ::1 fd00::1".split_whitespace() {
+            assert_eq!(reach(text.parse().unwrap()), Reach::Private, "{text}");
+        }
+        let never = "0.0.0.0 169.254.169.254 168.63.129.16 100.100.100.200 224.0.0.1 255.255.255.255 :: ::ffff:127.0.0.1 ::ffff:10.0.0.1 \
+            64:ff9b::a00:1 2002:a00:1:: fe80::1 ff02::1 fd00:ec2::254";
+        for text in never.split_whitespace() {
+            assert_eq!(reach(text.parse().unwrap()), Reach::Never, "{text}");
+        }
+        assert_eq!(reach("1.1.1.1".parse().unwrap()), Reach::Global);
     }
 }

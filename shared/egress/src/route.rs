@@ -1,0 +1,93 @@
+//! One request of the agent: who asks, for what, and whether it is passed on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::{Method, Request, Response, body::Incoming, header::PROXY_AUTHORIZATION};
+
+use crate::{broker::Way, domain::Asked, exchange, refusal::Refusal, tunnel};
+
+/// What the agent gets: the other side's answer as it comes, or a word of ours.
+pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
+
+/// Answers one request.
+pub(crate) async fn answer(way: Arc<Way>, request: Request<Incoming>) -> Answer {
+    let target = told(&way, &request);
+    let passed = match (request.method(), request.uri().authority()) {
+        (&Method::CONNECT, _) => connect(&way, request, &target).await,
+        (_, Some(_)) => forward(&way, request, &target).await,
+        (_, None) => call(&way, request, &target).await,
+    };
+    match passed {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            // Who was reached and gave no answer is told with what went there.
+            if !matches!(refusal, Refusal::Answer(_)) {
+                way.audit.refused(&target, &refusal).await;
+            }
+            refusal.response().map(Either::Right)
+        }
+    }
+}
+
+/// What it asks for, as the log says it: no query, no secrets, and of an endpoint where that is.
+fn told(way: &Way, request: &Request<Incoming>) -> String {
+    let (method, uri) = (request.method(), request.uri());
+    let endpoint = way.rules.endpoints.iter().find_map(|endpoint| Some((endpoint, endpoint.target(uri)?)));
+    let host = uri.authority().and_then(|authority| authority.as_str().rsplit('@').next());
+    match (host, endpoint) {
+        (Some(host), _) if *method == Method::CONNECT => format!("{method} {host}"),
+        (Some(host), _) => format!("{method} {}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path()),
+        (None, Some((endpoint, path))) => format!("{method} {}{}", endpoint.origin(), path.path()),
+        (None, None) => format!("{method} {}", uri.path()),
+    }
+}
+
+fn check_proxy(way: &Way, request: &Request<Incoming>) -> Result<(), Refusal> {
+    let mut given = request.headers().get_all(PROXY_AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (Some(value), None) if way.credential.is_basic(value) => Ok(()),
+        _ => Err(Refusal::Proxy),
+    }
+}
+
+async fn connect(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    check_proxy(way, &request)?;
+    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+    let asked = Asked::parse(authority, None).ok_or(Refusal::Domain)?;
+    tunnel::open(way, &asked, request, target).await?;
+    Ok(Response::new(Either::Right(Full::default())))
+}
+
+async fn forward(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    check_proxy(way, &request)?;
+    if request.uri().scheme_str() != Some("http") {
+        return Err(Refusal::Malformed("other schemes than http go through CONNECT"));
+    }
+    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+    let asked = Asked::parse(authority, Some(80)).ok_or(Refusal::Domain)?;
+    Ok(exchange::to_domain(way, &asked, request, target).await?.map(Either::Left))
+}
+
+async fn call(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    let is_of = |endpoint: &&crate::Endpoint| {
+        let rest = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(endpoint.name()));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let endpoint = way.rules.endpoints.iter().find(is_of);
+    let Some(endpoint) = endpoint else {
+        // Who is a stranger learns of no paths.
+        return Err(check_proxy(way, &request).err().unwrap_or(Refusal::Path));
+    };
+    let mut given = request.headers().get_all(endpoint.header().name()).iter();
+    let key = match (given.next(), given.next()) {
+        (Some(value), None) => endpoint.header().key(value),
+        _ => None,
+    };
+    if !key.is_some_and(|key| way.credential.is(key)) {
+        return Err(Refusal::Key);
+    }
+    let path = endpoint.target(request.uri()).ok_or(Refusal::Path)?;
+    Ok(exchange::to_endpoint(way, endpoint, path, request, target).await?.map(Either::Left))
+}
