@@ -11,6 +11,7 @@ use std::{
 
 use drydock_agent::{self as agent, Agents, AgentsConfig, Launch};
 use drydock_domain::{AttemptId, Digest, JobId, JobType, ObjectKind, ProjectId, TenantId, agent::AgentRequest};
+use drydock_egress::Egress;
 use drydock_storage::{BoxError, Limits, PackRegistry, Storage};
 use drydock_worker::workspace::{self, Materialized, PushOptions, ScratchRoot};
 use tokio::sync::{Semaphore, mpsc};
@@ -78,6 +79,7 @@ async fn run(fleet: &Fleet, id: AttemptId, scratch: &workspace::Scratch) {
         shared: false,
         home: &scratch.home(),
         tmp: &scratch.temp(),
+        egress: &Egress::default(),
         jail: None,
         timeout: None,
         silence: None,

@@ -21,6 +21,7 @@ use crate::{
     workspace::{Base, Materializer, ScratchRoot},
 };
 use drydock_agent::{Agents, Jail};
+use drydock_egress::Egress;
 
 /// Handles and settings; cheap to clone.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) agents: Arc<Agents>,
     /// The walls around jobs; none only where the operator chose that.
     pub(crate) jail: Option<Jail>,
+    /// What the brokers of agents are made with.
+    pub(crate) egress: Egress,
     pub(crate) scratch: ScratchRoot,
     pub(crate) database: Database,
     pub(crate) storage: Storage,

@@ -31,6 +31,7 @@ use crate::{
     workspace::ScratchRoot,
 };
 use drydock_agent::{Agents, Jail};
+use drydock_egress::{Egress, EgressMetrics};
 
 /// Least free space on the scratch disk at start.
 pub(crate) const MIN_FREE: u64 = 256 << 20;
@@ -56,6 +57,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
     let scratch = take_scratch(&config).await?;
     let (database, broker, storage) = connect(&config, &registry).await?;
     let fleet = WorkerMetrics::register(&registry)?;
+    let egress = Egress::new(EgressMetrics::register(&registry)?);
     let listener = admin::bind(config.admin_addr).await.map_err(Exit::Usage)?;
     let cache = CacheMetrics::register(&registry)?;
     let materializer = node::materializer(&config, &scratch, &storage, cache, &fleet).await?;
@@ -70,6 +72,7 @@ pub async fn run(config: WorkerConfig, shutdown: Shutdown) -> Result<(), Exit> {
         instance: instance(&config).into(),
         agents: Arc::new(agents),
         jail,
+        egress,
         scratch,
         waker: Waker::start(&database, &shutdown),
         materializer,

@@ -106,6 +106,7 @@ impl AgentArgs {
             dummy_bin: self.dummy_bin,
             codex_bin: self.codex_bin,
             codex_base_url: self.codex_base_url.unwrap_or(default.codex_base_url),
+            codex_secrets: default.codex_secrets,
             codex_model: self.codex_model,
             limits: default.limits,
             sessions: default.sessions,

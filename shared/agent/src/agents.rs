@@ -3,15 +3,19 @@
 //!
 //! Programs are looked up once, at start: an agent whose program is missing is kept aside with the reason and not advertised.
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::Path, sync::Arc, time::Duration};
+
+use drydock_jail::Network;
 
 use super::{
     built_in,
     config::AgentsConfig,
+    endpoint,
     environment::read_variable,
     error::{AgentConfigError, chain},
     file::{self, AgentsFile, Entry},
     limits::Limits,
+    network::{Declared, Reach},
     program,
     server::ServerSpec,
     session_file::ServerEntry,
@@ -124,7 +128,17 @@ impl Agents {
         let Ok(port) = entry.way(&settings.session_ports) else { return Vec::new() };
         let (start_timeout, preview) = (entry.start_timeout.unwrap_or(settings.session_start_timeout), entry.preview);
         let ServerEntry { argv, env, network, limits, .. } = entry;
-        let program = Entry { name: name.clone(), argv, protocol: Protocol::Exit, env, timeout: None, network, limits };
+        let program = Entry {
+            name: name.clone(),
+            argv,
+            protocol: Protocol::Exit,
+            env,
+            timeout: None,
+            network: Declared::Direct(network),
+            secrets: endpoint::Secrets::Env,
+            endpoints: Vec::new(),
+            limits,
+        };
         let (found, problems) = look_up(program, settings.session_grace, &config.limits, environment);
         match found {
             Ok(program) => {
@@ -159,7 +173,16 @@ fn look_up(
             Err(reason) => problems.push(format!("env: {reason}")),
         }
     }
+    let brokered = endpoint::is_brokered(&entry).then(|| endpoint::rules(&entry, environment, &mut problems));
     let Entry { name, argv, protocol, timeout, network, limits: own, .. } = entry;
+    let network = match (brokered, network) {
+        (Some((rules, outside)), _) => {
+            variables.extend(outside);
+            Reach::Brokered(Arc::new(rules))
+        }
+        (None, Declared::Direct(network)) => Reach::Direct(network),
+        (None, Declared::Domains(_)) => Reach::Direct(Network::Closed),
+    };
     let limits = own.or(limits);
     (Ok(AgentSpec { name, argv, protocol, variables, timeout, grace, path, network, limits }), problems)
 }
@@ -232,7 +255,7 @@ mod tests {
         let mut all = agents.names();
         all.extend(agents.unavailable().iter().map(|(name, _)| name.clone()));
         all.sort();
-        assert_eq!(all, ["claude", "codex", "command", "dummy", "mini-swe-agent", "opencode"]);
+        assert_eq!(all, ["claude", "claude-brokered", "codex", "command", "dummy", "mini-swe-agent", "opencode"]);
         let mut servers = agents.servers();
         servers.extend(agents.unavailable_servers().iter().map(|(name, _)| name.clone()));
         servers.sort();

@@ -6,14 +6,17 @@ use drydock_jail::Network;
 
 use super::{
     config::AgentsConfig,
+    endpoint::{EndpointEntry, Secrets},
     environment::OPENAI_VARIABLES,
     file::Entry,
     limits::Limits,
-    network,
+    network::{self, Declared},
     session_file::{ServerEntry, Way},
     spec::{ARGV, Protocol},
 };
 
+/// The variable that tells where the broker is; stands for that in the command line as well.
+const CODEX_ENDPOINT: &str = "OPENAI_BASE_URL";
 const DUMMY_PROGRAM: &str = "drydock-agent-dummy";
 
 /// The endpoint becomes a program argument, which every user of the host can list.
@@ -36,35 +39,38 @@ pub(super) fn entries(config: &AgentsConfig) -> [Entry; 3] {
         set.as_ref().map_or_else(|| default.to_owned(), |path| path.to_string_lossy().into_owned())
     };
     let openai = || OPENAI_VARIABLES.map(str::to_owned).to_vec();
-    [
-        Entry {
-            name: "dummy".to_owned(),
-            argv: vec![program(&config.dummy_bin, DUMMY_PROGRAM)],
-            protocol: Protocol::File,
-            env: openai(),
-            timeout: None,
-            network: Network::Closed,
-            limits: Limits::default(),
-        },
-        Entry {
-            name: "command".to_owned(),
-            argv: vec![ARGV.to_owned()],
-            protocol: Protocol::Exit,
-            env: Vec::new(),
-            timeout: None,
-            network: Network::Closed,
-            limits: Limits::default(),
-        },
-        Entry {
-            name: "codex".to_owned(),
-            argv: codex_line(program(&config.codex_bin, "codex"), config),
-            protocol: Protocol::Codex,
-            env: openai(),
-            timeout: None,
-            network: network::endpoint(&config.codex_base_url),
-            limits: Limits::default(),
-        },
-    ]
+    let entry = |name: &str, protocol: Protocol, argv: Vec<String>| Entry {
+        name: name.to_owned(),
+        argv,
+        protocol,
+        env: Vec::new(),
+        timeout: None,
+        network: Declared::default(),
+        secrets: Secrets::Env,
+        endpoints: Vec::new(),
+        limits: Limits::default(),
+    };
+    let dummy = entry("dummy", Protocol::File, vec![program(&config.dummy_bin, DUMMY_PROGRAM)]);
+    let codex = entry("codex", Protocol::Codex, codex_line(program(&config.codex_bin, "codex"), config));
+    let codex = match config.codex_secrets {
+        Secrets::Env => {
+            Entry { env: openai(), network: Declared::Direct(network::endpoint(&config.codex_base_url)), ..codex }
+        }
+        Secrets::Broker => Entry { secrets: Secrets::Broker, endpoints: vec![codex_endpoint(config)], ..codex },
+    };
+    [Entry { env: openai(), ..dummy }, entry("command", Protocol::Exit, vec![ARGV.to_owned()]), codex]
+}
+
+/// Where the worker's keys are good for.
+fn codex_endpoint(config: &AgentsConfig) -> EndpointEntry {
+    let [key, organization, project] = OPENAI_VARIABLES.map(str::to_owned);
+    EndpointEntry {
+        secret: key,
+        url: config.codex_base_url.clone(),
+        variable: CODEX_ENDPOINT.to_owned(),
+        header: None,
+        headers: [("OpenAI-Organization".to_owned(), organization), ("OpenAI-Project".to_owned(), project)].into(),
+    }
 }
 
 /// The built-in session servers' entries, as `agents.example.toml` shows them.
@@ -115,10 +121,13 @@ pub(super) fn servers() -> [ServerEntry; 2] {
 /// `codex exec` as seen working with codex-cli 0.169.0. Its inner sandbox is off because it runs inside ours; commands the
 /// model asks for do not get the key; the newline keeps the instruction `-` from meaning standard input.
 fn codex_line(program: String, config: &AgentsConfig) -> Vec<String> {
+    let base_url = match config.codex_secrets {
+        Secrets::Env => config.codex_base_url.clone(),
+        Secrets::Broker => format!("{{{CODEX_ENDPOINT}}}"),
+    };
     let provider = format!(
-        "model_providers.drydock={{name=\"drydock\",base_url=\"{}\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\",\
-         env_http_headers={{\"OpenAI-Organization\"=\"OPENAI_ORG_ID\",\"OpenAI-Project\"=\"OPENAI_PROJECT\"}}}}",
-        config.codex_base_url
+        "model_providers.drydock={{name=\"drydock\",base_url=\"{base_url}\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\",\
+         env_http_headers={{\"OpenAI-Organization\"=\"OPENAI_ORG_ID\",\"OpenAI-Project\"=\"OPENAI_PROJECT\"}}}}"
     );
     let hidden = OPENAI_VARIABLES.map(|name| format!("\"{name}\"")).join(",");
     let mut line = vec![program];

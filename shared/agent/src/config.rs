@@ -9,7 +9,7 @@ use std::{
 
 use drydock_runtime::config::{duration, positive_duration};
 
-use super::{limits::Limits, session_file::port_range};
+use super::{endpoint::Secrets, limits::Limits, session_file::port_range};
 
 /// Where `OpenAI`'s own models are served; any endpoint that speaks the Responses API will do.
 const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
@@ -36,6 +36,10 @@ pub struct AgentsConfig {
     /// Endpoint of the model `codex` uses, speaking the Responses API. Must hold no user, password or query: it is a program argument.
     #[arg(long, env = "DRYDOCK_CODEX_BASE_URL", default_value = OPENAI_BASE_URL)]
     pub codex_base_url: String,
+
+    /// Whether `codex` gets its secrets, or a broker adds them outside of its walls.
+    #[arg(long, env = "DRYDOCK_CODEX_SECRETS", default_value = "env", value_enum)]
+    pub codex_secrets: Secrets,
 
     /// Model `codex` uses; its own default when unset.
     #[arg(long, env = "DRYDOCK_CODEX_MODEL")]
@@ -109,6 +113,7 @@ impl Default for AgentsConfig {
             dummy_bin: None,
             codex_bin: None,
             codex_base_url: OPENAI_BASE_URL.to_owned(),
+            codex_secrets: Secrets::Env,
             codex_model: None,
             limits: Limits::default(),
             sessions: SessionsConfig::default(),

@@ -10,6 +10,7 @@ use std::{
 
 use drydock_domain::AttemptId;
 use drydock_domain::agent::AgentRequest;
+use drydock_egress::Broker;
 
 use super::spec::{AgentSpec, Protocol, Variable};
 
@@ -24,6 +25,19 @@ pub(super) const OPENAI_VARIABLES: [&str; 3] = ["OPENAI_API_KEY", "OPENAI_ORG_ID
 /// Names an agent's definition may not pass: they are set here, or change how programs are loaded.
 const RESERVED: [&str; 7] = ["PATH", "HOME", "TMPDIR", "LANG", "TERM", "CODEX_HOME", "PWD"];
 const RESERVED_PREFIXES: [&str; 2] = ["DRYDOCK_", "LD_"];
+
+/// What tells programs of a proxy; set for an agent that has a broker, whose entry may not pass them.
+pub(super) const PROXY_VARIABLES: [&str; 9] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "NODE_USE_ENV_PROXY",
+];
 
 /// Why a variable may not be passed by this name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
@@ -49,7 +63,7 @@ pub(super) fn read_variable(name: &str, environment: &dyn Fn(&str) -> Option<OsS
         }
         (None, None) => None,
     };
-    Ok(Variable { name: name.to_owned(), value: value.map(Into::into) })
+    Ok(Variable { name: name.to_owned(), value: value.map(Into::into), stays_outside: false })
 }
 
 /// `NAME=present` or `NAME=absent` for every secret, as the agent will see it.
@@ -90,12 +104,33 @@ pub(super) fn build(
     if spec.protocol == Protocol::Codex {
         set("CODEX_HOME", codex_home(places.home).as_os_str());
     }
-    for variable in &spec.variables {
+    for variable in spec.variables.iter().filter(|variable| !variable.stays_outside) {
         if let Some(value) = variable.bytes() {
             set(&variable.name, OsStr::from_bytes(value));
         }
     }
     variables
+}
+
+/// How an agent with a broker learns of it: as of any proxy, and of the endpoints by the variables that its entry names. Where a secret
+/// would be stands the placeholder.
+pub(super) fn way_out(spec: &AgentSpec, broker: &Broker) -> Vec<(OsString, OsString)> {
+    let (proxy, rules) = (broker.proxy_url(), broker.rules());
+    // Its endpoints are there, and whatever it serves for itself; unless its entry says that this name is somebody else's.
+    let is_own = |name: &&str| !rules.domains.iter().any(|domain| domain.names(name));
+    let own = ["127.0.0.1", "::1", "localhost"].into_iter().filter(is_own).collect::<Vec<_>>().join(",");
+    let proxies = PROXY_VARIABLES.iter().map(|&name| {
+        let value = match name {
+            "NO_PROXY" | "no_proxy" => &own,
+            "NODE_USE_ENV_PROXY" => "1",
+            _ => &proxy,
+        };
+        (name.into(), value.into())
+    });
+    let endpoints = rules.endpoints.iter().map(|endpoint| (endpoint.name().into(), broker.url(endpoint).into()));
+    let outside = spec.variables.iter().filter(|variable| variable.stays_outside && variable.value.is_some());
+    let placeholders = outside.map(|variable| (variable.name.as_str().into(), broker.placeholder().into()));
+    proxies.chain(endpoints).chain(placeholders).collect()
 }
 
 /// The protocol's own variables.

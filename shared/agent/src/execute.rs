@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use drydock_egress::Broker;
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +46,14 @@ fn pipes(protocol: Protocol) -> std::io::Result<(Heard, Stdio, Stdio)> {
     Ok((Heard { out, err }, stdout.into(), stderr.into()))
 }
 
+/// What is to be run, and the way out that is left to it.
+pub(super) struct Command<'a> {
+    pub(super) line: Vec<OsString>,
+    pub(super) broker: Option<&'a Broker>,
+}
+
 /// What is started, ready to start.
-fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Result<(Start, Heard), AgentError> {
+fn assemble(launch: &Launch<'_>, program: PathBuf, command: Command<'_>) -> Result<(Start, Heard), AgentError> {
     let prepare = |what| move |source| AgentError::Prepare { what, source };
     let Launch { spec, workspace, shared, home, tmp, .. } = *launch;
     if spec.protocol == Protocol::Codex {
@@ -54,11 +61,14 @@ fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Resul
     }
     let (heard, stdout, stderr) = pipes(spec.protocol).map_err(prepare("pipes"))?;
     let places = Places { workspace, home, tmp };
-    let environment = environment::build(spec, launch.request, launch.attempt, &places);
+    let Command { line, broker } = command;
+    let mut environment = environment::build(spec, launch.request, launch.attempt, &places);
+    environment.extend(broker.into_iter().flat_map(|broker| environment::way_out(spec, broker)));
     let directories: &[&Path] = if shared { &[home, tmp] } else { &[workspace, home, tmp] };
     let belongings = Belongings::new(launch.attempt, directories);
     let own = Some(program.as_path()).filter(|_| !spec.takes_argv());
-    let walls = launch.jail.map(|jail| jail.walls(&jail::Places { program: own, workspace, home, tmp }, &spec.network));
+    let network = spec.network.walls(broker);
+    let walls = launch.jail.map(|jail| jail.walls(&jail::Places { program: own, workspace, home, tmp }, &network));
     Ok((
         Start { program, walls, line, environment, workspace: workspace.to_owned(), stdout, stderr, belongings },
         heard,
@@ -68,7 +78,7 @@ fn assemble(launch: &Launch<'_>, program: PathBuf, line: Vec<OsString>) -> Resul
 /// Starts the program, reads it while it runs, and ends everything it started.
 pub(super) async fn execute(
     launch: &Launch<'_>,
-    line: Vec<OsString>,
+    command: Command<'_>,
     sink: &Sink,
     given_up: &CancellationToken,
 ) -> Result<(Ending, Transcript, Tail), AgentError> {
@@ -77,10 +87,10 @@ pub(super) async fn execute(
     if given_up.is_cancelled() {
         return Ok((Ending::Canceled, transcript, complaints));
     }
-    let name = line[0].to_string_lossy().into_owned();
-    let started = match program::locate(&line[0], &spec.path) {
+    let name = command.line[0].to_string_lossy().into_owned();
+    let started = match program::locate(&command.line[0], &spec.path) {
         Ok(program) => {
-            let (start, heard) = assemble(launch, program, line)?;
+            let (start, heard) = assemble(launch, program, command)?;
             tokio::select! {
                 () = launch.hold.released() => {}
                 () = given_up.cancelled() => return Ok((Ending::Canceled, transcript, complaints)),

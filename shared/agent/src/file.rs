@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use drydock_jail::Network;
 use serde::Deserialize;
 
 use super::{
+    endpoint::{self, EndpointEntry, Secrets},
     environment,
     limits::Limits,
-    network,
+    network::{self, Declared},
     session_file::{self, ServerEntry},
     spec::Protocol,
 };
@@ -25,7 +25,11 @@ pub(super) struct Entry {
     #[serde(default, deserialize_with = "timeout")]
     pub(super) timeout: Option<Duration>,
     #[serde(default, deserialize_with = "network::read")]
-    pub(super) network: Network,
+    pub(super) network: Declared,
+    #[serde(default)]
+    pub(super) secrets: Secrets,
+    #[serde(default, rename = "endpoint")]
+    pub(super) endpoints: Vec<EndpointEntry>,
     #[serde(default)]
     pub(super) limits: Limits,
 }
@@ -85,6 +89,7 @@ fn check(entry: &Entry) -> Vec<String> {
     if entry.timeout == Some(Duration::ZERO) {
         problems.push("timeout: must be above zero".to_owned());
     }
+    problems.extend(endpoint::check(entry));
     problems.extend(entry.limits.zero().map(|field| format!("limits.{field}: must be above zero")));
     problems
 }

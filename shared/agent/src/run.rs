@@ -1,6 +1,7 @@
 //! One run of one agent, in order: request, start, output, end, sweep, result.
 
 use std::{
+    ffi::{OsStr, OsString},
     io,
     path::Path,
     sync::Arc,
@@ -11,6 +12,7 @@ use drydock_domain::{
     AttemptId,
     agent::{AgentRequest, AgentResult, AgentStatus},
 };
+use drydock_egress::{Broker, Egress};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,13 +22,14 @@ use super::{
     environment,
     error::AgentError,
     exchange::Exchange,
-    execute::execute,
+    execute::{Command, execute},
     heard::Heard,
     hold::Hold,
     jail::Jail,
     output::{AgentOutput, Sink},
     redact::Redactor,
-    spec::{AgentSpec, Variable},
+    spec::{AgentSpec, INSTRUCTION, Variable, WORKSPACE},
+    way_out::WayOut,
 };
 
 /// How long the rest of the output of a run that was given up may wait for its receiver.
@@ -46,6 +49,8 @@ pub struct Launch<'a> {
     pub workspace: &'a Path,
     /// Whether others work in it as well: then what runs there is not taken for this run's.
     pub shared: bool,
+    /// What its broker is made with, if its entry wants one.
+    pub egress: &'a Egress,
     /// Its walls; none on a developer's machine, and where a fleet does without.
     pub jail: Option<&'a Jail>,
     /// Private home directory, outside the workspace.
@@ -84,7 +89,11 @@ pub struct AgentExit {
 /// # Errors
 /// Only what is our own inability. Everything the agent does wrong is in [`AgentExit`].
 pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
-    let redactor = Redactor::new(launch.spec.variables.iter().filter_map(Variable::bytes))
+    let way_out = WayOut::open(launch.spec, launch.egress)?;
+    // Keys that stay outside of the walls as well, since a server may echo them; and what opens the broker.
+    let credential = way_out.as_ref().map(|way_out| way_out.broker.placeholder().as_bytes());
+    let secrets = launch.spec.variables.iter().filter_map(Variable::bytes).chain(credential);
+    let redactor = Redactor::new(secrets)
         .map_err(|error| AgentError::Prepare { what: "redaction", source: io::Error::other(error) })?;
     let abandoned = CancellationToken::new();
     let sink = Sink {
@@ -101,19 +110,31 @@ pub async fn run(launch: Launch<'_>) -> Result<AgentExit, AgentError> {
         sink.abandoned.cancel();
         std::future::pending().await
     };
+    let carrying_out = async {
+        match way_out {
+            None => carry_out(&launch, &sink, &given_up, None).await,
+            Some(way_out) => {
+                let work = async |broker: &Broker| carry_out(&launch, &sink, &given_up, Some(broker)).await;
+                way_out.during(&sink, work).await
+            }
+        }
+    };
     tokio::select! {
-        exit = carry_out(&launch, &sink, &given_up) => exit,
+        exit = carrying_out => exit,
         never = last_words => never,
     }
 }
 
 /// The whole run; `given_up` is told when it ends before the agent wanted to.
-async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToken) -> Result<AgentExit, AgentError> {
+async fn carry_out(
+    launch: &Launch<'_>,
+    sink: &Sink,
+    given_up: &CancellationToken,
+    broker: Option<&Broker>,
+) -> Result<AgentExit, AgentError> {
     let spec = launch.spec;
     let prepare = |what| move |source| AgentError::Prepare { what, source };
-    let line = spec
-        .command_line(launch.argv, &launch.request.instruction, launch.workspace)
-        .ok_or_else(|| AgentError::NoArgv(spec.name.clone()))?;
+    let line = command_line(launch, broker).ok_or_else(|| AgentError::NoArgv(spec.name.clone()))?;
     let (exchange, removed) = Exchange::open(launch.workspace).map_err(prepare(".codex"))?;
     exchange.begin(launch.request).map_err(prepare("request.json"))?;
     if let Some(kind) = removed {
@@ -123,7 +144,7 @@ async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToke
     sink.lines(&presence.join("\n")).await;
 
     let started = Instant::now();
-    let (ending, transcript, complaints) = execute(launch, line, sink, given_up).await?;
+    let (ending, transcript, complaints) = execute(launch, Command { line, broker }, sink, given_up).await?;
     let duration = started.elapsed();
 
     // Opened again: the agent may have put another folder in place of the one above.
@@ -140,4 +161,17 @@ async fn carry_out(launch: &Launch<'_>, sink: &Sink, given_up: &CancellationToke
         exchange.write_result(&result).map_err(AgentError::WriteResult)?;
     }
     Ok(AgentExit { ending, result, last_message, duration })
+}
+
+/// The agent's words with what stands for the instruction, the workspace, and each endpoint by the name of its variable.
+fn command_line(launch: &Launch<'_>, broker: Option<&Broker>) -> Option<Vec<OsString>> {
+    let endpoints: Vec<(String, String)> = broker
+        .into_iter()
+        .flat_map(|broker| broker.rules().endpoints.iter().map(|endpoint| (endpoint, broker.url(endpoint))))
+        .map(|(endpoint, url)| (format!("{{{}}}", endpoint.name()), url))
+        .collect();
+    let mut values: Vec<(&str, &OsStr)> =
+        vec![(INSTRUCTION, OsStr::new(&launch.request.instruction)), (WORKSPACE, launch.workspace.as_os_str())];
+    values.extend(endpoints.iter().map(|(name, url)| (name.as_str(), OsStr::new(url))));
+    launch.spec.command_line(launch.argv, &values)
 }

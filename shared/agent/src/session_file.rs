@@ -40,7 +40,7 @@ pub(super) struct ServerEntry {
     pub(super) start_timeout: Option<Duration>,
     #[serde(default)]
     pub(super) preview: bool,
-    #[serde(default, deserialize_with = "network::read")]
+    #[serde(default, deserialize_with = "network::read_direct")]
     pub(super) network: Network,
     #[serde(default)]
     pub(super) limits: Limits,

@@ -2,18 +2,16 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    path::Path,
     time::Duration,
 };
 
-use drydock_jail::Network;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::Deserialize;
 
-use crate::limits::Limits;
+use crate::{limits::Limits, network::Reach};
 
 /// Stands for the user's instruction in an argument.
-const INSTRUCTION: &str = "{instruction}";
+pub(super) const INSTRUCTION: &str = "{instruction}";
 /// Stands for the absolute path of the workspace.
 pub(super) const WORKSPACE: &str = "{workspace}";
 /// As an argument of its own: the job's whole `argv`.
@@ -37,6 +35,8 @@ pub(super) struct Variable {
     pub(super) name: String,
     /// The worker's value when it started; kept secret because it may be a key.
     pub(super) value: Option<SecretSlice<u8>>,
+    /// Whether the agent gets a placeholder, for which its broker puts the value.
+    pub(super) stays_outside: bool,
 }
 
 impl Variable {
@@ -57,7 +57,7 @@ pub struct AgentSpec {
     /// The worker's search path without relative entries, which would search the workspace.
     pub(super) path: OsString,
     /// Whom it may talk to, where it is walled in.
-    pub(super) network: Network,
+    pub(super) network: Reach,
     /// What it may use of its node.
     pub(super) limits: Limits,
 }
@@ -83,20 +83,14 @@ impl AgentSpec {
         self.argv.iter().any(|argument| argument == ARGV)
     }
 
-    /// The command line for one job; `None` when it needs the job's `argv` and there is none.
-    pub(super) fn command_line(
-        &self,
-        job: Option<&[String]>,
-        instruction: &str,
-        workspace: &Path,
-    ) -> Option<Vec<OsString>> {
+    /// The command line for one job, with what stands for what in it; `None` when it needs the job's `argv` and there is none.
+    pub(super) fn command_line(&self, job: Option<&[String]>, values: &[(&str, &OsStr)]) -> Option<Vec<OsString>> {
         let mut line = Vec::with_capacity(self.argv.len());
-        let values = [(INSTRUCTION, OsStr::new(instruction)), (WORKSPACE, workspace.as_os_str())];
         for argument in &self.argv {
             if argument == ARGV {
                 line.extend(job.filter(|argv| !argv.is_empty())?.iter().map(OsString::from));
             } else {
-                line.push(expand(argument, &values));
+                line.push(expand(argument, values));
             }
         }
         Some(line)
@@ -136,7 +130,7 @@ mod tests {
             timeout: None,
             grace: Duration::ZERO,
             path: OsString::new(),
-            network: Network::Closed,
+            network: Reach::Direct(drydock_jail::Network::Closed),
             limits: Limits::default(),
         }
     }
@@ -144,7 +138,8 @@ mod tests {
     #[test]
     fn placeholders_are_replaced_once_and_everywhere() {
         let spec = spec(&["p", "--dir={workspace}", "a{b}{", "{instruction}\n"]);
-        let line = spec.command_line(None, "say {workspace} {instruction}", Path::new("/w")).unwrap();
+        let instruction = OsStr::new("say {workspace} {instruction}");
+        let line = spec.command_line(None, &[(INSTRUCTION, instruction), (WORKSPACE, OsStr::new("/w"))]).unwrap();
         assert_eq!(line, ["p", "--dir=/w", "a{b}{", "say {workspace} {instruction}\n"]);
     }
 
@@ -152,9 +147,9 @@ mod tests {
     fn the_jobs_argv_is_passed_untouched() {
         let spec = spec(&["nice", ARGV]);
         let job = ["echo".to_owned(), "{instruction}".to_owned(), String::new()];
-        let line = spec.command_line(Some(&job), "no", Path::new("/w")).unwrap();
+        let line = spec.command_line(Some(&job), &[]).unwrap();
         assert_eq!(line, ["nice", "echo", "{instruction}", ""]);
-        assert_eq!(spec.command_line(None, "no", Path::new("/w")), None);
-        assert_eq!(spec.command_line(Some(&[]), "no", Path::new("/w")), None);
+        assert_eq!(spec.command_line(None, &[]), None);
+        assert_eq!(spec.command_line(Some(&[]), &[]), None);
     }
 }

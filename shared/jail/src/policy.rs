@@ -43,6 +43,11 @@ pub enum Network {
         /// It may listen on them; 0 stands for whatever port the system gives.
         listen: Vec<u16>,
     },
+    /// By TCP to this port alone, where its broker listens and asks for names in its place: no UDP.
+    Broker {
+        /// Where.
+        port: u16,
+    },
     /// Everybody.
     Open,
 }
@@ -71,6 +76,7 @@ const WORKSPACE: &str = "--workspace";
 const WRITE: &str = "--write";
 const READ: &str = "--read";
 const NETWORK: &str = "--network";
+const BROKER: &str = "--broker";
 const CONNECT: &str = "--connect";
 const LISTEN: &str = "--listen";
 const OPEN_FILES: &str = "--open-files";
@@ -90,6 +96,10 @@ impl Policy {
         match &self.network {
             Network::Closed => put(NETWORK, "closed".as_ref()),
             Network::Open => put(NETWORK, "open".as_ref()),
+            Network::Broker { port } => {
+                put(NETWORK, "broker".as_ref());
+                put(BROKER, port.to_string().as_ref());
+            }
             Network::Ports { connect, listen } => {
                 put(NETWORK, "ports".as_ref());
                 connect.iter().for_each(|port| put(CONNECT, port.to_string().as_ref()));
@@ -143,6 +153,7 @@ impl Reading {
             WRITE => self.write.push(directory(WRITE, value)?),
             READ => self.read.push(directory(READ, value)?),
             NETWORK => self.network = Some(network(value)?),
+            BROKER => self.network = Some(self.broker(number(BROKER, value)?)?),
             CONNECT => self.ports(CONNECT)?.0.push(number(CONNECT, value)?),
             LISTEN => self.ports(LISTEN)?.1.push(number(LISTEN, value)?),
             OPEN_FILES => self.open_files = Some(number(OPEN_FILES, value)?),
@@ -153,6 +164,13 @@ impl Reading {
         Ok(())
     }
 
+    fn broker(&self, port: u16) -> Result<Network, PolicyError> {
+        match self.network {
+            Some(Network::Broker { .. }) => Ok(Network::Broker { port }),
+            _ => Err(wrong(BROKER, "comes after '--network broker'")),
+        }
+    }
+
     fn ports(&mut self, option: &'static str) -> Result<(&mut Vec<u16>, &mut Vec<u16>), PolicyError> {
         match &mut self.network {
             Some(Network::Ports { connect, listen }) => Ok((connect, listen)),
@@ -161,6 +179,9 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Policy, PolicyError> {
+        if self.network == Some(Network::Broker { port: 0 }) {
+            return Err(PolicyError::Missing(BROKER));
+        }
         Ok(Policy {
             level: self.level.ok_or(PolicyError::Missing(LEVEL))?,
             workspace: self.workspace.ok_or(PolicyError::Missing(WORKSPACE))?,
@@ -195,8 +216,9 @@ fn network(value: Option<OsString>) -> Result<Network, PolicyError> {
     match text(NETWORK, value)?.as_str() {
         "closed" => Ok(Network::Closed),
         "open" => Ok(Network::Open),
+        "broker" => Ok(Network::Broker { port: 0 }),
         "ports" => Ok(Network::Ports { connect: Vec::new(), listen: Vec::new() }),
-        other => Err(wrong(NETWORK, format!("'{other}' is not closed, ports or open"))),
+        other => Err(wrong(NETWORK, format!("'{other}' is not closed, ports, broker or open"))),
     }
 }
 
@@ -233,6 +255,7 @@ mod tests {
         prop_oneof![
             Just(Network::Closed),
             Just(Network::Open),
+            (1..=u16::MAX).prop_map(|port| Network::Broker { port }),
             (ports(), ports()).prop_map(|(connect, listen)| Network::Ports { connect, listen }),
         ]
     }
@@ -270,7 +293,9 @@ mod tests {
             ("--jail yes --", "no option '--jail'"),
             ("--workspace w --", "--workspace: 'w' is not an absolute path without '..'"),
             ("--write /a/../b --", "--write: '/a/../b' is not an absolute path without '..'"),
-            ("--network lan --", "--network: 'lan' is not closed, ports or open"),
+            ("--network lan --", "--network: 'lan' is not closed, ports, broker or open"),
+            ("--level landlock --workspace /w --network broker --", "--broker is missing"),
+            ("--broker 80 --", "--broker: comes after '--network broker'"),
             ("--connect 80 --", "--connect: comes after '--network ports'"),
             ("--network ports --connect 65536 --", "--connect: '65536' is not a number that fits"),
             ("--processes", "--processes: its value is missing"),

@@ -51,6 +51,7 @@ pub(super) async fn execute(attempt: &Attempt, _workspace: &Prepared) -> Result<
                 argv: attempt.claim.spec.argv.as_deref(),
                 workspace: attempt.scratch.workspace(),
                 shared: false,
+                egress: &attempt.context.egress,
                 jail: attempt.context.jail.as_ref(),
                 home: &home,
                 tmp: &tmp,

@@ -67,6 +67,7 @@ impl Fleet {
             cordon: Cordon::new(metrics.draining.clone()),
             agents: Arc::new(Agents::load(&config.agents).unwrap()),
             jail: None,
+            egress: drydock_egress::Egress::default(),
             scratch: root,
             database: database.database.clone(),
             storage,

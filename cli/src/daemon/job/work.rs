@@ -120,6 +120,7 @@ impl Jobs {
             shared: true,
             home: &scratch.home,
             tmp: &scratch.tmp,
+            egress: &drydock_egress::Egress::default(),
             jail: None,
             timeout: job.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
             silence: job.silence_timeout_s.map(|seconds| Duration::from_secs(seconds.into())),

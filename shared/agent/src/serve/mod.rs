@@ -171,7 +171,7 @@ async fn start(launch: &Serve<'_>, port: Option<u16>, port_file: &Path) -> io::R
     let line = launch.spec.command_line(workspace, launch.bind, port, port_file);
     let program = program::locate(&line[0], &launch.spec.program.path)?;
     let walls = launch.jail.map(|jail| {
-        let network = network::serving(&launch.spec.program.network, port);
+        let network = network::serving(&launch.spec.program.network.walls(None), port);
         jail.walls(&jail::Places { program: Some(&program), workspace, home, tmp }, &network)
     });
     let (out, stdout) = io::pipe()?;

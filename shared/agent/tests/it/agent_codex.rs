@@ -15,6 +15,8 @@ use fs_err as fs;
 use crate::agent_harness::{Ran, Scratch, config};
 
 const CANARY: &str = "sk-canary-5f3a9c0b7e21";
+/// One of its own: tests that run beside it have the other in their processes.
+const BROKERED: &str = "sk-canary-brokered-0c4e91";
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn codex() -> PathBuf {
@@ -45,27 +47,37 @@ fn scratch(job_type: JobType, instruction: &str) -> Scratch {
 
 /// Files below `root` that hold the canary.
 fn files_with_canary(root: &Path) -> Vec<PathBuf> {
+    files_with(root, CANARY.as_bytes())
+}
+
+/// The same for anything else.
+fn files_with(root: &Path, what: &[u8]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root).unwrap() {
         let entry = entry.unwrap();
         match entry.file_type().unwrap() {
-            kind if kind.is_dir() => found.extend(files_with_canary(&entry.path())),
-            kind if kind.is_file() && holds_canary(&entry.path()) => found.push(entry.path()),
+            kind if kind.is_dir() => found.extend(files_with(&entry.path(), what)),
+            kind if kind.is_file() && holds(&entry.path(), what) => found.push(entry.path()),
             _ => {}
         }
     }
     found
 }
 
-fn holds_canary(path: &Path) -> bool {
+fn holds(path: &Path, what: &[u8]) -> bool {
     let bytes = fs::read(path).unwrap_or_default();
-    bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes())
+    bytes.windows(what.len()).any(|window| window == what)
 }
 
 /// Files of this name of every process that hold the canary.
 fn processes_with_canary(file: &str) -> Vec<PathBuf> {
+    processes_with(file, CANARY.as_bytes())
+}
+
+/// The same for anything else.
+fn processes_with(file: &str, what: &[u8]) -> Vec<PathBuf> {
     let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join(file));
-    all.filter(|path| holds_canary(path)).collect()
+    all.filter(|path| holds(path, what)).collect()
 }
 
 #[tokio::test]
@@ -167,4 +179,50 @@ async fn a_model_that_refuses_is_an_error_in_its_words() {
     assert!(ran.exit.result.errors[0].contains("OPENAI_API_KEY"), "{:?}", ran.exit.result.errors);
     assert!(ran.said("OPENAI_API_KEY=absent"));
     assert_eq!(model.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn with_a_broker_the_key_is_in_no_process_and_the_model_gets_it() {
+    let commands = ["echo up > started; while [ ! -e go ]; do sleep 0.02; done", "env; cat /proc/self/environ"];
+    let model = ScriptedModel::start(commands.map(str::to_owned).to_vec()).await.unwrap();
+    let config = AgentsConfig {
+        codex_bin: Some(codex()),
+        codex_base_url: model.base_url(),
+        codex_secrets: drydock_agent::Secrets::Broker,
+        ..config()
+    };
+    let value = |name: &str| match name {
+        "OPENAI_API_KEY" => Some(OsString::from(BROKERED)),
+        "OPENAI_PROJECT" => Some(OsString::from("project-canary-17")),
+        _ => None,
+    };
+    let agents = Agents::load_with(&config, &value).unwrap();
+    let scratch = scratch(JobType::Edit, "look around");
+    let look = async {
+        let started = || async { scratch.file("started").exists().then_some(()) };
+        drydock_testing::until("codex runs its first command", LIMIT, started).await;
+        let seen = (processes_with("cmdline", BROKERED.as_bytes()), processes_with("environ", BROKERED.as_bytes()));
+        let marked = processes_with("environ", b"http://drydock:drydock-");
+        fs::write(scratch.file("go"), "").unwrap();
+        (seen, marked)
+    };
+    let (ran, (seen, marked)) = tokio::join!(scratch.run(&agents, "codex", None), look);
+    assert_eq!(ran.exit.ending, Ending::Exited(0), "{:#?}", ran.text());
+    assert_eq!(seen, (Vec::new(), Vec::new()), "the key is in a process");
+    assert!(!marked.is_empty(), "none of its processes was looked at");
+    assert!(ran.said("OPENAI_API_KEY=present") && ran.said("OPENAI_PROJECT=present"), "{:#?}", ran.text());
+    assert!(!ran.text().iter().any(|line| line.contains("canary")), "{:#?}", ran.text());
+    assert_eq!(files_with(scratch.root(), BROKERED.as_bytes()), [""; 0].map(PathBuf::from));
+    let told = |line: &String| {
+        line.starts_with("[egress] POST http://127.0.0.1:") && line.contains("/v1/responses: allowed, answered 200")
+    };
+    assert_eq!(ran.text().iter().filter(|line| told(line)).count(), 3, "{:#?}", ran.text());
+    let asked: Vec<_> = model.requests().into_iter().filter(|request| request.method == "POST").collect();
+    assert_eq!(asked.len(), 3);
+    for request in asked {
+        assert_eq!(request.path, "/v1/responses");
+        assert_eq!(request.header("authorization"), Some(format!("Bearer {BROKERED}").as_str()));
+        assert_eq!(request.header("openai-project"), Some("project-canary-17"));
+        assert!(!request.body.contains("canary"));
+    }
 }

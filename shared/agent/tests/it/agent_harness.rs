@@ -8,6 +8,7 @@ use std::{
 
 use drydock_agent::{self as agent, AgentError, AgentExit, AgentOutput, Agents, AgentsConfig, Hold, Jail, Launch};
 use drydock_domain::{AttemptId, Isolation, JobId, JobType, ProjectId, agent::AgentRequest};
+use drydock_egress::Egress;
 use fs_err as fs;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ pub(crate) struct Scratch {
     pub(crate) cancel: CancellationToken,
     pub(crate) hold: Hold,
     pub(crate) jail: Option<Jail>,
+    pub(crate) egress: Egress,
 }
 
 /// How a run ended and what was said meanwhile.
@@ -61,7 +63,7 @@ impl Scratch {
             labels: Default::default(),
         };
         let (cancel, hold) = (CancellationToken::new(), Hold::default());
-        Self { root, request, timeout: None, silence: None, cancel, hold, jail: jail() }
+        Self { root, request, timeout: None, silence: None, cancel, hold, jail: jail(), egress: Egress::default() }
     }
 
     /// One whose agents have no walls, for what these would prevent.
@@ -120,6 +122,7 @@ impl Scratch {
             shared: false,
             home: &self.root.path().join("home"),
             tmp: &self.root.path().join("tmp"),
+            egress: &self.egress,
             jail: self.jail.as_ref(),
             timeout: self.timeout,
             silence: self.silence,

@@ -7,6 +7,7 @@ mod agent_freeze;
 mod agent_harness;
 mod agent_output;
 mod agent_result;
+mod brokered;
 mod jailed;
 mod limits;
 mod session_server;

@@ -12,7 +12,7 @@ use prometheus::Registry;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{RootCertStore, ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -135,7 +135,7 @@ impl Stage {
 }
 
 /// Reads a head up to its empty line.
-pub(crate) async fn head_of(stream: &mut (impl AsyncRead + Unpin + tokio::io::AsyncBufRead)) -> String {
+pub(crate) async fn head_of(stream: &mut (impl AsyncBufRead + Unpin)) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
@@ -186,10 +186,11 @@ impl Server {
                     match tls {
                         None => converse(stream, answer, &notes).await,
                         // A client that does not trust it says so and goes.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => converse(stream, answer, &notes).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                converse(stream, answer, &notes).await;
+                            }
+                        }
                     }
                 });
             }

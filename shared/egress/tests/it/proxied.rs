@@ -171,10 +171,8 @@ async fn a_request_with_two_lengths_hides_no_other() {
     let answer = stage.say(request).await;
     assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
     let heard = server.heard().await.join("").to_lowercase();
-    assert!(
-        !heard.contains("smuggled") && !(heard.contains("content-length: 64") && heard.contains("chunked")),
-        "{heard}"
-    );
+    assert!(!heard.contains("smuggled"), "{heard}");
+    assert!(!heard.contains("content-length: 64") || !heard.contains("chunked"), "{heard}");
     for both in [
         "Content-Length: 4\r\nContent-Length: 5\r\n",
         "Transfer-Encoding: chunked, identity\r\n",

@@ -35,6 +35,7 @@ fn heading(report: &Report) -> String {
     match report.network {
         Network::Closed => format!("`{}`", report.level),
         Network::Ports { .. } => format!("`{}`, ports", report.level),
+        Network::Broker { .. } => format!("`{}`, broker", report.level),
         Network::Open => format!("`{}`, open", report.level),
     }
 }

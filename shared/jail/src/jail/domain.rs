@@ -47,7 +47,7 @@ fn ruleset(network: &Network, least: ABI, most: ABI) -> Result<RulesetCreated, l
     if !scope.is_empty() {
         ruleset = ruleset.set_compatibility(CompatLevel::HardRequirement).scope(scope)?;
     }
-    if matches!(network, Network::Ports { .. }) {
+    if matches!(network, Network::Ports { .. } | Network::Broker { .. }) {
         ruleset = ruleset.set_compatibility(CompatLevel::HardRequirement);
     }
     // Closed, it is the filter's matter before the kernel knows ports (ABI 4).
@@ -104,7 +104,11 @@ fn allow_files(mut ruleset: RulesetCreated, policy: &Policy, most: ABI) -> io::R
 }
 
 fn allow_ports(mut ruleset: RulesetCreated, network: &Network) -> io::Result<RulesetCreated> {
-    let Network::Ports { connect, listen } = network else { return Ok(ruleset) };
+    let (connect, listen): (&[u16], &[u16]) = match network {
+        Network::Ports { connect, listen } => (connect, listen),
+        Network::Broker { port } => (std::slice::from_ref(port), &[]),
+        Network::Closed | Network::Open => return Ok(ruleset),
+    };
     let ports = [(connect, AccessNet::ConnectTcp), (listen, AccessNet::BindTcp)];
     for (ports, access) in ports {
         for &port in ports {

@@ -138,8 +138,10 @@ fn sockets(network: &Network, own_network: bool) -> io::Result<Vec<SeccompRule>>
         rules.push(rule([Condition::new(0, Len::Dword, Op::Eq, netlink)])?);
     }
     // The type's low bits: the others are SOCK_NONBLOCK and SOCK_CLOEXEC.
+    // Landlock knows TCP alone, and who has a broker asks for no names.
+    let datagrams = matches!(network, Network::Broker { .. }).then_some(libc::SOCK_DGRAM);
     for family in [libc::AF_INET, libc::AF_INET6] {
-        for kind in KINDS {
+        for kind in KINDS.into_iter().chain(datagrams) {
             rules.push(rule([
                 Condition::new(0, Len::Dword, Op::Eq, u64::from(family.cast_unsigned())),
                 Condition::new(1, Len::Dword, Op::MaskedEq(0xf), u64::from(kind.cast_unsigned())),
@@ -191,7 +193,9 @@ mod tests {
             crc32c::crc32c(&fields.collect::<Vec<_>>())
         };
         let ports = Network::Ports { connect: vec![443], listen: Vec::new() };
-        let seen = [sum(&Network::Closed, false), sum(&Network::Closed, true), sum(&ports, false)];
-        assert_eq!((FILTER_VERSION, seen), (1, [3_815_814_883, 647_663_171, 647_663_171]));
+        let broker = Network::Broker { port: 443 };
+        let networks = [(&Network::Closed, false), (&Network::Closed, true), (&ports, false), (&broker, false)];
+        let seen = networks.map(|(network, own)| sum(network, own));
+        assert_eq!((FILTER_VERSION, seen), (1, [3_815_814_883, 647_663_171, 647_663_171, 1_566_794_465]));
     }
 }
