@@ -4,16 +4,20 @@
 //! `O_NOFOLLOW`, its files relative to that descriptor. What is in the way (a link, a file, a folder) is removed.
 
 use std::{
-    io::{self, Read as _, Write as _},
-    os::fd::{AsRawFd as _, OwnedFd},
+    io::{self, Write as _},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::Path,
 };
 
 use drydock_domain::agent::{
     AgentRequest, AgentResult, AgentResultError, EXCHANGE_DIR, MAX_RESULT_BYTES, REQUEST_FILE, RESULT_FILE,
 };
+use drydock_files::{FileError, Kind, open_child, open_file, remove_tree, stat};
 use rustix::{
-    fs::{self, AtFlags, FileType, Mode, OFlags},
+    fs::{self, AtFlags, Mode, OFlags},
     io::Errno,
 };
 
@@ -36,14 +40,14 @@ pub(super) struct Exchange(OwnedFd);
 impl Exchange {
     /// Opens the folder, making it where it is missing; says what was removed to make room for it.
     pub(super) fn open(workspace: &Path) -> io::Result<(Self, Option<&'static str>)> {
-        let workspace = open_directory(fs::CWD, workspace)?;
+        let workspace = open_folder(fs::CWD, workspace.as_os_str().as_bytes())?;
         let mut removed = None;
         loop {
             match fs::mkdirat(&workspace, EXCHANGE_DIR, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            match open_directory(&workspace, Path::new(EXCHANGE_DIR)) {
+            match open_folder(workspace.as_fd(), EXCHANGE_DIR.as_bytes()) {
                 Err(Errno::LOOP | Errno::NOTDIR) if removed.is_none() => {
                     removed = Some(kind_at(&workspace, EXCHANGE_DIR)?);
                     fs::unlinkat(&workspace, EXCHANGE_DIR, AtFlags::empty())?;
@@ -56,7 +60,7 @@ impl Exchange {
     /// Opens the folder after a run. Makes the workspace anew when the agent removed it or put something else in its place,
     /// and says so.
     pub(super) fn reopen(workspace: &Path) -> io::Result<(Self, bool)> {
-        let lost = match open_directory(fs::CWD, workspace) {
+        let lost = match open_folder(fs::CWD, workspace.as_os_str().as_bytes()) {
             Err(Errno::NOENT) => true,
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 fs::unlinkat(fs::CWD, workspace, AtFlags::empty())?;
@@ -81,22 +85,14 @@ impl Exchange {
         self.write(RESULT_FILE, &serde_json::to_vec_pretty(result)?)
     }
 
-    /// The agent's result, read to its limit and not a byte beyond.
+    /// The agent's result, read to its limit and not a byte beyond. Only when nothing of the agent runs any more.
     pub(super) fn read_result(&self) -> Result<AgentResult, ReadResultError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let unreadable = |error: Errno| ReadResultError::Unreadable(error.into());
-        let file = match fs::openat(&self.0, RESULT_FILE, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(ReadResultError::Missing),
-            Err(Errno::LOOP) => return Err(ReadResultError::NotAFile("symbolic link")),
-            opened => opened.map_err(unreadable)?,
+        let file = match open_file(self.0.as_fd(), RESULT_FILE.as_bytes()) {
+            Err(FileError::NotFound) => return Err(ReadResultError::Missing),
+            Err(FileError::UnsupportedType(kind)) => return Err(ReadResultError::NotAFile(kind.word())),
+            opened => opened.map_err(|error| ReadResultError::Unreadable(error.into()))?,
         };
-        let kind = FileType::from_raw_mode(fs::fstat(&file).map_err(unreadable)?.st_mode);
-        if kind != FileType::RegularFile {
-            return Err(ReadResultError::NotAFile(word(kind)));
-        }
-        let mut bytes = Vec::new();
-        let mut limited = std::fs::File::from(file).take(MAX_RESULT_BYTES as u64 + 1);
-        limited.read_to_end(&mut bytes).map_err(ReadResultError::Unreadable)?;
+        let bytes = file.head(MAX_RESULT_BYTES as u64 + 1).map_err(ReadResultError::Unreadable)?;
         AgentResult::from_slice(&bytes).map_err(ReadResultError::Invalid)
     }
 
@@ -110,38 +106,22 @@ impl Exchange {
     fn remove(&self, name: &str) -> io::Result<()> {
         match fs::unlinkat(&self.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            // The descriptor's own path in /proc leads to the folder that was checked, whatever its name leads to now.
-            Err(Errno::ISDIR) => fs_err::remove_dir_all(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd())),
+            Err(Errno::ISDIR) => match remove_tree(self.0.as_fd(), name.as_bytes()).first {
+                None => Ok(()),
+                Some((_, error)) => Err(error),
+            },
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Opens a folder without following a link; one that its owner made unreadable is made readable again.
-fn open_directory(parent: impl std::os::fd::AsFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match fs::openat(&parent, path, flags, Mode::empty()) {
-        Err(Errno::ACCESS) => {
-            fs::chmodat(&parent, path, Mode::RWXU, AtFlags::empty())?;
-            fs::openat(&parent, path, flags, Mode::empty())
-        }
-        opened => opened,
-    }
+/// Opens a folder without following a link; one that its owner made inaccessible is made accessible again.
+fn open_folder(parent: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    open_child(parent, path).map(|(folder, _)| folder)
 }
 
 fn kind_at(parent: &OwnedFd, name: &str) -> io::Result<&'static str> {
-    let stat = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(word(FileType::from_raw_mode(stat.st_mode)))
-}
-
-fn word(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Symlink => "symbolic link",
-        FileType::Directory => "folder",
-        FileType::Fifo => "named pipe",
-        FileType::RegularFile => "file",
-        _ => "special file",
-    }
+    Ok(Kind::of(&stat(parent.as_fd(), name)?).word())
 }
 
 #[cfg(test)]

@@ -75,6 +75,25 @@ fn whatever_is_in_the_way_is_replaced() {
     assert_eq!(exchange.read_result().unwrap(), AgentResult::completed("fine"));
 }
 
+/// Deeper than a process has handles: the standard way of removing gives up on it.
+#[test]
+fn the_deepest_folder_in_the_way_is_removed() {
+    let workspace = TempDir::new().unwrap();
+    let (exchange, _) = Exchange::open(workspace.path()).unwrap();
+    let mut deep = fs::open(workspace.path().join(".codex"), OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let mut name = "result.json";
+    for _ in 0..400 {
+        fs::mkdirat(&deep, name, Mode::RWXU).unwrap();
+        deep = fs::openat(&deep, name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        name = "deeper";
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let few = rustix::process::Rlimit { current: Some(200), maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    exchange.begin(&request()).unwrap();
+    assert!(matches!(exchange.read_result(), Err(ReadResultError::Missing)));
+}
+
 #[test]
 fn a_pipe_a_huge_file_and_nonsense_are_errors_at_once() {
     let workspace = TempDir::new().unwrap();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io::Read as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -10,12 +9,11 @@ use std::{
     time::Duration,
 };
 
+use drydock_domain::RelativePath;
+use drydock_files::{Links, Opened, Root};
 use rand::RngExt as _;
 use regex_automata::meta::Regex;
-use rustix::{
-    fs::{Mode, OFlags},
-    process::Pid,
-};
+use rustix::process::Pid;
 use tokio::{net::TcpStream, sync::watch};
 
 use super::connections;
@@ -25,6 +23,8 @@ use crate::{process::Belongings, server::PortWay};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long one try to connect may take.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Its name in the server's temporary directory.
+const FILE: &str = "session-port";
 /// Digits of a port, and what may stand around them.
 const LONGEST: u64 = 16;
 
@@ -46,7 +46,7 @@ impl<'a> PortSource<'a> {
             PortWay::Given(range) => Given::any_of(range, bind),
             PortWay::File | PortWay::Printed(_) => None,
         };
-        let file = tmp.join("session-port");
+        let file = tmp.join(FILE);
         Self { way, given, file, heard: watch::Sender::new(None), probe: reached(bind) }
     }
 
@@ -98,7 +98,7 @@ impl<'a> PortSource<'a> {
             PortWay::Given(_) => self.given.as_ref().map(|given| given.0),
             PortWay::Printed(_) => *self.heard.borrow(),
             PortWay::File => {
-                let told = read(&self.file);
+                let told = self.file.parent().and_then(read);
                 let last = std::mem::replace(before, told.map(|(port, _)| port));
                 told.filter(|(port, whole)| *whole || last == Some(*port)).map(|(port, _)| port)
             }
@@ -113,12 +113,12 @@ impl Drop for PortSource<'_> {
     }
 }
 
-/// The port, and whether its line is whole. Follows no link and waits for no writer: the server may have put anything there.
-fn read(file: &Path) -> Option<(u16, bool)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open(file, flags, Mode::empty()).ok()?;
-    let mut text = String::new();
-    std::fs::File::from(file).take(LONGEST).read_to_string(&mut text).ok()?;
+/// The port, and whether its line is whole. Follows no link, waits for no writer and opens nothing but a file: the server may have put
+/// anything there, and goes on to.
+fn read(tmp: &Path) -> Option<(u16, bool)> {
+    let name = RelativePath::new(FILE).ok()?;
+    let file = Root::at(tmp).and_then(|tmp| tmp.open(&name, Links::None)).and_then(Opened::into_file).ok()?;
+    let text = String::from_utf8(file.head(LONGEST).ok()?).ok()?;
     let port = text.trim().parse().ok().filter(|port| *port != 0)?;
     Some((port, text.ends_with('\n')))
 }
@@ -192,6 +192,6 @@ mod tests {
         drop(source);
         assert!(!path.exists());
         std::os::unix::fs::symlink("/proc/sys/kernel/pid_max", &path).unwrap();
-        assert_eq!(read(&path), None, "a link is not followed");
+        assert_eq!(read(tmp.path()), None, "a link is not followed");
     }
 }

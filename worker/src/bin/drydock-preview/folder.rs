@@ -6,9 +6,11 @@ use std::{
     path::Path,
 };
 
+use drydock_domain::{PathError, RelativePath};
+use drydock_files::{FileError, Links, Opened, Root};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
+    fs::{Dir, FileType},
     io::Errno,
 };
 
@@ -30,26 +32,31 @@ pub(crate) enum Found {
 }
 
 /// Finds what a decoded path leads to; `shown` is the path as it was asked for.
-pub(crate) fn look_up(root: &OwnedFd, path: &[u8], shown: &str) -> Result<Found, Errno> {
+pub(crate) fn look_up(root: &Root, path: &[u8], shown: &str) -> Result<Found, FileError> {
     let relative = path.strip_prefix(b"/").unwrap_or(path);
     // Keys and history: `.env`, `.git`, `.codex`.
     if relative.split(|&byte| byte == b'/').any(is_hidden) {
-        return Err(Errno::NOENT);
+        return Err(FileError::NotFound);
     }
     let is_folder = relative.is_empty() || relative.ends_with(b"/");
-    let folder = if relative.is_empty() { b".".as_slice() } else { relative };
     if !is_folder {
-        let opened = open(root, relative)?;
-        return match file(opened, relative)? {
-            Some(found) => Ok(found),
-            None => Ok(Found::Folder(format!("{shown}/"))),
+        return match open(root, relative)? {
+            Opened::Directory(_) => Ok(Found::Folder(format!("{shown}/"))),
+            other => file(other, relative),
         };
     }
-    let opened = open(root, folder)?;
+    let folder = match relative.strip_suffix(b"/") {
+        None => root.top()?,
+        Some(relative) => match open(root, relative)? {
+            Opened::Directory(folder) => folder,
+            _ => return Err(FileError::NotFound),
+        },
+    };
     // By its path from the root: a link of its folder may lead to another one.
     match open(root, &[relative, b"index.html"].concat()) {
-        Ok(index) => file(index, b"index.html")?.ok_or(Errno::NOENT),
-        Err(Errno::NOENT) => list(&opened, path).map(Found::List),
+        Ok(Opened::Directory(_)) => Err(FileError::NotFound),
+        Ok(index) => file(index, b"index.html"),
+        Err(FileError::NotFound) => Ok(Found::List(list(&folder, path)?)),
         Err(error) => Err(error),
     }
 }
@@ -58,23 +65,23 @@ fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") && name != WELL_KNOWN
 }
 
-/// Below `root`, whatever links say. Nobody is waited for: a named pipe opens at once.
-fn open(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat2(root, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+/// Below `root`, whatever links say.
+fn open(root: &Root, path: &[u8]) -> Result<Opened, FileError> {
+    let path = RelativePath::new(path).map_err(|error| match error {
+        PathError::Absolute => FileError::Outside,
+        PathError::TooLong | PathError::LongComponent => FileError::TooLong,
+        _ => FileError::NotFound,
+    })?;
+    match root.open(&path, Links::Inside) {
+        // Without links, then.
+        Err(FileError::NoSafeLinks) => root.open(&path, Links::None),
+        opened => opened,
+    }
 }
 
-/// A plain file; none for a folder.
-fn file(opened: OwnedFd, path: &[u8]) -> Result<Option<Found>, Errno> {
-    let stat = fstat(&opened)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {
-            let bytes = u64::try_from(stat.st_size).unwrap_or_default();
-            Ok(Some(Found::File { file: opened.into(), bytes, kind: kind(path) }))
-        }
-        FileType::Directory => Ok(None),
-        _ => Err(Errno::ACCESS),
-    }
+fn file(opened: Opened, path: &[u8]) -> Result<Found, FileError> {
+    let file = opened.into_file()?;
+    Ok(Found::File { bytes: file.length(), file: file.into_file(), kind: kind(path) })
 }
 
 fn list(folder: &OwnedFd, path: &[u8]) -> Result<String, Errno> {
@@ -130,10 +137,6 @@ fn kind(path: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
-    fn root(directory: &Path) -> OwnedFd {
-        rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap()
-    }
-
     #[test]
     fn nothing_outside_of_the_folder_is_shown() {
         let place = tempfile::tempdir().unwrap();
@@ -144,33 +147,48 @@ mod tests {
         std::os::unix::fs::symlink("../secret", inside.join("out")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", inside.join("absolute")).unwrap();
         std::os::unix::fs::symlink("sub/a.txt", inside.join("in")).unwrap();
-        let root = root(&inside);
+        rustix::fs::mkfifoat(rustix::fs::CWD, inside.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        let root = Root::at(&inside).unwrap();
+        let pipe = look_up(&root, b"/pipe", "/pipe").err();
+        assert!(matches!(pipe, Some(FileError::UnsupportedType(_))), "{pipe:?}");
         for path in ["/../secret", "/sub/../../secret", "/sub/../in"] {
-            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(Errno::NOENT), "{path}");
+            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(FileError::NotFound), "{path}");
         }
         for path in ["/out", "/absolute", "//etc/passwd"] {
             let refused = look_up(&root, path.as_bytes(), path).err();
-            assert_eq!(refused, Some(Errno::XDEV), "{path}");
+            assert_eq!(refused, Some(FileError::Outside), "{path}");
         }
         for path in ["/sub/a.txt", "/in"] {
             assert!(matches!(look_up(&root, path.as_bytes(), path), Ok(Found::File { bytes: 1, .. })), "{path}");
         }
         assert!(matches!(look_up(&root, b"/sub", "/sub"), Ok(Found::Folder(address)) if address == "/sub/"));
-        assert_eq!(look_up(&root, b"/none", "/none").err(), Some(Errno::NOENT));
+        assert_eq!(look_up(&root, b"/none", "/none").err(), Some(FileError::NotFound));
+    }
+
+    #[test]
+    fn where_links_cannot_be_followed_the_rest_is_shown() {
+        let place = tempfile::tempdir().unwrap();
+        fs_err::create_dir(place.path().join("sub")).unwrap();
+        fs_err::write(place.path().join("sub/a.txt"), "a").unwrap();
+        std::os::unix::fs::symlink("sub/a.txt", place.path().join("link")).unwrap();
+        let root = Root::at(place.path()).unwrap().without_openat2();
+        assert!(matches!(look_up(&root, b"/sub/a.txt", ""), Ok(Found::File { bytes: 1, .. })));
+        assert!(matches!(look_up(&root, b"/sub/", ""), Ok(Found::List(_))));
+        assert!(matches!(look_up(&root, b"/link", ""), Err(FileError::UnsupportedType(_))));
     }
 
     #[test]
     fn a_folder_is_listed_unless_it_has_an_index() {
         let place = tempfile::tempdir().unwrap();
         fs_err::write(place.path().join("a <b>\".txt"), "").unwrap();
-        let listed = |root: &OwnedFd| match look_up(root, b"/", "/") {
+        let listed = |root: &Root| match look_up(root, b"/", "/") {
             Ok(Found::List(html)) => html,
             _ => String::new(),
         };
-        let html = listed(&root(place.path()));
+        let html = listed(&Root::at(place.path()).unwrap());
         assert!(html.contains("a &lt;b&gt;&quot;.txt") && html.contains("href=\"./a%20%3Cb%3E%22%2Etxt\""), "{html}");
         fs_err::write(place.path().join("index.html"), "<p>").unwrap();
-        assert!(matches!(look_up(&root(place.path()), b"/", "/"), Ok(Found::File { bytes: 3, .. })));
+        assert!(matches!(look_up(&Root::at(place.path()).unwrap(), b"/", "/"), Ok(Found::File { bytes: 3, .. })));
     }
 
     #[test]
@@ -182,9 +200,9 @@ mod tests {
         for file in [".env", ".git/config", "sub/.codex/request.json", ".well-known/security.txt", "a.txt"] {
             fs_err::write(place.path().join(file), "x").unwrap();
         }
-        let root = root(place.path());
+        let root = Root::at(place.path()).unwrap();
         for path in ["/.env", "/.git", "/.git/", "/.git/config", "/sub/.codex/request.json", "/sub/.codex/", "/."] {
-            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(Errno::NOENT), "{path}");
+            assert_eq!(look_up(&root, path.as_bytes(), path).err(), Some(FileError::NotFound), "{path}");
         }
         assert!(matches!(look_up(&root, b"/.well-known/security.txt", ""), Ok(Found::File { .. })));
         let Ok(Found::List(html)) = look_up(&root, b"/", "/") else { panic!("it has no index") };
@@ -199,8 +217,8 @@ mod tests {
         fs_err::write(place.path().join("page.html"), "<p>").unwrap();
         std::os::unix::fs::symlink("../../page.html", place.path().join("site/docs/index.html")).unwrap();
         std::os::unix::fs::symlink("../../page.html", place.path().join("site/index.html")).unwrap();
-        let root = root(place.path());
+        let root = Root::at(place.path()).unwrap();
         assert!(matches!(look_up(&root, b"/site/docs/", ""), Ok(Found::File { bytes: 3, .. })));
-        assert_eq!(look_up(&root, b"/site/", "").err(), Some(Errno::XDEV), "it leads out");
+        assert_eq!(look_up(&root, b"/site/", "").err(), Some(FileError::Outside), "it leads out");
     }
 }

@@ -8,7 +8,6 @@ mod hosts;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr},
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -23,12 +22,9 @@ use axum::{
     response::{Html, IntoResponse as _, Redirect, Response},
 };
 use clap::Parser as _;
+use drydock_files::{FileError, Root};
 use percent_encoding::percent_decode_str;
-use rustix::{
-    fs::{Mode, OFlags},
-    io::Errno,
-};
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_util::io::ReaderStream;
 
 use self::{
@@ -73,8 +69,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(".", flags, Mode::empty()).context("open the folder")?;
+        let root = Root::at(Path::new(".")).context("open the folder")?;
         let listener = TcpListener::bind((cli.host, cli.port)).await.context("listen")?;
         let address = listener.local_addr()?;
         if let Some(file) = &cli.port_file {
@@ -87,11 +82,11 @@ fn run(cli: &Cli) -> Result<()> {
 }
 
 struct Site {
-    root: OwnedFd,
+    root: Root,
     hosts: Hosts,
 }
 
-fn router(root: OwnedFd, hosts: Hosts) -> Router {
+fn router(root: Root, hosts: Hosts) -> Router {
     Router::new().fallback(answer).with_state(Arc::new(Site { root, hosts }))
 }
 
@@ -114,10 +109,7 @@ async fn answer(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers
     let found = tokio::task::spawn_blocking(move || look_up(&site.root, &path, &shown)).await;
     let mut response = match found {
         Ok(Ok(found)) => respond(found),
-        Ok(Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG)) => StatusCode::NOT_FOUND.into_response(),
-        Ok(Err(Errno::XDEV | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::INVAL)) => {
-            StatusCode::FORBIDDEN.into_response()
-        }
+        Ok(Err(error)) => refused(error).into_response(),
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let headers = response.headers_mut();
@@ -126,12 +118,25 @@ async fn answer(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers
     response
 }
 
+fn refused(error: FileError) -> StatusCode {
+    match error {
+        FileError::NotFound | FileError::TooLong => StatusCode::NOT_FOUND,
+        FileError::Outside
+        | FileError::Link
+        | FileError::NoSafeLinks
+        | FileError::Forbidden
+        | FileError::UnsupportedType(_) => StatusCode::FORBIDDEN,
+        FileError::Moving => StatusCode::SERVICE_UNAVAILABLE,
+        FileError::Other(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 fn respond(found: Found) -> Response {
     match found {
         Found::List(html) => Html(html).into_response(),
         Found::Folder(address) => Redirect::temporary(&address).into_response(),
         Found::File { file, bytes, kind } => {
-            let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
+            let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file).take(bytes)));
             ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_LENGTH, bytes.to_string())], body)
                 .into_response()
         }
@@ -160,7 +165,7 @@ mod tests {
     async fn serving(limits: Limits) -> (tempfile::TempDir, u16) {
         let place = tempfile::tempdir().unwrap();
         fs_err::write(place.path().join("a.txt"), "text").unwrap();
-        let root = rustix::fs::open(place.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root = Root::at(place.path()).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = router(root, Hosts::new(&["worker-1".to_owned()]));
