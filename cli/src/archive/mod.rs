@@ -27,7 +27,7 @@ pub use self::{
     changes::{Known, Plan, write_changes},
     channel::{stream, stream_of},
     listing::listing,
-    unpack::{Feed, unpack, unpack_stream},
+    unpack::{Feed, Git, unpack, unpack_stream},
     walk::{Exclude, Totals},
 };
 

@@ -31,6 +31,21 @@ pub(crate) const DIRECTORY: OFlags =
 pub(crate) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What becomes of Git's own files, whose hooks and settings run programs at the next `git status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Git {
+    /// Nothing named `.git`, in any case of letters, is written, nor what is below it.
+    LeftOut,
+    /// It is written like all else.
+    Written,
+}
+
+impl Git {
+    fn leaves_out(self, path: &RelativePath) -> bool {
+        self == Self::LeftOut && path.components().any(|name| name.eq_ignore_ascii_case(b".git"))
+    }
+}
+
 /// Where the parts of an archive go.
 #[derive(Debug)]
 pub struct Feed(mpsc::Sender<io::Result<Bytes>>);
@@ -51,9 +66,9 @@ impl Feed {
 }
 
 /// Unpacks what is fed into the directory `root`, on a thread of its own.
-pub fn unpack_stream(root: PathBuf) -> (Feed, JoinHandle<io::Result<Totals>>) {
+pub fn unpack_stream(root: PathBuf, git: Git) -> (Feed, JoinHandle<io::Result<Totals>>) {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let thread = tokio::task::spawn_blocking(move || unpack(&root, Parts { receiver, part: Bytes::new() }));
+    let thread = tokio::task::spawn_blocking(move || unpack(&root, Parts { receiver, part: Bytes::new() }, git));
     (Feed(sender), thread)
 }
 
@@ -81,7 +96,7 @@ impl Read for Parts {
 ///
 /// # Errors
 /// The archive breaks off or names what is outside, or something cannot be written; what was written until then stays.
-pub fn unpack(root: &Path, archive: impl Read) -> io::Result<Totals> {
+pub fn unpack(root: &Path, archive: impl Read, git: Git) -> io::Result<Totals> {
     let root = openat(CWD, root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty())?;
     let mut archive = Archive::new(archive);
     let mut totals = Totals::default();
@@ -89,6 +104,10 @@ pub fn unpack(root: &Path, archive: impl Read) -> io::Result<Totals> {
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = path_of(&entry)?;
+        if git.leaves_out(&path) {
+            totals.ignored += 1;
+            continue;
+        }
         let kind = one(&root, &path, &mut entry, &mut totals).map_err(|error| named(&path, &error))?;
         if kind == EntryType::Directory {
             directories.push((path, entry.header().mode()?));
@@ -220,7 +239,7 @@ mod tests {
         symlink(&victim, dir.path().join("file")).unwrap();
         fs_err::write(dir.path().join("stays"), "stays").unwrap();
         let bytes = archive(&[("d", DIR, ""), ("d/in", FILE, "in"), ("file", FILE, "new"), ("link", LINK, "../x//y")]);
-        let totals = unpack(dir.path(), bytes.as_slice()).unwrap();
+        let totals = unpack(dir.path(), bytes.as_slice(), Git::LeftOut).unwrap();
         assert_eq!(totals, Totals { files: 3, bytes: 5, ignored: 0 });
         assert_eq!(fs_err::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(fs_err::read_to_string(dir.path().join("file")).unwrap(), "new");
@@ -245,8 +264,30 @@ mod tests {
         for entries in cases {
             let dir = tempfile::tempdir().unwrap();
             let bytes = archive(entries);
-            assert!(unpack(dir.path(), bytes.as_slice()).is_err(), "{entries:?}");
+            assert!(unpack(dir.path(), bytes.as_slice(), Git::LeftOut).is_err(), "{entries:?}");
             assert!(fs_err::read_dir(outside.path()).unwrap().next().is_none(), "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn what_git_would_run_is_left_out_unless_asked_for() {
+        let entries = [
+            (".git", DIR, ""),
+            (".git/config", FILE, "[core]"),
+            ("sub", DIR, ""),
+            ("sub/.GiT", LINK, "../.git"),
+            (".GIT/hooks/post-checkout", FILE, "#!/bin/sh"),
+            (".gitignore", FILE, "target"),
+        ];
+        for (git, written) in [(Git::LeftOut, false), (Git::Written, true)] {
+            let dir = tempfile::tempdir().unwrap();
+            let totals = unpack(dir.path(), archive(&entries).as_slice(), git).unwrap();
+            assert_eq!((totals.files, totals.ignored), if written { (4, 0) } else { (1, 4) });
+            for name in [".git/config", "sub/.GiT", ".GIT/hooks/post-checkout"] {
+                let there = dir.path().join(name).symlink_metadata().is_ok();
+                assert_eq!(there, written, "{name}");
+            }
+            assert!(dir.path().join(".gitignore").exists());
         }
     }
 
@@ -254,6 +295,6 @@ mod tests {
     fn an_archive_that_breaks_off_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let bytes = archive(&[("file", FILE, &"x".repeat(2000))]);
-        assert!(unpack(dir.path(), &bytes[..1500]).is_err());
+        assert!(unpack(dir.path(), &bytes[..1500], Git::LeftOut).is_err());
     }
 }

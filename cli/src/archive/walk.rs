@@ -9,7 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use drydock_domain::{IGNORE_FILE, IgnoreFlaw, IgnoreRules, RelativePath};
+use drydock_domain::{IGNORE_FILE, IGNORE_FILE_MAX, IgnoreFlaw, IgnoreRules, RelativePath};
+use drydock_files::{FileError, Links, Opened, Root};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Totals {
     pub files: u64,
     /// Bytes of the files.
     pub bytes: u64,
-    /// Entries that rules left out; a directory counts once.
+    /// Entries that were left out, by rules or as Git's own; of those sent, a directory counts once.
     pub ignored: u64,
 }
 
@@ -90,14 +91,16 @@ pub(super) fn each(
     Ok(ignored)
 }
 
-/// The rules of a tree, and what of them is not heeded.
+/// The rules of a tree, and what of them is not heeded. The file may be of any size and kind: an agent works in the daemon's folder.
 pub(crate) fn rules(root: &Path) -> io::Result<(IgnoreRules, Vec<IgnoreFlaw>)> {
-    let path = root.join(IGNORE_FILE);
-    match fs_err::symlink_metadata(&path) {
-        Ok(found) if found.is_file() => Ok(IgnoreRules::parse(&fs_err::read(&path)?)),
+    let name = RelativePath::new(IGNORE_FILE).map_err(io::Error::other)?;
+    // The folder's own path may be a link: it is the user's.
+    let opened = Root::at(&fs_err::canonicalize(root)?).and_then(|root| root.open(&name, Links::None));
+    match opened {
+        Ok(Opened::File(file)) => Ok(IgnoreRules::parse(&file.head(IGNORE_FILE_MAX as u64 + 1)?)),
         Ok(_) => Ok((IgnoreRules::built_in(), vec![IgnoreFlaw::NoFile])),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((IgnoreRules::built_in(), Vec::new())),
-        Err(error) => Err(error),
+        Err(FileError::NotFound) => Ok((IgnoreRules::built_in(), Vec::new())),
+        Err(error) => Err(io::Error::new(io::Error::from(error).kind(), format!("'{IGNORE_FILE}': {error}"))),
     }
 }
 
@@ -127,4 +130,24 @@ fn children(
     }
     names.sort_unstable_by(|a, b| b.as_os_str().as_bytes().cmp(a.as_os_str().as_bytes()));
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignore_file_of_any_size_or_kind_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(IGNORE_FILE);
+        assert_eq!(rules(dir.path()).unwrap().1, []);
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(rules(dir.path()).unwrap().1, [IgnoreFlaw::TooLong]);
+        fs_err::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(rules(dir.path()).unwrap().1, [IgnoreFlaw::NoFile]);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert_eq!(rules(&link).unwrap().1, [IgnoreFlaw::NoFile], "the folder itself may be a link");
+    }
 }

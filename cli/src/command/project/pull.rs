@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::{Context, Patience};
 use crate::{
     CliError, Exit,
-    archive::{self, Totals},
+    archive::{self, Git, Totals},
     output::{Output, Progress, Unit, mebibytes, seconds},
 };
 
@@ -23,7 +23,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 Writes the files, links and directories of a version. The folder is made where it is missing, and must be
 empty. With --force what the version has replaces what is there, and the rest stays. Links are never
-followed, neither the version's nor the folder's.")]
+followed, neither the version's nor the folder's. Nothing named .git is written, in any case of letters:
+its hooks and settings were made by an agent, and your next git command would run them. With --with-git
+it is. A push of the folder removes from the project what was left out, unless it has --exclude .git.")]
 pub(in crate::command) struct PullArgs {
     /// The project
     project: String,
@@ -38,8 +40,17 @@ pub(in crate::command) struct PullArgs {
     /// Write into a folder that is not empty
     #[arg(long)]
     force: bool,
+    /// Write what is named .git as well: git runs what its hooks and settings say
+    #[arg(long)]
+    with_git: bool,
     #[command(flatten)]
     pub(in crate::command) patience: Patience,
+}
+
+impl PullArgs {
+    const fn git(&self) -> Git {
+        if self.with_git { Git::Written } else { Git::LeftOut }
+    }
 }
 
 pub(in crate::command) async fn run(context: &Context, args: PullArgs) -> Result<Exit, CliError> {
@@ -55,6 +66,13 @@ pub(in crate::command) async fn run(context: &Context, args: PullArgs) -> Result
     let took = seconds(started.elapsed().as_secs_f64());
     let dir = args.dir.display();
     context.output.note(&format!("wrote version {version} to {dir}: {files} files, {size} in {took}"));
+    if totals.ignored > 0 {
+        let left_out = totals.ignored;
+        context.output.note(&format!(
+            "left out {left_out} entries of .git, whose hooks and settings git would run: --with-git writes them, \
+             and a push without --exclude .git removes them"
+        ));
+    }
     let told = serde_json::json!({"version": version, "files": files, "bytes": totals.bytes});
     context.output.answer(told.to_string().as_bytes(), || version.to_string()).map(|()| Exit::Ok)
 }
@@ -69,7 +87,7 @@ async fn fetch(client: &Client, output: &Arc<Output>, args: &PullArgs, version: 
     let call = client.get(["projects", args.project.as_str(), "archive"]);
     let mut response = call.query("version", version).query_opt("path", args.path.as_ref()).send().await?;
     let progress = Progress::begin(output, "fetched", Unit::Bytes, response.content_length());
-    let (mut feed, thread) = archive::unpack_stream(args.dir.clone());
+    let (mut feed, thread) = archive::unpack_stream(args.dir.clone(), args.git());
     let broken = loop {
         match client.chunk(&mut response, LIMIT).await {
             Ok(Some(part)) => {
