@@ -4,20 +4,25 @@
 use std::{
     collections::HashSet,
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat, statvfs},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, statat, statvfs},
     io::Errno,
 };
 
 /// A walk is followed by so many times its length without one.
 const REST: u32 = 50;
-/// Directories in each other at most: each is a descriptor while it is walked. A version holds no path that is deeper.
-const DEEPEST: usize = 2048;
+/// And never by more.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// Directories that are open at once: what is deeper is opened anew from the top.
+const OPEN: usize = 32;
+/// Longest path that is opened so. A version holds none that is longer.
+const LONGEST: usize = 4095;
 /// As stat(2) counts blocks, whatever those of the file system are.
 const BLOCK: u64 = 512;
 
@@ -48,13 +53,14 @@ impl Disk {
     ///
     /// # Errors
     /// The disk cannot be asked, or a directory of the run's cannot be opened.
-    pub(super) fn used(&mut self, enough: Used) -> io::Result<Used> {
+    pub(super) fn used(&mut self, enough: Used, stop: &AtomicBool) -> io::Result<Used> {
         let Some(first) = self.directories.first() else { return Ok(self.last) };
         let disk = statvfs(first)?;
         let (free, now) = ((disk.f_bfree, disk.f_ffree), Instant::now());
         if self.is_due(free, now) {
-            self.last = walk(&self.directories, enough)?;
+            let used = walk(&self.directories, enough, stop);
             self.walked(free, now, now.elapsed());
+            self.last = used?;
         }
         Ok(self.last)
     }
@@ -64,38 +70,48 @@ impl Disk {
     }
 
     fn walked(&mut self, free: (u64, u64), began: Instant, took: Duration) {
-        (self.free, self.next) = (Some(free), began + took * REST);
+        (self.free, self.next) = (Some(free), began + (took * REST).min(took + LONGEST_REST));
     }
 }
 
-struct Walk {
+/// More than any limit.
+const TOO_DEEP: Used = Used { bytes: u64::MAX, files: u64::MAX };
+
+struct Walk<'a> {
     used: Used,
     enough: Used,
+    stop: &'a AtomicBool,
     /// Files with several names that were counted by one of them.
     counted: HashSet<(u64, u64)>,
 }
 
-fn walk(directories: &[PathBuf], enough: Used) -> io::Result<Used> {
-    let mut walk = Walk { used: Used::default(), enough, counted: HashSet::new() };
+fn walk(directories: &[PathBuf], enough: Used, stop: &AtomicBool) -> io::Result<Used> {
+    let mut walk = Walk { used: Used::default(), enough, stop, counted: HashSet::new() };
     for directory in directories {
-        match open(CWD, directory) {
-            // It was removed, or is a link by now: that is not followed.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-            Err(error) => return Err(error.into()),
-            Ok(root) => walk.tree(root)?,
+        let Some(root) = opened(open(CWD, directory.as_path()))? else { continue };
+        walk.used.files += 1;
+        let mut tops = vec![Vec::new()];
+        while let Some(top) = tops.pop() {
+            let Some(from) = opened(again(&root, &top))? else { continue };
+            walk.below(from, &top, &mut tops)?;
+            if walk.is_enough() || walk.stop.load(Ordering::Relaxed) {
+                return Ok(walk.used);
+            }
         }
     }
     Ok(walk.used)
 }
 
-impl Walk {
-    fn tree(&mut self, root: OwnedFd) -> io::Result<()> {
-        let device = rustix::fs::fstat(&root)?.st_dev;
-        self.used.files += 1;
-        let mut open_now = vec![Dir::new(root)?];
-        while let Some(directory) = open_now.last_mut() {
+impl Walk<'_> {
+    /// Counts what is below the directory at `top`; what is too deep to be held open with it is left in `tops`.
+    fn below(&mut self, directory: OwnedFd, top: &[u8], tops: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        let device = rustix::fs::fstat(&directory)?.st_dev;
+        let mut held = vec![(Dir::new(directory)?, top.to_vec())];
+        loop {
+            let open_now = held.len();
+            let Some((directory, path)) = held.last_mut() else { return Ok(()) };
             let Some(entry) = directory.read() else {
-                open_now.pop();
+                held.pop();
                 continue;
             };
             // A directory that is removed while it is read says so.
@@ -107,22 +123,23 @@ impl Walk {
             let fd = directory.fd()?;
             let Ok(found) = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             self.count(&found);
-            if self.is_enough() {
+            if self.is_enough() || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-            if is_directory && found.st_dev == device {
-                // What cannot be opened is gone, no directory any more, or closed by its modes to a worker that is not root.
-                if let Ok(below) = open(fd, name) {
-                    if open_now.len() == DEEPEST {
-                        self.used = Used { bytes: u64::MAX, files: u64::MAX };
-                        return Ok(());
-                    }
-                    open_now.push(Dir::new(below)?);
-                }
+            if FileType::from_raw_mode(found.st_mode) != FileType::Directory || found.st_dev != device {
+                continue;
+            }
+            let deeper = [path.as_slice(), name.to_bytes()].join(&b'/');
+            if deeper.len() > LONGEST {
+                self.used = TOO_DEEP;
+                return Ok(());
+            }
+            if open_now == OPEN {
+                tops.push(deeper);
+            } else if let Some(below) = opened(open(fd, name))? {
+                held.push((Dir::new(below)?, deeper));
             }
         }
-        Ok(())
     }
 
     fn count(&mut self, found: &Stat) {
@@ -139,8 +156,26 @@ impl Walk {
     }
 }
 
-fn open(at: impl std::os::fd::AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
-    openat(at.as_fd(), name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+/// None of what is gone, no directory any more, a link by now, or closed by its modes to a worker that is not root.
+fn opened(opened: rustix::io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    match opened {
+        Ok(directory) => Ok(Some(directory)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::XDEV) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn open(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    openat(at, name, DIRECTORY, Mode::empty())
+}
+
+/// A directory below `root`, itself by an empty path.
+fn again(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let path = path.strip_prefix(b"/").unwrap_or(path);
+    let path = if path.is_empty() { b"." } else { path };
+    openat2(root, path, DIRECTORY, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
 #[cfg(test)]
@@ -149,7 +184,9 @@ mod tests {
 
     use super::*;
 
-    const ALL: Used = Used { bytes: u64::MAX, files: u64::MAX };
+    /// What no directory has.
+    const ALL: Used = Used { bytes: u64::MAX - 1, files: u64::MAX - 1 };
+    static GO_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn counts_what_is_allocated_once_and_nothing_outside() {
@@ -163,7 +200,7 @@ mod tests {
         let hole = fs_err::File::create(own.path().join("hole")).unwrap();
         hole.set_len(1 << 40).unwrap();
 
-        let used = walk(&[own.path().to_owned(), own.path().join("link")], ALL).unwrap();
+        let used = walk(&[own.path().to_owned(), own.path().join("link")], ALL, &GO_ON).unwrap();
         assert_eq!(used.files, 6, "the directory, a, b, one file by two names, the link, the hole");
         assert!((64 << 10..128 << 10).contains(&used.bytes), "{used:?}");
     }
@@ -172,19 +209,27 @@ mod tests {
     fn a_walk_ends_where_it_has_seen_enough() {
         let own = tempfile::tempdir().unwrap();
         (0..100).for_each(|number| fs_err::write(own.path().join(number.to_string()), "").unwrap());
-        let used = walk(&[own.path().to_owned()], Used { bytes: u64::MAX, files: 10 }).unwrap();
+        let used = walk(&[own.path().to_owned()], Used { bytes: u64::MAX, files: 10 }, &GO_ON).unwrap();
         assert_eq!(used.files, 11);
     }
 
     #[test]
-    fn what_is_deeper_than_any_version_is_more_than_any_limit() {
-        let own = tempfile::tempdir().unwrap();
+    fn any_depth_is_walked_by_few_descriptors_and_none_hides_what_else_there_is() {
+        let (own, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs_err::write(home.path().join("file"), "x").unwrap();
         let mut at = open(CWD, own.path()).unwrap();
-        for _ in 0..DEEPEST {
-            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
-            at = open(&at, "d").unwrap();
-        }
-        assert_eq!(walk(&[own.path().to_owned()], ALL).unwrap(), ALL);
+        let mut deeper = |levels: usize| {
+            for _ in 0..levels {
+                rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+                at = open(&at, "d").unwrap();
+            }
+        };
+        let both = [own.path().to_owned(), home.path().to_owned()];
+        deeper(100);
+        assert_eq!(walk(&both, ALL, &GO_ON).unwrap().files, 103);
+        deeper(2000);
+        assert_eq!(walk(&both, Used { bytes: 1, files: u64::MAX }, &GO_ON).unwrap().files, 2, "enough at the first");
+        assert_eq!(walk(&both, ALL, &GO_ON).unwrap(), TOO_DEEP, "deeper than any version");
     }
 
     #[test]
@@ -194,7 +239,9 @@ mod tests {
         assert!(disk.is_due((5, 5), began), "never walked");
         disk.walked((5, 5), began, second);
         assert!(!disk.is_due((5, 5), began + second * 1000), "nothing has changed");
-        assert!(!disk.is_due((4, 5), began + second * 49), "a walk of a second has to be followed by 49 without");
-        assert!(disk.is_due((4, 5), began + second * 50) && disk.is_due((5, 4), began + second * 50));
+        assert!(!disk.is_due((4, 5), began + second * 30), "a walk of a second is followed by 30 without");
+        assert!(disk.is_due((4, 5), began + second * 31) && disk.is_due((5, 4), began + second * 31));
+        disk.walked((5, 5), began, second / 100);
+        assert!(!disk.is_due((4, 5), began + second / 3) && disk.is_due((4, 5), began + second / 2));
     }
 }

@@ -1,11 +1,19 @@
 //! What one run may use of its node. Whoever uses more is ended: where no cgroup is to be had, that is what keeps the others' share.
 //!
-//! Looked at every [`EVERY`], so that a run may be over a limit for that long. Files are counted only when their disk has changed, and so
-//! seldom that it costs a fiftieth of one core.
+//! Looked at every [`EVERY`], so that a run may be over a limit for that long. Files are counted only when their disk has changed, and at
+//! most for a fiftieth of the time, but every half minute.
 
 mod disk;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use drydock_runtime::config::positive_duration;
 use serde::Deserialize;
@@ -54,7 +62,7 @@ fn above_zero() -> clap::builder::RangedU64ValueParser {
 pub enum Resource {
     /// Bytes of memory.
     Memory,
-    /// Seconds on processors.
+    /// Milliseconds on processors.
     CpuTime,
     /// Processes and threads at once.
     Processes,
@@ -90,7 +98,7 @@ impl Resource {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Memory => ("bytes of memory", "DRYDOCK_LIMIT_MEMORY_BYTES"),
-            Self::CpuTime => ("seconds on processors", "DRYDOCK_LIMIT_CPU_TIME"),
+            Self::CpuTime => ("milliseconds on processors", "DRYDOCK_LIMIT_CPU_TIME"),
             Self::Processes => ("processes and threads", "DRYDOCK_LIMIT_PROCESSES"),
             Self::Disk => ("bytes on disk", "DRYDOCK_LIMIT_DISK_BYTES"),
             Self::Files => ("files and directories", "DRYDOCK_LIMIT_FILES"),
@@ -151,11 +159,8 @@ impl Limits {
     }
 
     fn of_processes(&self, meter: &Meter) -> Result<Option<Excess>, AgentError> {
-        if !self.look_at_processes() {
-            return Ok(None);
-        }
         let usage = meter.read().map_err(|source| AgentError::Processes { operation: "measure", source })?;
-        let cpu = passed(Resource::CpuTime, usage.cpu_time.as_secs(), self.cpu_time.map(|limit| limit.as_secs()));
+        let cpu = passed(Resource::CpuTime, milliseconds(usage.cpu_time), self.cpu_time.map(milliseconds));
         let many = passed(Resource::Processes, usage.tasks, self.processes);
         let memory = || {
             // What is resident counts what processes share once for each of them, and is cheap.
@@ -170,15 +175,18 @@ impl Limits {
         bytes.or_else(|| passed(Resource::OutputLines, said.lines(), self.output_lines))
     }
 
-    fn of_disk(&self, disk: &mut Disk) -> Result<Option<Excess>, AgentError> {
-        if self.disk_bytes.is_none() && self.files.is_none() {
-            return Ok(None);
-        }
+    fn of_disk(&self, disk: &mut Disk, stop: &AtomicBool) -> Result<Option<Excess>, AgentError> {
         let enough = Used { bytes: self.disk_bytes.unwrap_or(u64::MAX), files: self.files.unwrap_or(u64::MAX) };
-        let used = disk.used(enough).map_err(|source| AgentError::Prepare { what: "disk usage", source })?;
+        let used = disk
+            .used(enough, stop)
+            .map_err(|source| AgentError::Processes { operation: "count the files of", source })?;
         let bytes = passed(Resource::Disk, used.bytes, self.disk_bytes);
         Ok(bytes.or_else(|| passed(Resource::Files, used.files, self.files)))
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn passed(resource: Resource, used: u64, limit: Option<u64>) -> Option<Excess> {
@@ -198,34 +206,67 @@ pub(crate) struct Watched {
 impl Watched {
     /// Resolves when it uses more than it may.
     pub(crate) async fn exceeds(self) -> Excess {
-        if self.limits == Limits::default() {
-            return std::future::pending().await;
+        let Self { limits, meter, said, directories } = self;
+        // A walk takes its time; nothing else waits for it.
+        tokio::select! {
+            excess = of_node(&limits, &meter, &said) => excess,
+            excess = of_disk(&limits, Disk::new(directories)) => excess,
         }
-        let (limits, meter, said) = (Arc::new(self.limits), self.meter, self.said);
-        let mut disk = Disk::new(self.directories);
-        loop {
-            tokio::time::sleep(EVERY).await;
-            let (limits, meter, said) = (limits.clone(), meter.clone(), said.clone());
-            let look = move || {
-                let found =
-                    limits.of_output(&said).map_or_else(|| limits.of_processes(&meter), |found| Ok(Some(found)));
-                let found = match found {
-                    Ok(None) => limits.of_disk(&mut disk),
-                    found => found,
-                };
-                (found, disk)
-            };
-            let Ok((found, same)) = tokio::task::spawn_blocking(look).await else {
-                // The runtime is going, and the run with it.
-                return std::future::pending().await;
-            };
-            disk = same;
-            match found {
-                Ok(Some(excess)) => return excess,
-                Ok(None) => {}
-                // It is looked at again; a run is not ended for what could not be read.
-                Err(error) => tracing::warn!(%error, "failed to measure what a job uses"),
+    }
+}
+
+async fn of_node(limits: &Limits, meter: &Meter, said: &Said) -> Excess {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if let Some(excess) = limits.of_output(said) {
+            return excess;
+        }
+        if limits.look_at_processes() {
+            let (limits, meter) = (limits.clone(), meter.clone());
+            if let Some(excess) = looked(move || limits.of_processes(&meter)).await {
+                return excess;
             }
         }
+    }
+}
+
+async fn of_disk(limits: &Limits, disk: Disk) -> Excess {
+    if limits.disk_bytes.is_none() && limits.files.is_none() {
+        return std::future::pending().await;
+    }
+    let (limits, disk) = (Arc::new(limits.clone()), Arc::new(Mutex::new(disk)));
+    // Of a run that is over nobody wants to know; its walk ends.
+    let stop = Arc::new(AtomicBool::new(false));
+    let _stops = Stops(stop.clone());
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let (limits, disk, stop) = (limits.clone(), disk.clone(), stop.clone());
+        let look = move || limits.of_disk(&mut disk.lock().unwrap_or_else(PoisonError::into_inner), &stop);
+        if let Some(excess) = looked(look).await {
+            return excess;
+        }
+    }
+}
+
+/// What a look on a thread of its own has found. A look that panics is a fault of ours, which ends the run: without limits none goes on.
+async fn looked(look: impl FnOnce() -> Result<Option<Excess>, AgentError> + Send + 'static) -> Option<Excess> {
+    match tokio::task::spawn_blocking(look).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "failed to measure what a job uses; it is looked at again");
+            None
+        }
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going, and the run with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Tells a walk to end.
+struct Stops(Arc<AtomicBool>);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

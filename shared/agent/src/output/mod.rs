@@ -41,7 +41,7 @@ pub(super) struct Sink {
     pub(super) abandoned: CancellationToken,
     /// Told of every read.
     pub(super) heard: Heard,
-    /// Counts what is handed over.
+    /// Counts what is read.
     pub(super) said: Arc<Said>,
 }
 
@@ -81,9 +81,6 @@ impl Sink {
 
     /// A receiver that is gone wants no more; the agent must still be read, or it would block.
     async fn send(&self, output: AgentOutput) {
-        if let AgentOutput::Line(line) = &output {
-            self.said.line(line);
-        }
         tokio::select! {
             biased;
             _ = self.sender.send(output) => {}

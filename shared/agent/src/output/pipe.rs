@@ -36,6 +36,7 @@ pub(crate) async fn read(
         };
         let handing_on = (read > 0).then(|| sink.heard.something());
         while let Some(line) = lines.next(&sink.redactor) {
+            sink.said.line(&line);
             interpreter.line(line, sink).await;
         }
         drop(handing_on);
@@ -47,6 +48,7 @@ pub(crate) async fn read(
         }
     }
     if let Some(line) = lines.rest() {
+        sink.said.line(&line);
         interpreter.line(line, sink).await;
     }
     Ok(())

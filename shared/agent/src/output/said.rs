@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one run's output, as its receiver gets it.
+/// Counters of one run's output, as it comes from its pipes.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     bytes: AtomicU64,

@@ -13,6 +13,9 @@ use super::{Belongings, freeze, sweep, table, table::Process};
 /// How old a table of processes may be.
 const FRESH: Duration = Duration::from_millis(250);
 
+/// And at most, where it takes long to read.
+const OLDEST: Duration = Duration::from_secs(1);
+
 /// Measures one attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
@@ -37,17 +40,17 @@ impl Meter {
     /// # Errors
     /// `/proc` cannot be listed.
     pub(crate) fn read(&self) -> io::Result<Usage> {
-        let mut living = if self.is_walled {
+        let living = if self.is_walled {
             let all = recent()?;
             let below = sweep::descendants(&all, self.leader.as_raw_nonzero().get());
             below.into_iter().cloned().collect()
         } else {
             freeze::members(self.leader, &self.belongings)
         };
-        living.retain(|process| !process.is_dead());
+        // The dead that nobody has reaped are tasks of the system, and their time was taken.
         let ticks: u64 = living.iter().map(|process| process.ticks).sum();
         Ok(Usage {
-            tasks: living.iter().map(|process| process.threads).sum(),
+            tasks: living.iter().map(|process| process.threads.max(1)).sum(),
             cpu_time: Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1)),
             living,
         })
@@ -57,18 +60,21 @@ impl Meter {
 impl Usage {
     /// Bytes of memory, those that processes share counted for each of them.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.living.iter().map(resident).sum()
+        // One whose first thread has ended shows no memory, whatever the others have.
+        if self.living.iter().any(is_headless) { u64::MAX } else { self.living.iter().map(resident).sum() }
     }
 
     /// Bytes of memory and swap, those that processes share divided among them (`smaps_rollup`, `proc_pid_smaps(5)`). Slow for much memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.living
             .iter()
-            .map(|process| match proportional(process.pid) {
-                // One that does not show it, as by PR_SET_DUMPABLE, is counted with all that it has.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => resident(process),
-                // One that has ended meanwhile has nothing.
-                memory => memory.unwrap_or_default(),
+            .map(|process| {
+                match proportional(if is_headless(process) { another_thread(process.pid) } else { process.pid }) {
+                    // One that does not show it, as by PR_SET_DUMPABLE, is counted with all that it has.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => resident(process),
+                    // One that has ended meanwhile has nothing.
+                    memory => memory.unwrap_or_default(),
+                }
             })
             .sum()
     }
@@ -86,8 +92,20 @@ fn recent() -> io::Result<Arc<Vec<Process>>> {
     }
     let all = Arc::new(table::read()?);
     // A long one is read more seldom: a fiftieth of one core is enough.
-    *last = Some((now + FRESH.max(now.elapsed() * 50), all.clone()));
+    *last = Some((now + (now.elapsed() * 50).clamp(FRESH, OLDEST), all.clone()));
     Ok(all)
+}
+
+/// Whether its first thread has ended and others go on.
+fn is_headless(process: &Process) -> bool {
+    process.is_dead() && process.threads > 1
+}
+
+/// A thread of it that goes on, by whose number its memory can be read as well.
+fn another_thread(pid: i32) -> i32 {
+    let threads = fs_err::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    let numbers = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    numbers.into_iter().find(|thread| *thread != pid).unwrap_or(pid)
 }
 
 fn resident(process: &Process) -> u64 {

@@ -249,7 +249,8 @@ where
         }
         Err(over) => over,
     };
-    let grace = if launch.hold.is_condemned() { Duration::ZERO } else { launch.spec.program.grace };
+    let is_to_go_at_once = launch.hold.is_condemned() || matches!(over, Over::OverLimit(_));
+    let grace = if is_to_go_at_once { Duration::ZERO } else { launch.spec.program.grace };
     let asked_at = Instant::now();
     running.stop_from_below(grace).await?;
     running.sweep().await?;

@@ -68,7 +68,7 @@ async fn memory_that_is_shared_is_no_more_for_being_shared() {
 async fn time_on_processors_is_that_of_all_of_them() {
     for scratch in scratches() {
         let ran = run(&scratch, "(while :; do :; done) & while :; do :; done", "cpu_time = '1s'").await;
-        is_over(&ran, Resource::CpuTime, 1);
+        is_over(&ran, Resource::CpuTime, 1000);
     }
 }
 
@@ -85,10 +85,37 @@ async fn processes_and_threads_are_counted() {
     }
 }
 
+/// The kernel shows it as dead, without memory, environment or command line.
+#[tokio::test]
+async fn a_process_whose_first_thread_has_ended_is_counted_like_any_other() {
+    let script = "import ctypes, threading, time\n\
+        def work():\n    x = bytearray(150 << 20)\n    time.sleep(300)\n\
+        [threading.Thread(target=target).start() for target in [work] + 20 * [lambda: time.sleep(300)]]\n\
+        ctypes.CDLL(None).pthread_exit(None)\n";
+    for scratch in scratches().into_iter().skip(1) {
+        fs::write(scratch.file("headless.py"), script).unwrap();
+        let run = async |own: &str| run(&scratch, "python3 headless.py & wait; sleep 300", own).await;
+        is_over(&run("memory_bytes = 100000000").await, Resource::Memory, 100_000_000);
+        is_over(&run("processes = 15").await, Resource::Processes, 15);
+    }
+}
+
+#[tokio::test]
+async fn the_dead_that_nobody_reaps_are_counted() {
+    for scratch in scratches().into_iter().skip(1) {
+        fs::write(
+            scratch.file("dead.py"),
+            "import os, time\n[os.fork() or os._exit(0) for _ in range(60)]\ntime.sleep(300)",
+        )
+        .unwrap();
+        is_over(&run(&scratch, "python3 dead.py", "processes = 40").await, Resource::Processes, 40);
+    }
+}
+
 #[tokio::test]
 async fn a_disk_is_filled_up_to_the_limit_only() {
     for scratch in scratches() {
-        let script = "i=0; while :; do i=$((i+1)); head -c 1000000 /dev/zero > big$i; sleep 0.02; done";
+        let script = "for i in $(seq 200); do head -c 1000000 /dev/zero > big$i; sleep 0.02; done; sleep 300";
         let ran = run(&scratch, script, "disk_bytes = 20000000").await;
         is_over(&ran, Resource::Disk, 20_000_000);
         // A file without a hole's blocks takes nothing.
@@ -109,10 +136,9 @@ async fn files_are_counted_in_its_home_as_well() {
 #[tokio::test]
 async fn output_is_limited_by_bytes_and_by_lines() {
     for scratch in scratches() {
-        let ran = run(&scratch, "while :; do echo; done", "output_lines = 1000").await;
+        let ran = run(&scratch, "yes '' | head -n 1000000; sleep 300", "output_lines = 1000").await;
         is_over(&ran, Resource::OutputLines, 1000);
-        let ran =
-            run(&scratch, "while :; do head -c 10000 /dev/zero | tr '\\0' x; done", "output_bytes = 100000").await;
+        let ran = run(&scratch, "head -c 100000000 /dev/zero | tr '\\0' x; sleep 300", "output_bytes = 100000").await;
         is_over(&ran, Resource::OutputBytes, 100_000);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drydock_agent::{self as agent, AgentOutput, Agents, AgentsConfig, Ending, Over, Serve, Served};
+use drydock_agent::{self as agent, AgentOutput, Agents, AgentsConfig, Ending, Over, Resource, Serve, Served};
 use drydock_domain::AttemptId;
 use fs_err as fs;
 use tokio::{
@@ -249,6 +249,29 @@ async fn a_server_deaf_to_sigterm_and_its_daemon_are_killed_all_the_same() {
         .await;
     assert_eq!(ran.served.over, Over::Released, "{:?}", ran.lines);
     assert!(!lives(&fs::read_to_string(ran.scratch.root().join("home/pid")).unwrap()));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_more_than_it_may_is_killed_at_once() {
+    let script = format!("{LISTEN} $SIG{{TERM}} = q(IGNORE); print q(port ), $s->sockport, qq(\\n); LIMIT; {ANSWER}");
+    let fills = "print qq(line\\n) for 1 .. 1000; sleep 300";
+    for (before, after) in [(fills, ""), ("", fills)] {
+        let script = script.replace("LIMIT", before).replace("print $c", &format!("{after}; print $c"));
+        let way = "port = 'printed'\npattern = 'port (\\d+)'\nlimits = { output_lines = 500 }";
+        let agents = perl(&script, "'0'", way);
+        let session = Session::new();
+        let begun = Instant::now();
+        let asks = async |port| {
+            let mut asking = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+            // It is killed before it answers.
+            drop(asking.write_all(b"x\n").await);
+            std::future::pending().await
+        };
+        let ran = session.run(&agents, asks).await;
+        let Over::OverLimit(excess) = &ran.served.over else { panic!("{:?}: {:?}", ran.served, ran.lines) };
+        assert_eq!((excess.resource, excess.limit), (Resource::OutputLines, 500));
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
 }
 
 /// Red when a request that is over before the next look is not seen: nobody is ever connected when one is taken.

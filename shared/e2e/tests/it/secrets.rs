@@ -13,13 +13,14 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use drydock_domain::{AttemptId, ObjectKind, TenantId};
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::stack::{
-    Options, Stack,
+    Options, PATIENCE, Stack,
     client::{http, id, shell},
 };
 
@@ -32,7 +33,7 @@ const AGENTS: &str = r#"
 [[agent]]
 name = "plain"
 protocol = "exit"
-argv = ["sh", "-c", 'printf "key %s\n" "$OPENAI_API_KEY"; printf "%.12s" "$OPENAI_API_KEY"; sleep 0.3; printf "%s\n" "$OPENAI_API_KEY" | cut -c13-; printf %s "$OPENAI_API_KEY" | od -An -v -tx1 | tr -d " \n"; echo; printf %s "$OPENAI_API_KEY" | base64 -w0; echo; printf "%s\n" "$OPENAI_API_KEY" >&2; exit 3']
+argv = ["sh", "-c", 'printf "key %s\n" "$OPENAI_API_KEY"; printf "%.12s" "$OPENAI_API_KEY"; sleep 0.3; printf "%s\n" "$OPENAI_API_KEY" | cut -c13-; printf %s "$OPENAI_API_KEY" | od -An -v -tx1 | tr -d " \n"; echo; printf %s "$OPENAI_API_KEY" | base64 -w0; echo; printf "%s\n" "$OPENAI_API_KEY" >&2; yes "no secret in this line" | head -n 100000; printf "%s\n" "$OPENAI_API_KEY"; exit 3']
 env = ["OPENAI_API_KEY"]
 
 [[agent]]
@@ -43,20 +44,29 @@ env = ["OPENAI_API_KEY"]
 "#;
 
 /// By name, with the spellings that are looked for.
-struct Canaries(BTreeMap<&'static str, Vec<String>>);
+struct Canaries(BTreeMap<&'static str, Vec<Vec<u8>>>);
 
 impl Canaries {
     fn add(&mut self, name: &'static str, value: &str) {
         assert!(value.len() >= 12, "{name}: too short to be looked for");
         let json = serde_json::to_string(value).unwrap();
         let spelled = [value.to_owned(), hex::encode(value), base64(value), json[1..json.len() - 1].to_owned()];
-        self.0.insert(name, spelled.to_vec());
+        self.0.insert(name, spelled.map(String::into_bytes).to_vec());
+    }
+
+    /// And the bytes that it stands for: as they are, in hexadecimal and as Rust prints them.
+    fn add_decoded(&mut self, name: &'static str, value: &str) {
+        self.add(name, value);
+        let bytes = STANDARD.decode(value).unwrap();
+        let printed = format!("{bytes:?}");
+        let spelled = [hex::encode(&bytes).into_bytes(), printed.trim_matches(['[', ']']).into(), bytes];
+        self.0.entry(name).or_default().extend(spelled);
     }
 
     /// Whose spelling is in these bytes, or in what is compressed in them.
     fn found(&self, bytes: &[u8]) -> Vec<&'static str> {
         let unpacked = frames(bytes);
-        let holds = |spelled: &String| unpacked.iter().any(|part| contains(part, spelled.as_bytes()));
+        let holds = |spelled: &Vec<u8>| unpacked.iter().any(|part| contains(part, spelled));
         self.0.iter().filter(|(_, spellings)| spellings.iter().any(holds)).map(|(name, _)| *name).collect()
     }
 
@@ -72,14 +82,7 @@ impl Canaries {
 }
 
 fn base64(value: &str) -> String {
-    let mut encode = Command::new("base64")
-        .arg("-w0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut encode.stdin.take().unwrap(), value.as_bytes()).unwrap();
-    String::from_utf8(encode.wait_with_output().unwrap().stdout).unwrap().trim_end_matches('=').to_owned()
+    STANDARD.encode(value).trim_end_matches('=').to_owned()
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -191,18 +194,24 @@ async fn busy(stack: &mut Stack, project: &str) -> Vec<Value> {
 
 /// Everything that PostgreSQL has of it: rows as text, and bytes as they are.
 async fn rows(stack: &Stack, canaries: &Canaries) {
-    let dump = Command::new("pg_dump").args(["--inserts", stack.database.url.expose_secret()]).output().unwrap();
+    let url = stack.database.url.expose_secret();
+    let nameless = url.replacen(&format!(":{}@", password(url)), "@", 1);
+    let mut dump = Command::new("pg_dump");
+    let dump = dump.args(["--inserts", &nameless]).env("PGPASSWORD", password(url)).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     canaries.are_not_in("the rows", &dump.stdout);
     let client = stack.database.client().await.unwrap();
     let bytes = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND data_type = 'bytea'";
+    let mut values = 0;
     for row in client.query(bytes, &[]).await.unwrap() {
         let (table, column): (String, String) = (row.get(0), row.get(1));
         let select = format!("SELECT \"{column}\" FROM \"{table}\" WHERE \"{column}\" IS NOT NULL");
         for row in client.query(&select, &[]).await.unwrap() {
             canaries.are_not_in(&format!("{table}.{column}"), row.get(0));
+            values += 1;
         }
     }
+    assert!(values > 0, "no bytes were looked at");
 }
 
 /// Every object in the bucket.
@@ -210,18 +219,24 @@ async fn objects(stack: &Stack, canaries: &Canaries) {
     const MOST: u64 = 64 << 20;
     let storage = drydock_testing::storage(&stack.storage_config());
     let keys = storage.keys(TenantId::DEFAULT);
+    let mut objects = 0;
     for kind in ObjectKind::ALL {
         let mut listing = storage.list(TenantId::DEFAULT, kind);
         while let Some(page) = listing.page().await.unwrap() {
             for listed in page {
                 let bytes = storage.get(&keys.object(kind, listed.id), MOST).await.unwrap();
                 canaries.are_not_in(&format!("a {}", kind.as_str()), &bytes);
+                objects += 1;
             }
         }
     }
+    assert!(objects > 0, "no objects were looked at");
     let client = stack.database.client().await.unwrap();
-    let sealed = client.query("SELECT id FROM attempt WHERE log_object IS NOT NULL", &[]).await.unwrap();
-    for row in sealed {
+    let sealed = drydock_testing::until("the long log is an object", PATIENCE, || async {
+        let sealed = client.query("SELECT id FROM attempt WHERE log_object IS NOT NULL", &[]).await.unwrap();
+        (!sealed.is_empty()).then_some(sealed)
+    });
+    for row in sealed.await {
         let attempt: AttemptId = row.get::<_, uuid::Uuid>(0).into();
         canaries.are_not_in("a log's object", &storage.get(&keys.log(attempt), MOST).await.unwrap());
     }
@@ -255,7 +270,8 @@ async fn no_secret_is_in_any_row_object_log_answer_or_command_line() {
         ("the broker's password", password(&drydock_testing::setting("DRYDOCK_TEST_AMQP_URL"))),
         ("the bucket's key", drydock_testing::setting("AWS_SECRET_ACCESS_KEY")),
     ];
-    own.iter().for_each(|(name, value)| canaries.add(name, value));
+    own[1..].iter().for_each(|(name, value)| canaries.add(name, value));
+    canaries.add_decoded("the webhooks' key", WEBHOOK_KEY);
     canaries.add("the model's key", MODEL_KEY);
     let not_jobs: Vec<String> = own.into_iter().map(|(_, value)| value).collect();
     let all = not_jobs.iter().cloned().chain([MODEL_KEY.to_owned()]).collect();
@@ -263,7 +279,7 @@ async fn no_secret_is_in_any_row_object_log_answer_or_command_line() {
 
     let hook = json!({"name": "nobody", "url": format!("http://127.0.0.1:{}/", drydock_testing::free_port()), "events": ["*"]});
     let hook = post(&stack, "/webhooks", hook).await;
-    canaries.add("a webhook's secret", hook["secret"].as_str().unwrap().trim_start_matches("whsec_"));
+    canaries.add_decoded("a webhook's secret", hook["secret"].as_str().unwrap().trim_start_matches("whsec_"));
     let project = id(&stack.client.project(json!({"instruction": "something to work on", "agent": "dummy"})).await);
     let token = post(&stack, &format!("/workspaces/{project}/tokens"), json!({"name": "a daemon"})).await;
     canaries.add("a daemon's token", token["token"].as_str().unwrap());
@@ -291,6 +307,8 @@ async fn no_secret_is_in_any_row_object_log_answer_or_command_line() {
     canaries.are_not_in("the services' logs", stack.process_logs().as_bytes());
     rows(&stack, &canaries).await;
     objects(&stack, &canaries).await;
+    // Living, they write and remove.
+    stack.workers.clear();
     scratch(&stack, &canaries);
 }
 
