@@ -63,7 +63,7 @@ const PRIVATE: [&str; 7] =
     ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
 
 /// What clouds tell machines about themselves, of that.
-const METADATA: [&str; 2] = ["100.100.100.200/32", "fd00:ec2::254/128"];
+const METADATA: [&str; 4] = ["100.100.100.200/32", "fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128"];
 
 struct Ranges {
     private: Vec<IpNet>,
@@ -133,11 +133,13 @@ mod tests {
 
     #[test]
     fn a_network_s_own_addresses_are_told_from_those_that_nobody_may_name() {
-        for text in "10.0.0.1 100.64.0.1 127.0.0.1 172.31.255.255 192.168.1.1 ::1 fd00::1".split_whitespace() {
+        for text in "10.0.0.1 100.64.0.1 127.0.0.1 172.31.255.255 192.168.1.1 ::1 fd00::1 fd00:ec3::1 fd20:ce::253"
+            .split_whitespace()
+        {
             assert_eq!(reach(text.parse().unwrap()), Reach::Private, "{text}");
         }
         let never = "0.0.0.0 169.254.169.254 168.63.129.16 100.100.100.200 224.0.0.1 255.255.255.255 :: ::ffff:127.0.0.1 ::ffff:10.0.0.1 \
-            64:ff9b::a00:1 2002:a00:1:: fe80::1 ff02::1 fd00:ec2::254";
+            64:ff9b::a00:1 2002:a00:1:: fe80::1 ff02::1 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:c1::a9fe:a9fe";
         for text in never.split_whitespace() {
             assert_eq!(reach(text.parse().unwrap()), Reach::Never, "{text}");
         }

@@ -101,7 +101,16 @@ async fn a_name_that_leads_inside_is_refused_with_all_its_addresses() {
 /// `private = true` is for an operator's own networks, not for what the machine is told of itself.
 #[tokio::test]
 async fn a_private_domain_leads_to_no_metadata() {
-    for address in ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "::ffff:127.0.0.1", "0.0.0.0"] {
+    for address in [
+        "169.254.169.254",
+        "100.100.100.200",
+        "fd00:ec2::254",
+        "fd00:ec2::253",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+    ] {
         let stage =
             Setting::new().with_domain("own.example", 80).with_name("own.example", [address.parse().unwrap()]).open();
         let (head, _) = stage.tunnel("own.example:80").await;
