@@ -1,16 +1,11 @@
 //! `Egress`: what all brokers of one process share.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use drydock_address::{Unknown, lookup};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore};
 
-use crate::{metrics::EgressMetrics, refusal::Refusal};
+use crate::{metrics::EgressMetrics, refusal::Refusal, trust::Trust};
 
 /// How names become addresses.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +24,7 @@ pub struct Bounds {
     pub connections: usize,
     /// Until the head of a request is there, and between two requests on one connection.
     pub head: Duration,
-    /// Until the other side takes a connection, and its TLS stands.
+    /// Until one of the other side's addresses takes a connection, and as long again until its TLS stands.
     pub connect: Duration,
     /// How long nothing may be said between the broker and the other side. Longer than an agent may be frozen, and than a model thinks.
     pub idle: Duration,
@@ -51,8 +46,7 @@ impl Default for Bounds {
 pub struct Egress {
     names: Arc<Names>,
     pub(crate) bounds: Bounds,
-    /// Read when the first endpoint is asked, since it takes some milliseconds.
-    trust: Arc<OnceLock<Result<Arc<ClientConfig>, String>>>,
+    trust: Arc<Trust>,
     pub(crate) metrics: Option<EgressMetrics>,
 }
 
@@ -77,7 +71,7 @@ impl Egress {
     /// The same with endpoints that these authorities vouch for, instead of those of the host.
     #[must_use]
     pub fn with_roots(self, roots: RootCertStore) -> Self {
-        Self { trust: Arc::new(OnceLock::from(client(roots))), ..self }
+        Self { trust: Arc::new(Trust::of(roots)), ..self }
     }
 
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unknown> {
@@ -88,23 +82,6 @@ impl Egress {
     }
 
     pub(crate) fn trust(&self) -> Result<Arc<ClientConfig>, Refusal> {
-        self.trust.get_or_init(system).clone().map_err(Refusal::Trust)
+        self.trust.config()
     }
-}
-
-/// The host's authorities; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
-fn system() -> Result<Arc<ClientConfig>, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    match roots.is_empty() {
-        true => Err(found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string)),
-        false => client(roots),
-    }
-}
-
-fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }

@@ -14,6 +14,7 @@ mod refusal;
 mod route;
 mod rules;
 mod serve;
+mod trust;
 mod tunnel;
 mod upstream;
 
