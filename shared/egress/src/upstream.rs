@@ -3,15 +3,22 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use drydock_address::{Reach, reach};
 use rustls::pki_types::ServerName;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
 use crate::{broker::Way, domain::Asked, egress::Egress, endpoint::Endpoint, meter::Metered, refusal::Refusal};
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
 
 /// Connects to what the agent asked for, if it may.
 pub(crate) async fn to_domain(way: &Way, asked: &Asked) -> Result<Metered, Refusal> {
@@ -54,13 +61,16 @@ pub(crate) async fn under_tls(
         }
     };
     let shaking = TlsConnector::from(egress.trust()?).connect(name, stream);
-    within(egress, shaking).await
+    within(egress.bounds.connect, shaking).await
 }
 
+/// All addresses have one time together; each gets its share of what is left, so that one where nobody answers leaves some to the next.
 async fn connect(egress: &Egress, addresses: &[IpAddr], port: u16) -> Result<Metered, Refusal> {
+    let end = Instant::now() + egress.bounds.connect;
     let mut last = Refusal::Unknown;
-    for &address in addresses {
-        match within(egress, TcpStream::connect(SocketAddr::new(address, port))).await {
+    for (&address, left) in addresses.iter().zip((1..=addresses.len().min(MAX_ADDRESSES) as u32).rev()) {
+        let share = end.saturating_duration_since(Instant::now()) / left;
+        match within(share, TcpStream::connect(SocketAddr::new(address, port))).await {
             Ok(stream) => {
                 // What is passed on was put together by its sender.
                 stream.set_nodelay(true).map_err(Refusal::Connect)?;
@@ -72,7 +82,7 @@ async fn connect(egress: &Egress, addresses: &[IpAddr], port: u16) -> Result<Met
     Err(last)
 }
 
-async fn within<T>(egress: &Egress, step: impl Future<Output = io::Result<T>>) -> Result<T, Refusal> {
-    let done = timeout(egress.bounds.connect, step).await;
+async fn within<T>(limit: Duration, step: impl Future<Output = io::Result<T>>) -> Result<T, Refusal> {
+    let done = timeout(limit, step).await;
     done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(Refusal::Connect)
 }

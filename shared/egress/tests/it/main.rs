@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may give up")]
 
 mod bounds;
+mod connecting;
 mod endpoints;
 mod harness;
 mod proxied;
