@@ -53,13 +53,17 @@ impl Audit {
 
     /// A request is not passed on.
     pub(crate) async fn refused(&self, target: &str, refusal: &Refusal) {
-        self.count(refusal.outcome());
-        match refusal.outcome() {
-            Outcome::Credential => {
-                self.tell(&self.strangers, MAX_STRANGERS, format!("a request: refused, {refusal}")).await;
-            }
-            _ => self.tell(&self.requests, MAX_LINES, format!("{}: refused, {refusal}", short(target))).await,
+        if refusal.outcome() == Outcome::Credential {
+            return self.refused_stranger(refusal).await;
         }
+        self.count(refusal.outcome());
+        self.tell(&self.requests, MAX_LINES, format!("{}: refused, {refusal}", short(target))).await;
+    }
+
+    /// The same of one that anybody on the node could have sent.
+    pub(crate) async fn refused_stranger(&self, refusal: &Refusal) {
+        self.count(refusal.outcome());
+        self.tell(&self.strangers, MAX_STRANGERS, format!("a request: refused, {refusal}")).await;
     }
 
     /// What came after the last line.

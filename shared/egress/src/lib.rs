@@ -17,6 +17,7 @@ mod serve;
 mod trust;
 mod tunnel;
 mod upstream;
+mod visit;
 
 pub use broker::Broker;
 pub use domain::{Domain, DomainError};

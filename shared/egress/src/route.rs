@@ -6,25 +6,25 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::{Method, Request, Response, body::Incoming, header::PROXY_AUTHORIZATION};
 
-use crate::{broker::Way, domain::Asked, exchange, refusal::Refusal, tunnel};
+use crate::{broker::Way, domain::Asked, exchange, refusal::Refusal, tunnel, visit::Visit};
 
 /// What the agent gets: the other side's answer as it comes, or a word of ours.
 pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
 
 /// Answers one request.
-pub(crate) async fn answer(way: Arc<Way>, request: Request<Incoming>) -> Answer {
-    let target = told(&way, &request);
+pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Answer {
+    let target = told(&visit.way, &request);
     let passed = match (request.method(), request.uri().authority()) {
-        (&Method::CONNECT, _) => connect(&way, request, &target).await,
-        (_, Some(_)) => forward(&way, request, &target).await,
-        (_, None) => call(&way, request, &target).await,
+        (&Method::CONNECT, _) => connect(&visit, request, &target).await,
+        (_, Some(_)) => forward(&visit, request, &target).await,
+        (_, None) => call(&visit, request, &target).await,
     };
     match passed {
         Ok(answer) => answer,
         Err(refusal) => {
             // Who was reached and gave no answer is told with what went there.
             if !matches!(refusal, Refusal::Answer(_)) {
-                way.audit.refused(&target, &refusal).await;
+                visit.way.audit.refused(&target, &refusal).await;
             }
             refusal.response().map(Either::Right)
         }
@@ -44,33 +44,37 @@ fn told(way: &Way, request: &Request<Incoming>) -> String {
     }
 }
 
-fn check_proxy(way: &Way, request: &Request<Incoming>) -> Result<(), Refusal> {
+fn check_proxy(visit: &Visit, request: &Request<Incoming>) -> Result<(), Refusal> {
     let mut given = request.headers().get_all(PROXY_AUTHORIZATION).iter();
     match (given.next(), given.next()) {
-        (Some(value), None) if way.credential.is_basic(value) => Ok(()),
+        (Some(value), None) if visit.way.credential.is_basic(value) => {
+            visit.know();
+            Ok(())
+        }
         _ => Err(Refusal::Proxy),
     }
 }
 
-async fn connect(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
-    check_proxy(way, &request)?;
+async fn connect(visit: &Arc<Visit>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    check_proxy(visit, &request)?;
     let authority = request.uri().authority().map_or("", |authority| authority.as_str());
     let asked = Asked::parse(authority, None).ok_or(Refusal::Domain)?;
-    tunnel::open(way, &asked, request, target).await?;
+    tunnel::open(visit, &asked, request, target).await?;
     Ok(Response::new(Either::Right(Full::default())))
 }
 
-async fn forward(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
-    check_proxy(way, &request)?;
+async fn forward(visit: &Visit, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    check_proxy(visit, &request)?;
     if request.uri().scheme_str() != Some("http") {
         return Err(Refusal::Malformed("other schemes than http go through CONNECT"));
     }
     let authority = request.uri().authority().map_or("", |authority| authority.as_str());
     let asked = Asked::parse(authority, Some(80)).ok_or(Refusal::Domain)?;
-    Ok(exchange::to_domain(way, &asked, request, target).await?.map(Either::Left))
+    Ok(exchange::to_domain(&visit.way, &asked, request, target).await?.map(Either::Left))
 }
 
-async fn call(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+async fn call(visit: &Visit, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
+    let way = &visit.way;
     let is_of = |endpoint: &&crate::Endpoint| {
         let rest = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(endpoint.name()));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -78,7 +82,7 @@ async fn call(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Resul
     let endpoint = way.rules.endpoints.iter().find(is_of);
     let Some(endpoint) = endpoint else {
         // Who is a stranger learns of no paths.
-        return Err(check_proxy(way, &request).err().unwrap_or(Refusal::Path));
+        return Err(check_proxy(visit, &request).err().unwrap_or(Refusal::Path));
     };
     let mut given = request.headers().get_all(endpoint.header().name()).iter();
     let key = match (given.next(), given.next()) {
@@ -88,6 +92,7 @@ async fn call(way: &Arc<Way>, request: Request<Incoming>, target: &str) -> Resul
     if !key.is_some_and(|key| way.credential.is(key)) {
         return Err(Refusal::Key);
     }
+    visit.know();
     let path = endpoint.target(request.uri()).ok_or(Refusal::Path)?;
     Ok(exchange::to_endpoint(way, endpoint, path, request, target).await?.map(Either::Left))
 }

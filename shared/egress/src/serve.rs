@@ -9,7 +9,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use crate::{broker::Way, refusal::Refusal, route::answer};
+use crate::{broker::Way, refusal::Refusal, route::answer, visit::Visit};
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 64 << 10;
@@ -23,27 +23,19 @@ pub(crate) async fn serve(way: Arc<Way>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(way.egress.bounds.connections));
     loop {
         let taken = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            // Nobody closes the places.
+            let place = places.clone().acquire_owned().await.ok()?;
+            Some((place, listener.accept().await))
         };
-        let (place, taken) = tokio::select! {
+        let taken = tokio::select! {
             () = way.over.cancelled() => return,
             taken = taken => taken,
         };
+        let Some((place, taken)) = taken else { return };
         match taken {
             Ok((stream, _)) => {
-                let here = way.clone();
-                way.spawn("egress-connection", async move {
-                    let open = here.egress.metrics.as_ref().map(|metrics| metrics.connections.clone());
-                    if let Some(open) = &open {
-                        open.inc();
-                    }
-                    converse(here, stream).await;
-                    if let Some(open) = &open {
-                        open.dec();
-                    }
-                    drop(place);
-                });
+                let visit = Arc::new(Visit::new(way.clone(), place));
+                way.spawn("egress-connection", converse(visit, stream));
             }
             Err(error) => {
                 tracing::warn!("a connection to an agent's broker cannot be taken: {error}");
@@ -53,8 +45,8 @@ pub(crate) async fn serve(way: Arc<Way>, listener: TcpListener) {
     }
 }
 
-async fn converse(way: Arc<Way>, stream: TcpStream) {
-    let here = way.clone();
+async fn converse(visit: Arc<Visit>, stream: TcpStream) {
+    let (way, here) = (&visit.way, visit.clone());
     let service = service_fn(move |request| {
         let here = here.clone();
         async move { Ok::<_, Infallible>(answer(here, request).await) }
@@ -70,7 +62,12 @@ async fn converse(way: Arc<Way>, stream: TcpStream) {
         () = way.over.cancelled() => {}
         ended = connection => {
             if ended.is_err_and(|error| error.is_parse()) {
-                way.audit.refused("a request", &Refusal::Malformed("not HTTP/1.1")).await;
+                let refusal = Refusal::Malformed("not HTTP/1.1");
+                if visit.is_known() {
+                    way.audit.refused("a request", &refusal).await;
+                } else {
+                    way.audit.refused_stranger(&refusal).await;
+                }
             }
         }
     }

@@ -6,19 +6,21 @@ use hyper::{Request, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-use crate::{broker::Way, domain::Asked, refusal::Refusal, upstream};
+use crate::{domain::Asked, refusal::Refusal, upstream, visit::Visit};
 
 /// Connects; what the agent sends after the answer goes through.
 pub(crate) async fn open(
-    way: &Arc<Way>,
+    visit: &Arc<Visit>,
     asked: &Asked,
     request: Request<Incoming>,
     target: &str,
 ) -> Result<(), Refusal> {
+    let way = &visit.way;
     let mut stream = upstream::to_domain(way, asked).await?;
     way.audit.begin();
-    let (here, target) = (way.clone(), target.to_owned());
+    let (visit, target) = (visit.clone(), target.to_owned());
     let carrying = async move {
+        let here = &visit.way;
         let traffic = stream.traffic();
         let carry = async {
             // One that is not taken up has carried nothing, and one that breaks off is over.

@@ -65,6 +65,29 @@ async fn connections_beyond_the_bound_wait_for_their_turn() {
     assert_eq!(answered.unwrap(), 1);
 }
 
+/// HTTP is done with a tunnel's connection as soon as it is one; its place is not free for that.
+#[tokio::test]
+async fn tunnels_keep_their_places() {
+    let server = Server::start("").await;
+    let bounds = Bounds { connections: 2, ..Bounds::default() };
+    let stage = short(bounds).with_domain("allowed.example", server.port).open();
+    let to = format!("allowed.example:{}", server.port);
+    let held = [stage.tunnel(&to).await, stage.tunnel(&to).await];
+    assert!(held.iter().all(|(head, _)| head.starts_with("HTTP/1.1 200 ")));
+    let mut third: TcpStream = stage.connect().await;
+    third.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    let early = timeout(Duration::from_millis(300), third.read(&mut byte)).await;
+    assert!(early.is_err(), "it was served beside two tunnels");
+    assert_eq!(stage.metric("connections", "") as usize, 2);
+    drop(held);
+    let answered = timeout(LONG, third.read(&mut byte)).await.expect("it has its turn");
+    assert_eq!(answered.unwrap(), 1);
+    drop(third);
+    let none = || async { (stage.metric("connections", "") as usize == 0).then_some(()) };
+    drydock_testing::until("all are over", LONG, none).await;
+}
+
 #[tokio::test]
 async fn a_tunnel_in_which_nothing_is_said_ends() {
     let server = Server::start("").await;

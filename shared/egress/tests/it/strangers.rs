@@ -37,3 +37,21 @@ async fn who_has_no_credential_is_let_nowhere() {
     assert_eq!(said[0], "[egress] a request: refused, without the attempt's credential");
     assert_eq!(said[10], "[egress] 11 more requests without the attempt's credential");
 }
+
+/// Anybody who finds the port can say what is no request, and what the attempt's own requests came to is told all the same.
+#[tokio::test]
+async fn what_is_no_request_takes_no_lines_of_the_attempt_s() {
+    let stage = Setting::new().open();
+    for _ in 0..1010 {
+        let answer = stage.say("no request\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    let own = stage.say(format!("GET http://a.example/ HTTP/1.1\r\nHost: x\r\n{}\r\n", stage.pass())).await;
+    assert!(own.starts_with("HTTP/1.1 403 "), "{own}");
+    assert_eq!(stage.metric("requests_total", "malformed"), 1010.0);
+    let said = stage.close().await;
+    assert_eq!(said.len(), 12, "{:?}", &said[said.len() - 3..]);
+    assert_eq!(said[0], "[egress] a request: refused, not a request that can be passed on: not HTTP/1.1");
+    assert_eq!(said[10], "[egress] GET http://a.example/: refused, not among the agent's domains");
+    assert_eq!(said[11], "[egress] 1000 more requests without the attempt's credential");
+}
