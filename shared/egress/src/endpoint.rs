@@ -7,9 +7,12 @@ use hyper::{
     header::{AUTHORIZATION, HeaderName, HeaderValue},
     http::uri::PathAndQuery,
 };
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use url::{Host, Url};
+
+/// How often a path may be escaped.
+const MAX_ESCAPES: usize = 3;
 
 /// The header that holds the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +122,14 @@ impl Endpoint {
         [key.map(|key| (self.header.name(), key))].into_iter().chain(more).collect()
     }
 
+    /// Whether one of its secrets stands in a text.
+    pub(crate) fn is_told_by(&self, text: &[u8]) -> bool {
+        let more = self.more.iter().map(|(_, secret)| secret);
+        let mut secrets =
+            self.key.iter().chain(more).map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty());
+        secrets.any(|secret| text.windows(secret.len()).any(|part| part == secret))
+    }
+
     pub(crate) fn host(&self) -> Host<&str> {
         self.url.host().unwrap_or(Host::Domain(""))
     }
@@ -155,10 +166,30 @@ impl Endpoint {
     }
 }
 
-/// Whether a server could read a path as one that leads upwards, escaped or not.
+/// Whether some server could read a path as one that leads upwards or elsewhere: escaped however often, with parameters of a segment
+/// (`..;x`), with the other slash, cut at a NUL, or as one that begins with a host.
 fn climbs(path: &str) -> bool {
-    let plain = percent_decode_str(path).collect::<Vec<u8>>();
-    plain.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| matches!(segment, b"." | b".."))
+    let Some(plain) = decoded(path) else { return true };
+    let is_upwards = |segment: &[u8]| {
+        let name = segment.split(|&byte| byte == b';').next();
+        matches!(name, Some(b"." | b".."))
+    };
+    plain.starts_with(b"//")
+        || plain.iter().any(|byte| matches!(byte, b'\\' | 0))
+        || plain.split(|&byte| byte == b'/').any(is_upwards)
+}
+
+/// A path without escapes, those of escapes included; none where they are too deep for an honest one.
+fn decoded(path: &str) -> Option<Vec<u8>> {
+    let mut plain = path.as_bytes().to_vec();
+    for _ in 0..=MAX_ESCAPES {
+        let next: Vec<u8> = percent_decode(&plain).collect();
+        if next == plain {
+            return Some(plain);
+        }
+        plain = next;
+    }
+    None
 }
 
 fn check_url(text: &str) -> Result<Url, EndpointError> {
@@ -197,7 +228,10 @@ mod tests {
             ("https://api.example", "/MODEL", Some("/")),
             ("https://api.example/v1", "/MODEL", Some("/v1")),
             ("https://api.example/v1", "/MODEL/a%20b", Some("/v1/a%20b")),
-            ("https://api.example/v1", "/MODEL//x", Some("/v1//x")),
+            ("https://api.example/v1", "/MODEL/a//x", Some("/v1/a//x")),
+            ("https://api.example/v1", "/MODEL/a%2fb", Some("/v1/a%2fb")),
+            ("https://api.example/v1", "/MODEL/100%25", Some("/v1/100%25")),
+            ("https://api.example/v1", "/MODEL/a...b/..c;d", Some("/v1/a...b/..c;d")),
             ("https://api.example/v1", "/MODELS/x", None),
             ("https://api.example/v1", "/other/x", None),
             ("https://api.example/v1", "/MODEL/../admin", None),
@@ -206,6 +240,20 @@ mod tests {
             ("https://api.example/v1", "/MODEL/..%2fadmin", None),
             ("https://api.example/v1", "/MODEL/..%5cadmin", None),
             ("https://api.example/v1", "/MODEL/./x", None),
+            ("https://api.example/v1", "/MODEL/%252e%252e/admin", None),
+            ("https://api.example/v1", "/MODEL/%25252e./admin", None),
+            ("https://api.example/v1", "/MODEL/..%252fadmin", None),
+            ("https://api.example/v1", "/MODEL/a%2525252525", None),
+            ("https://api.example/v1", "/MODEL/..;/admin", None),
+            ("https://api.example/v1", "/MODEL/..;a=b/admin", None),
+            ("https://api.example/v1", "/MODEL/%2e.%3bx/admin", None),
+            ("https://api.example/v1", "/MODEL/a%5cb", None),
+            ("https://api.example/v1", "/MODEL/a%255cb", None),
+            ("https://api.example/v1", "/MODEL/a%00", None),
+            ("https://api.example/v1", "/MODEL/a%2500", None),
+            ("https://api.example/v1", "/MODEL//x", None),
+            ("https://api.example", "/MODEL//evil.example/x", None),
+            ("https://api.example/v1", "/MODEL/%2fx", None),
         ] {
             assert_eq!(target(url, path).as_deref(), expected, "{url} {path}");
         }

@@ -6,7 +6,8 @@ use hyper::{
     Request, Response, Uri, Version,
     body::Incoming,
     client::conn::http1,
-    header::{AUTHORIZATION, HOST, HeaderValue},
+    ext::ReasonPhrase,
+    header::{AUTHORIZATION, HOST, HeaderName, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -51,11 +52,24 @@ pub(crate) async fn to_endpoint(
     for (name, value) in secrets {
         headers.insert(name, value);
     }
-    if endpoint.is_tls() {
+    let mut response = if endpoint.is_tls() {
         let stream = upstream::under_tls(&way.egress, endpoint, stream).await?;
-        send(way, stream, request, passed).await
+        send(way, stream, request, passed).await?
     } else {
-        send(way, stream, request, passed).await
+        send(way, stream, request, passed).await?
+    };
+    conceal(endpoint, &mut response);
+    Ok(response)
+}
+
+/// Takes the keys out of an answer's head. Its reason is only for people, and the status has one.
+fn conceal(endpoint: &Endpoint, response: &mut Response<Incoming>) {
+    response.extensions_mut().remove::<ReasonPhrase>();
+    let headers = response.headers_mut();
+    let told = headers.iter().filter(|(_, value)| endpoint.is_told_by(value.as_bytes()));
+    let told: Vec<HeaderName> = told.map(|(name, _)| name.clone()).collect();
+    for name in told {
+        headers.remove(name);
     }
 }
 

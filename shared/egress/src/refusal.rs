@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue, PROXY_AUTHENTICATE},
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, PROXY_AUTHENTICATE},
 };
 
 use crate::metrics::Outcome;
@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     Key,
     #[error("not a request that can be passed on: {0}")]
     Malformed(&'static str),
+    #[error("its method is not passed on")]
+    Method,
     #[error("not among the agent's domains")]
     Domain,
     #[error("no path of the agent's endpoints")]
@@ -41,7 +43,7 @@ impl Refusal {
     pub(crate) const fn outcome(&self) -> Outcome {
         match self {
             Self::Proxy | Self::Key => Outcome::Credential,
-            Self::Malformed(_) => Outcome::Malformed,
+            Self::Malformed(_) | Self::Method => Outcome::Malformed,
             Self::Domain | Self::Path => Outcome::Domain,
             Self::Address => Outcome::Address,
             Self::NoKey | Self::Unknown | Self::Connect(_) | Self::Answer(_) | Self::Trust(_) => Outcome::Unreachable,
@@ -53,6 +55,7 @@ impl Refusal {
             Self::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             Self::Key => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Domain | Self::Address => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
             Self::NoKey | Self::Unknown | Self::Connect(_) | Self::Answer(_) | Self::Trust(_) => {
@@ -70,6 +73,9 @@ impl Refusal {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         if matches!(self, Self::Proxy) {
             headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"drydock\""));
+        }
+        if matches!(self, Self::Method) {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         response
     }

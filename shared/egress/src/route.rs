@@ -11,6 +11,10 @@ use crate::{broker::Way, domain::Asked, exchange, refusal::Refusal, tunnel, visi
 /// What the agent gets: the other side's answer as it comes, or a word of ours.
 pub(crate) type Answer = Response<Either<Incoming, Full<Bytes>>>;
 
+/// Methods for endpoints: those that have no server answer with the key.
+const PASSED: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
 /// Answers one request.
 pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Answer {
     let target = told(&visit.way, &request);
@@ -65,6 +69,10 @@ async fn connect(visit: &Arc<Visit>, request: Request<Incoming>, target: &str) -
 
 async fn forward(visit: &Visit, request: Request<Incoming>, target: &str) -> Result<Answer, Refusal> {
     check_proxy(visit, &request)?;
+    // It has a server answer with what it was sent, cookies and all.
+    if request.method().as_str().eq_ignore_ascii_case("TRACE") {
+        return Err(Refusal::Method);
+    }
     if request.uri().scheme_str() != Some("http") {
         return Err(Refusal::Malformed("other schemes than http go through CONNECT"));
     }
@@ -93,6 +101,9 @@ async fn call(visit: &Visit, request: Request<Incoming>, target: &str) -> Result
         return Err(Refusal::Key);
     }
     visit.know();
+    if !PASSED.contains(request.method()) {
+        return Err(Refusal::Method);
+    }
     let path = endpoint.target(request.uri()).ok_or(Refusal::Path)?;
     Ok(exchange::to_endpoint(way, endpoint, path, request, target).await?.map(Either::Left))
 }

@@ -66,6 +66,47 @@ async fn without_the_placeholder_nothing_is_sent() {
     assert_eq!(stage.metric("requests_total", "credential"), 8.0);
 }
 
+/// `TRACE` has a server answer with what it was sent, which holds the key.
+#[tokio::test]
+async fn methods_that_tell_the_key_or_are_unknown_are_refused() {
+    let server = Server::start(DONE).await;
+    let url = format!("http://127.0.0.1:{}/v1", server.port);
+    let stage = Setting::new().with_endpoint(&url).with_domain("allowed.example", server.port).open();
+    let proxied = format!("http://allowed.example:{}/", server.port);
+    for (method, target, header) in [
+        ("TRACE", "/MODEL_URL/x", stage.bearer()),
+        ("TRACK", "/MODEL_URL/x", stage.bearer()),
+        ("DEBUG", "/MODEL_URL/x", stage.bearer()),
+        ("trace", "/MODEL_URL/x", stage.bearer()),
+        ("TRACE", &proxied, stage.pass()),
+    ] {
+        let answer = stage.say(format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{header}\r\n")).await;
+        let is_told = answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD, POST");
+        assert!(is_told, "{method} {target}: {answer}");
+    }
+    assert_eq!(server.heard().await, Vec::<String>::new());
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let bearer = stage.bearer();
+        let request = format!("{method} /MODEL_URL/x HTTP/1.1\r\nHost: x\r\n{bearer}Connection: close\r\n\r\n");
+        let answer = stage.say(request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_head_of_an_answer_is_dropped() {
+    let head = format!(
+        "HTTP/1.1 200 {KEY}\r\nX-Echo: Bearer {KEY}\r\nSet-Cookie: kept\r\nSet-Cookie: k={KEY}; x\r\nContent-Length: 0\r\n\r\n"
+    );
+    let server = Server::start(head.leak()).await;
+    let stage = Setting::new().with_endpoint(&format!("http://127.0.0.1:{}/v1", server.port)).open();
+    let bearer = stage.bearer();
+    let request = format!("GET /MODEL_URL/x HTTP/1.1\r\nHost: x\r\n{bearer}Connection: close\r\n\r\n");
+    let answer = stage.say(request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("content-length: 0"), "{answer}");
+    assert!(!answer.contains(KEY) && !answer.contains("x-echo"), "{answer}");
+}
+
 /// An answer is passed on as it comes: its second part is written after its first was read on the other side.
 #[tokio::test]
 async fn answers_stream() {
