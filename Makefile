@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 LOCAL := deploy/local
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status test check agents live bench bench-api bench-jail bench-queue bench-redact bench-workspace chaos deny fuzz
+.PHONY: help up down clean status test check agents live bench bench-api bench-jail bench-queue bench-redact bench-workspace chaos deny fuzz sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ chaos: ## break a stack of its own and check every promise; SEED=number DURATION
 
 fuzz: ## try what reads bytes of strangers with made-up inputs; TARGET=name SECONDS=60
 	@$(LOCAL)/fuzz.sh $(if $(TARGET),--target '$(TARGET)') $(if $(SECONDS),--seconds '$(SECONDS)')
+
+sbom: ## list what is in each shipped program, as CycloneDX documents in .local/sbom
+	@$(LOCAL)/sbom.sh
 
 deny: ## hold licences, versions and sources of dependencies to deny.toml
 	@$(LOCAL)/deny.sh
