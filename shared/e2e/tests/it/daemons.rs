@@ -111,7 +111,9 @@ async fn a_job_runs_in_the_live_folder_and_changes_go_both_ways() {
     let project = project(client).await;
     let laptop = Laptop::start(&stack, &project, &[], &[]);
     laptop.is(client, &project, "connected").await;
-    laptop.has("the files come down", |folder| folder.join("tests/test_cli.py").exists()).await;
+    // In no order.
+    let all = |folder: &Path| ["app.py", "tests/test_cli.py"].iter().all(|name| folder.join(name).exists());
+    laptop.has("the files come down", all).await;
     assert_eq!(laptop.read("app.py").unwrap(), client.text(&format!("/projects/{project}/files/app.py")).await);
 
     laptop.write("notes/mine.md", "by hand");
